@@ -1,0 +1,94 @@
+// The platform contract: what the bindings ask of an operating system.
+//
+// One declaration here, one implementation per platform (platform_*.cc). Nothing
+// below this header knows Node-API, and nothing above it makes a system call.
+// Every function reports failure as a Status; none throws.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace platform {
+
+// Outcome of a system call: an errno value and the call that set it.
+struct Status {
+  int error = 0;               // 0 is success
+  const char* call = nullptr;  // static string, the system call's name
+
+  bool ok() const { return error == 0; }
+};
+
+// A descriptor or handle that closes itself.
+class File {
+ public:
+  File() = default;
+  ~File() { Close(); }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+
+  // Takes a second descriptor for the same open file, so that the caller may
+  // close its own. Locks belong to the open file, and so to both.
+  Status Duplicate(int fd);
+  void Close();
+
+  bool is_open() const { return handle_ != kNone; }
+  intptr_t handle() const { return handle_; }
+  // The same as node:fs knows it; -1 when closed, and where files have no descriptor.
+  int descriptor() const;
+
+ private:
+  static constexpr intptr_t kNone = -1;
+  intptr_t handle_ = kNone;
+};
+
+enum class Access { kRead, kReadWrite, kCopyOnWrite };
+
+// Pages of a file in this process's address space. `base` is page-aligned;
+// `data` is where the wanted offset lies, `length` how much of it was wanted.
+struct View {
+  uint8_t* base = nullptr;
+  size_t mapped = 0;
+  uint8_t* data = nullptr;
+  size_t length = 0;
+};
+
+// `prefault` enters all pages into the page table at once instead of one fault each; a
+// hint that may be ignored.
+struct MapRequest {
+  uint64_t offset;
+  size_t length;
+  Access access;
+  bool prefault;
+};
+Status Map(const File& file, const MapRequest& request, View* out);
+void Unmap(const View& view);
+
+// Makes the file at least `length` bytes long and reserves its blocks, so that a
+// full file system is an error here and not a fault at the first store.
+Status Reserve(const File& file, uint64_t length);
+
+enum class Lease { kShared, kExclusive };
+
+// Takes the whole-file advisory lock without waiting. `*taken` says whether it
+// was free. The kernel drops it with the last descriptor, however the process ends.
+Status TryLease(const File& file, Lease lease, bool* taken);
+
+// Takes the lock of one byte of the file, without waiting, for this open file.
+Status TryLockByte(const File& file, uint64_t offset, bool* taken);
+// Gives it back.
+Status UnlockByte(const File& file, uint64_t offset);
+// Whether some other open file holds that byte's lock.
+Status ByteIsLocked(const File& file, uint64_t offset, bool* locked);
+
+// Sleeps while *word == expected, at most `timeout_ms` (negative: without end),
+// until Wake is called on the same word by any process or thread that maps it.
+// May return early; `*woken` is false only when the time ran out.
+Status Wait(const uint32_t* word, uint32_t expected, double timeout_ms, bool* woken);
+// Wakes at most `count` sleepers on the word; `*woken` says how many.
+Status Wake(const uint32_t* word, uint32_t count, uint32_t* woken);
+
+// Keeps this library in memory until the process ends: finalizers of shared
+// memory may run after the thread that loaded it is gone.
+void PinLibrary();
+
+}  // namespace platform

@@ -1,0 +1,85 @@
+#include "shared_buffer.h"
+
+#ifdef _WIN32
+#include <windows.h>
+#else
+#include <dlfcn.h>
+#endif
+
+#ifdef MMAP_TRANSPORT_V8
+#include <cstring>
+#include <v8.h>
+#endif
+
+namespace {
+
+using Finalizer = void(NAPI_CDECL*)(void* data, void* hint);
+using CreateExternal = napi_status(NAPI_CDECL*)(napi_env env, void* data, size_t length,
+                                                Finalizer finalizer, void* hint,
+                                                napi_value* result);
+
+// node_api_create_external_sharedarraybuffer came with Node 22.23.3, 24.16.0 and
+// 26.1.0; it is looked up at run time so that one binary loads in older ones too.
+CreateExternal LookUp() {
+  constexpr const char* kName = "node_api_create_external_sharedarraybuffer";
+#ifdef _WIN32
+  return reinterpret_cast<CreateExternal>(
+      reinterpret_cast<void*>(GetProcAddress(GetModuleHandleW(nullptr), kName)));
+#else
+  return reinterpret_cast<CreateExternal>(dlsym(RTLD_DEFAULT, kName));
+#endif
+}
+
+// Runs on any thread, also when no environment is left: it only drops a reference.
+void NAPI_CDECL ReleaseMapping(void*, void* hint) { static_cast<Mapping*>(hint)->Release(); }
+
+#ifdef MMAP_TRANSPORT_V8
+
+// Before Node-API had the function, V8 itself is asked. This ties the binary to one
+// Node ABI, so it is built only where the function is missing.
+napi_value CreateWithV8(Mapping* mapping) {
+  auto store = v8::SharedArrayBuffer::NewBackingStore(
+      mapping->data(), mapping->length(),
+      [](void* data, size_t, void* hint) { ReleaseMapping(data, hint); }, mapping);
+  v8::Local<v8::Value> buffer = v8::SharedArrayBuffer::New(
+      v8::Isolate::GetCurrent(), std::shared_ptr<v8::BackingStore>(std::move(store)));
+  static_assert(sizeof(napi_value) == sizeof(buffer), "a napi_value is a v8::Local");
+  napi_value result;
+  std::memcpy(&result, &buffer, sizeof(result));
+  return result;
+}
+
+#endif
+
+}  // namespace
+
+Napi::Value NewSharedBuffer(Napi::Env env, Mapping* mapping) {
+  static const CreateExternal create = LookUp();
+  if (create != nullptr) {
+    mapping->AddReference();
+    napi_value result;
+    const napi_status status =
+        create(env, mapping->data(), mapping->length(), ReleaseMapping, mapping, &result);
+    if (status == napi_ok) return Napi::Value(env, result);
+    mapping->Release();
+    Napi::Error error = Napi::Error::New(
+        env, status == napi_no_external_buffers_allowed
+                 ? "this runtime does not allow memory of its own outside V8's cage (Electron)"
+                 : "this runtime refused to make a SharedArrayBuffer over mapped memory");
+    error.Set("code", "ERR_UNSUPPORTED");
+    error.ThrowAsJavaScriptException();
+    return Napi::Value();
+  }
+#ifdef MMAP_TRANSPORT_V8
+  mapping->AddReference();
+  return Napi::Value(env, CreateWithV8(mapping));
+#else
+  Napi::Error error = Napi::Error::New(
+      env,
+      "this Node cannot make a SharedArrayBuffer over mapped memory with this build of the "
+      "addon: it needs Node 22.23.3, 24.16.0, 26.1.0 or newer");
+  error.Set("code", "ERR_UNSUPPORTED");
+  error.ThrowAsJavaScriptException();
+  return Napi::Value();
+#endif
+}

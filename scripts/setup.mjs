@@ -1,0 +1,73 @@
+// Brings a clone to the state where it runs: packages, addon, compiled TypeScript.
+// Each step keeps a digest of what went into it and is left out while that is the same.
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+process.chdir(root);
+
+step('packages', 'node_modules/.setup', digest(['package.json', 'package-lock.json']), () => {
+  npm('ci', '--no-audit', '--no-fund', '--ignore-scripts');
+});
+
+const builtFor = `${process.platform} ${process.arch} ${output('scripts/needs-v8.mjs')}`;
+step('addon', 'build/.setup', digest(['native', 'binding.gyp'], builtFor), () => {
+  // The headers of the Node that runs this, where they lie beside it: no download.
+  const prefix = join(dirname(process.execPath), '..');
+  const here = existsSync(join(prefix, 'include/node/node_api.h')) ? [`--nodedir=${prefix}`] : [];
+  npm('exec', '--', 'node-gyp', 'rebuild', '--silent', ...here);
+});
+
+const sources = ['src', 'test', 'bench', 'examples', 'tsconfig.json'];
+step('compile', 'dist/.setup', digest(sources, readFileSync('node_modules/.setup', 'utf8')), () => {
+  rmSync('dist', { recursive: true, force: true });
+  npm('exec', '--', 'tsc', '-p', '.');
+});
+
+function step(name, stamp, wanted, run) {
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
+  console.error(`setup: ${name}`);
+  run();
+  mkdirSync(dirname(stamp), { recursive: true });
+  writeFileSync(stamp, wanted);
+}
+
+function npm(...args) {
+  const [command, ...first] = process.env.npm_execpath
+    ? [process.execPath, process.env.npm_execpath]
+    : ['npm'];
+  try {
+    execFileSync(command, [...first, '--loglevel=error', ...args], {
+      stdio: ['ignore', 'inherit', 'inherit'],
+      shell: command === 'npm' && process.platform === 'win32',
+    });
+  } catch (error) {
+    console.error(`setup: \`npm ${args.join(' ')}\` failed`);
+    process.exit(error.status ?? 1);
+  }
+}
+
+function output(script) {
+  return execFileSync(process.execPath, [script], { encoding: 'utf8' }).trim();
+}
+
+function digest(paths, extra = '') {
+  const hash = createHash('sha256').update(extra);
+  for (const path of paths.flatMap(files)) hash.update(path).update(readFileSync(path));
+  return hash.digest('hex');
+}
+
+function files(path) {
+  if (!existsSync(path)) return [];
+  try {
+    return readdirSync(path)
+      .sort()
+      .flatMap(name => files(join(path, name)));
+  } catch (error) {
+    if (error.code === 'ENOTDIR') return [path];
+    throw error;
+  }
+}

@@ -1,0 +1,75 @@
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { ShmError } from '../errors.js';
+
+/** How the pages may be used; the numbers are `platform::Access` in native/platform.h. */
+export const Access = { read: 0, readWrite: 1, copyOnWrite: 2 } as const;
+
+/**
+ * One thread's handle on a mapping. It keeps a descriptor of the file for itself, so
+ * the caller may close its own, and holds the locks taken through it.
+ * Errors of the system carry `errno` and `syscall`; see `systemError`.
+ */
+export interface NativeMapping {
+  /** The handle's own descriptor; -1 once closed, and on Windows. */
+  readonly fd: number;
+  /** A SharedArrayBuffer over the pages; they stay mapped while any such buffer lives. */
+  sharedBuffer(): SharedArrayBuffer;
+  /** A plain ArrayBuffer over the same pages, for this thread only. */
+  alias(): ArrayBuffer;
+  /** Takes the lock of one byte, which need not lie within the file, if it is free. */
+  tryLockByte(offset: number): boolean;
+  unlockByte(offset: number): void;
+  /** Whether another open file holds that byte's lock. */
+  byteIsLocked(offset: number): boolean;
+  /**
+   * Blocks while the 32-bit word at `offset` is `expected`, at most `timeout`
+   * milliseconds (negative: without end). False: the time ran out.
+   */
+  wait(offset: number, expected: number, timeout: number): boolean;
+  /** Wakes at most `count` that wait on the word, in any process; returns how many. */
+  wake(offset: number, count: number): number;
+  /** Gives up descriptor, locks and this handle's hold on the pages. Twice is harmless. */
+  close(): void;
+}
+
+interface Addon {
+  Mapping: {
+    /** Maps a part of a file. `prefault` enters all pages into the page table at once. */
+    new (
+      fd: number,
+      offset: number,
+      length: number,
+      access: number,
+      prefault: 0 | 1,
+    ): NativeMapping;
+    /** Finds the live mapping of this process that starts at these bytes. */
+    new (bytes: Uint8Array): NativeMapping;
+  };
+  /** Makes the file at least this long and reserves its blocks. */
+  reserve(fd: number, length: number): void;
+  /**
+   * Takes the advisory lock of the open file (0 shared, 1 exclusive) if it is free. The
+   * kernel drops it with the file's last descriptor, however the process ends.
+   */
+  tryLease(fd: number, exclusive: 0 | 1): boolean;
+}
+
+function load(): Addon {
+  const require = createRequire(import.meta.url);
+  const root = fileURLToPath(new URL('../../../', import.meta.url));
+  try {
+    return (require('node-gyp-build') as (root: string) => Addon)(root);
+  } catch (cause) {
+    throw new ShmError(
+      'ERR_UNSUPPORTED',
+      `no native addon for ${process.platform} ${process.arch}, Node ${process.version}; ` +
+        'in a clone of the repository `npm run setup` builds it',
+      'load',
+      root,
+      cause,
+    );
+  }
+}
+
+export const addon = load();

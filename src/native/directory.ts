@@ -1,0 +1,46 @@
+import { lstatSync, mkdirSync, type Stats } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { ShmError, systemError } from '../errors.js';
+
+/**
+ * The directory that regions live in: the option, else `MMAP_TRANSPORT_DIR`, else one
+ * per user in memory (`/dev/shm` on Linux) or in the temporary directory.
+ * It is made where it is missing, with mode 0700.
+ *
+ * @returns its absolute path
+ * @throws {ShmError} `ERR_UNSAFE_DIRECTORY` where it is not a directory of this user's
+ *   that only this user can enter; the errno name where it cannot be made
+ */
+export function regionDirectory(option?: string): string {
+  const path = resolve(option ?? process.env.MMAP_TRANSPORT_DIR ?? defaultDirectory());
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    const fault = unsafe(lstatSync(path), 'directory');
+    if (fault) throw new ShmError('ERR_UNSAFE_DIRECTORY', fault, 'region.directory', path);
+    return path;
+  } catch (cause) {
+    throw systemError(cause, 'region.directory', path);
+  }
+}
+
+function defaultDirectory(): string {
+  const parent = process.platform === 'linux' ? '/dev/shm' : tmpdir();
+  return join(parent, `mmap-transport-${process.getuid?.() ?? process.env.USERNAME ?? 'user'}`);
+}
+
+/**
+ * Why a directory or file must not be trusted with shared memory: it is of another kind,
+ * belongs to somebody else, or others may open it. Undefined where nothing is wrong.
+ */
+export function unsafe(stats: Stats, kind: 'directory' | 'file'): string | undefined {
+  const isKind = kind === 'directory' ? stats.isDirectory() : stats.isFile();
+  if (!isKind) return `expected a plain ${kind}, got something else`;
+  // Windows keeps the temporary directory private by access lists, not by mode and uid.
+  if (process.platform === 'win32') return undefined;
+  const uid = process.getuid?.();
+  if (stats.uid !== uid) return `expected owner ${uid}, got ${stats.uid}`;
+  const mode = stats.mode & 0o777;
+  if ((mode & 0o077) === 0) return undefined;
+  return `expected mode 0${kind === 'directory' ? 700 : 600}, got 0${mode.toString(8)}`;
+}

@@ -1,0 +1,76 @@
+/*
+ * Every Atomics call of the transport, so that the ordering can be read in one place.
+ *
+ * ECMAScript's Atomics are sequentially consistent, which is more than a ring needs in
+ * all places but one. The pairs, by name:
+ *
+ * SYNC publish   The producer writes a record through the plain alias, then stores `tail`
+ *                (storePosition). The consumer loads `tail` (loadPosition), then reads the
+ *                record. Reordered, the consumer would read bytes not yet written.
+ *
+ * SYNC release   The consumer reads a record, then stores `head`. The producer loads
+ *                `head`, then overwrites. Reordered, the consumer would read bytes of a
+ *                later record.
+ *
+ * SYNC park      The sleeper stores `waiting`, then loads the position it waits on. The
+ *                waker stores that position, then loads `waiting`. Each must see the
+ *                other's store or have been seen: this store-then-load on both sides is
+ *                the one place that needs sequential consistency (Dekker). Reordered, a
+ *                sleeper would miss the last publish and sleep on it.
+ *
+ * The alias and the shared view are two views of the same pages. See ADR-0001 for what
+ * the order between them rests on.
+ */
+
+/** SYNC publish / SYNC release, the storing side; and SYNC park's first store. */
+export function storePosition(words: Int32Array, field: number, position: number): void {
+  Atomics.store(words, field, position);
+}
+
+/** SYNC publish / SYNC release, the loading side. */
+export function loadPosition(words: Int32Array, field: number): number {
+  return Atomics.load(words, field);
+}
+
+/** A header word other than a position: state, pid, capacity, waiting. */
+export function storeWord(words: Int32Array, field: number, value: number): void {
+  Atomics.store(words, field, value);
+}
+
+export function loadWord(words: Int32Array, field: number): number {
+  return Atomics.load(words, field);
+}
+
+/** SYNC park, the waker's side: takes the flag, so that one publish rings only once. */
+export function takeWord(words: Int32Array, field: number): number {
+  return Atomics.exchange(words, field, 0);
+}
+
+/** Changes a word if it still is what was expected; says whether it did. */
+export function replaceWord(
+  words: Int32Array,
+  field: number,
+  expected: number,
+  value: number,
+): boolean {
+  return Atomics.compareExchange(words, field, expected, value) === expected;
+}
+
+/**
+ * Blocks on a word of memory that no other process maps. False: the time ran out.
+ * For shared mappings there is the addon's `wait`: this one is keyed by address inside
+ * one process and would never hear of another.
+ */
+export function waitInProcess(
+  words: Int32Array,
+  field: number,
+  expected: number,
+  timeout: number,
+): boolean {
+  return Atomics.wait(words, field, expected, timeout) !== 'timed-out';
+}
+
+/** Wakes those in {@link waitInProcess}. */
+export function wakeInProcess(words: Int32Array, field: number): void {
+  Atomics.notify(words, field);
+}

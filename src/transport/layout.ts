@@ -1,0 +1,107 @@
+import { ShmError } from '../errors.js';
+
+/*
+ * A ring in memory: a header of eight lines, then `capacity` bytes of records.
+ *
+ *   byte 0      constants       magic, version, capacity: written once, magic last
+ *   byte 128    producer line   tail, state, pid               written by the producer
+ *   byte 256    consumer line   head, state, pid               written by the consumer
+ *   byte 384    consumer park   waiting: set by the consumer, taken by the producer
+ *   byte 512    producer park   waiting: set by the producer, taken by the consumer
+ *   byte 640    (reserved)
+ *   byte 1024   records
+ *
+ * A line is 128 bytes, not 64: processors fetch cache lines in pairs, and two counters
+ * written by two cores in one pair cost each other a transfer per message.
+ *
+ * A record:
+ *
+ *   0        4        8                    8 + length      next multiple of 8
+ *   | length | kind   | payload ...        | unused        |
+ *
+ * It starts at a multiple of 8 and never straddles the end of the record area; where the
+ * rest is too short for the next one, a record of kind `padding` fills it.
+ *
+ * Positions (`tail`, `head`) count bytes since the ring was made, modulo 2^32, and are
+ * kept as signed 32-bit integers, which is what V8 holds without allocating. A position
+ * becomes an index into the record area by `& (capacity - 1)`; two are compared by their
+ * difference `| 0`, which is right as long as it is below 2^31: capacity is at most 2^30.
+ */
+
+const lineBytes = 128;
+const word = (line: number, index: number): number => (line * lineBytes) / 4 + index;
+
+/** Indices of 32-bit words in the header. */
+export const Field = {
+  magic: word(0, 0),
+  version: word(0, 1),
+  capacity: word(0, 2),
+
+  /** Bytes published. One writer: the producer. */
+  tail: word(1, 0),
+  producerState: word(1, 1),
+  producerPid: word(1, 2),
+
+  /** Bytes released. One writer: the consumer. */
+  head: word(2, 0),
+  consumerState: word(2, 1),
+  consumerPid: word(2, 2),
+
+  /** A {@link Waiting}: the consumer sets it, the producer takes it back to 0. */
+  consumerWaiting: word(3, 0),
+  /** A {@link Waiting}: the producer sets it, the consumer takes it back to 0. */
+  producerWaiting: word(4, 0),
+} as const;
+
+/** What a role has told about itself. One writer: the role's holder. */
+export const RoleState = {
+  never: 0,
+  /** Held. If its lock is free all the same, the holder was killed. */
+  attached: 1,
+  /** Given up in good order. A producer's: no more records will come. */
+  ended: 2,
+  /** The holder found the ring's content impossible; nobody may go on with it. */
+  poisoned: 3,
+} as const;
+
+/** How a side sleeps. */
+export const Waiting = { none: 0, blocked: 1 } as const;
+
+export const RecordKind = { data: 1, padding: 2 } as const;
+
+export const headerBytes = 8 * lineBytes;
+export const recordHeaderBytes = 8;
+export const recordAlignment = 8;
+export const minCapacity = 4096;
+export const maxCapacity = 2 ** 30;
+
+const magic = 0x4752_4d4d; // 'MMRG' as the bytes lie in memory
+const version = 1;
+
+/**
+ * Bytes a record of `length` payload bytes takes up in the ring.
+ */
+export function recordBytes(length: number): number {
+  return (length + recordHeaderBytes + recordAlignment - 1) & -recordAlignment;
+}
+
+/**
+ * The longest payload a ring takes: a record is at most half the ring, so that it fits
+ * into an empty one at whatever index the tail stands, padding before it included.
+ */
+export function maxPayload(capacity: number): number {
+  return capacity / 2 - recordHeaderBytes;
+}
+
+/** What an opener checks, and what a maker writes. The magic is stored by the caller, last. */
+export const Stamp = { magic, version } as const;
+
+export function checkCapacity(operation: string, capacity: number): void {
+  const fits = typeof capacity === 'number' && capacity >= minCapacity && capacity <= maxCapacity;
+  if (fits && Number.isInteger(Math.log2(capacity))) return;
+  throw new ShmError(
+    'ERR_OUT_OF_RANGE',
+    `capacity must be a power of two from ${minCapacity} to ${maxCapacity}, got ${String(capacity)}`,
+    operation,
+  );
+}

@@ -1,0 +1,114 @@
+import { Region } from '../native/region.js';
+import { replaceWord, storeWord, waitInProcess, wakeInProcess } from './atomics.js';
+import { headerBytes } from './layout.js';
+
+/** The two roles of a ring; each is held by one thread of one process. */
+export type Role = 'producer' | 'consumer';
+
+/**
+ * What a ring needs of the memory it lies in. The ring itself is plain JavaScript over
+ * two views; only sleeping, waking and the locks of the roles go through here.
+ */
+export interface RingMemory {
+  /** The ring's bytes from its header on, for Atomics. */
+  readonly words: Int32Array;
+  /** The same bytes, for plain access to records. */
+  readonly plain: ArrayBuffer;
+  /** What errors call it. */
+  readonly address: string;
+  /** Blocks while the header word is `expected`; false after `timeout` milliseconds. */
+  wait(field: number, expected: number, timeout: number): boolean;
+  wake(field: number): void;
+  /** Takes the role's lock if it is free. The kernel drops it when the holder dies. */
+  tryLock(role: Role): boolean;
+  unlock(role: Role): void;
+  /** Whether anyone holds the role's lock, this memory object included. */
+  isLocked(role: Role): boolean;
+  close(): void;
+}
+
+// Byte locks lie beyond any content, so that mandatory locks (Windows) hinder no access.
+const lockOffset: Record<Role, number> = { producer: 2 ** 52, consumer: 2 ** 52 + 1 };
+
+/** A ring in a region: between processes. */
+export class RegionMemory implements RingMemory {
+  readonly words: Int32Array;
+  readonly plain: ArrayBuffer;
+  readonly address: string;
+  readonly #region: Region;
+  // A lock belongs to the open file, which does not see its own locks as taken.
+  readonly #held = new Set<Role>();
+
+  constructor(region: Region) {
+    this.#region = region;
+    this.words = new Int32Array(region.buffer);
+    this.plain = region.bytes.buffer;
+    this.address = region.path;
+  }
+
+  wait(field: number, expected: number, timeout: number): boolean {
+    return this.#region.wait(field * 4, expected, timeout);
+  }
+
+  wake(field: number): void {
+    this.#region.wake(field * 4, 1);
+  }
+
+  tryLock(role: Role): boolean {
+    if (this.#held.has(role) || !this.#region.tryLock(lockOffset[role])) return false;
+    this.#held.add(role);
+    return true;
+  }
+
+  unlock(role: Role): void {
+    if (this.#held.delete(role)) this.#region.unlock(lockOffset[role]);
+  }
+
+  isLocked(role: Role): boolean {
+    return this.#held.has(role) || this.#region.isLocked(lockOffset[role]);
+  }
+
+  close(): void {
+    this.#region.close();
+  }
+}
+
+/** A ring in JavaScript's own memory: between threads of one process, and for tests. */
+export class HeapMemory implements RingMemory {
+  readonly words: Int32Array;
+  readonly plain: ArrayBuffer;
+  readonly address = 'heap';
+  // The header's last line, unused otherwise, stands in for the kernel's locks.
+  static readonly #lockField: Record<Role, number> = {
+    producer: headerBytes / 4 - 2,
+    consumer: headerBytes / 4 - 1,
+  };
+
+  constructor(buffer: SharedArrayBuffer) {
+    this.words = new Int32Array(buffer);
+    // Typed arrays take either kind of buffer; the cast only spares a second type everywhere.
+    this.plain = buffer as unknown as ArrayBuffer;
+  }
+
+  wait(field: number, expected: number, timeout: number): boolean {
+    return waitInProcess(this.words, field, expected, timeout);
+  }
+
+  wake(field: number): void {
+    wakeInProcess(this.words, field);
+  }
+
+  tryLock(role: Role): boolean {
+    return replaceWord(this.words, HeapMemory.#lockField[role], 0, 1);
+  }
+
+  unlock(role: Role): void {
+    storeWord(this.words, HeapMemory.#lockField[role], 0);
+  }
+
+  isLocked(role: Role): boolean {
+    return !replaceWord(this.words, HeapMemory.#lockField[role], 0, 0);
+  }
+
+  close(): void {}
+}
