@@ -9,6 +9,8 @@
       "target_name": "mmap_transport",
       "sources": [
         "native/addon.cc",
+        "native/bell_pull_binding.cc",
+        "native/doorbell_binding.cc",
         "native/mapping.cc",
         "native/mapping_binding.cc",
         "native/shared_buffer.cc"

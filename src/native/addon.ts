@@ -33,7 +33,34 @@ export interface NativeMapping {
   close(): void;
 }
 
+/** Wakes this thread's event loop when someone writes into its FIFO, which it removes. */
+export interface NativeDoorbell {
+  /** Whether it keeps the loop alive; at first it does not. */
+  ref(): void;
+  unref(): void;
+  close(): void;
+}
+
+/** Rings another thread's doorbell. */
+export interface NativeBellPull {
+  /** False: nobody listens there any more. */
+  ring(token: number): boolean;
+  close(): void;
+}
+
 interface Addon {
+  Doorbell: {
+    /** Tokens that arrive are put into `tokens`, then `callback` is told how many. */
+    new (
+      fd: number,
+      path: string,
+      tokens: Uint32Array,
+      callback: (count: number) => void,
+    ): NativeDoorbell;
+  };
+  BellPull: { new (path: string): NativeBellPull };
+  /** Makes a FIFO of mode 0600. */
+  makeFifo(path: string): void;
   Mapping: {
     /** Maps a part of a file. `prefault` enters all pages into the page table at once. */
     new (

@@ -15,8 +15,10 @@ import { regionDirectory, unsafe } from './directory.js';
 
 const noFollow = constants.O_NOFOLLOW ?? 0; // Windows has no such flag
 
+const nonBlock = constants.O_NONBLOCK ?? 0; // a FIFO is opened without waiting for its other end
+
 /** Marks the files of this package, so that `reap` touches nothing else. */
-const namePattern = /^(?:region|ring|mem|link)-[0-9a-f]{24}$/;
+const namePattern = /^(?:region|ring|mem|link|bell)-[0-9a-f]{24}$/;
 
 export interface RegionOptions {
   /** Size in bytes. */
@@ -235,7 +237,7 @@ export function reap(directory?: string): string[] {
 function reapOne(path: string): boolean {
   let fd: number;
   try {
-    fd = openSync(path, constants.O_RDWR | noFollow);
+    fd = openSync(path, constants.O_RDWR | nonBlock | noFollow);
   } catch {
     return false; // gone already, or not ours to open
   }

@@ -1,15 +1,18 @@
 import { invalidArgument } from '../errors.js';
 import { loadPosition, storePosition } from './atomics.js';
 import {
+  Counter,
   Field,
   headerBytes,
   recordAlignment,
   RecordKind,
-  recordBytes,
   recordHeaderBytes,
 } from './layout.js';
 import type { RingMemory } from './memory.js';
-import { checkTimeout, Side } from './side.js';
+import type { SideOptions } from './producer.js';
+import { Requests, type WaitOptions } from './requests.js';
+import { Side } from './side.js';
+import { checkTimeout, parseStrategy } from './wait.js';
 
 /**
  * Called once per record by {@link Consumer.drain}: the payload is `length` bytes from
@@ -38,40 +41,50 @@ export interface Loan {
  * memory only when the cache says empty.
  */
 export class Consumer {
-  readonly #side: Side;
+  /** @internal */
+  readonly side: Side;
   readonly #words: Int32Array;
+  readonly #counters: Float64Array;
   readonly #records: Buffer;
   readonly #recordWords: Int32Array;
   readonly #capacity: number;
   readonly #mask: number;
+  /** The next record to read; ahead of the released head within a drain or a loan. */
   #head: number;
   #released: number;
   #tail: number;
+  #count: number;
   #ended = false;
+  /** The record that `peek` showed and `release` gives back. */
+  #peeked: Loan | undefined;
   /** Positions of the records on loan, oldest first; the head cannot go beyond the first. */
   readonly #loans: { position: number }[] = [];
+  #requests: Requests<Uint8Array | null> | undefined;
 
   /** @internal Use {@link Ring.consumer}. */
-  constructor(memory: RingMemory, capacity: number) {
-    this.#side = new Side(memory, 'consumer');
+  constructor(memory: RingMemory, capacity: number, options: SideOptions = {}) {
+    this.side = new Side(memory, 'consumer', parseStrategy('ring.consumer', options.wait));
+    const { buffer, byteOffset } = memory.plain;
     this.#words = memory.words;
-    this.#records = Buffer.from(memory.plain, headerBytes, capacity);
-    this.#recordWords = new Int32Array(memory.plain, headerBytes, capacity / 4);
+    this.#counters = new Float64Array(buffer, byteOffset, headerBytes / 8);
+    this.#records = Buffer.from(buffer, byteOffset + headerBytes, capacity);
+    this.#recordWords = new Int32Array(buffer, byteOffset + headerBytes, capacity / 4);
     this.#capacity = capacity;
     this.#mask = capacity - 1;
     // A ring kept in a file goes on where its last consumer left off.
     this.#head = loadPosition(this.#words, Field.head);
     this.#released = this.#head;
     this.#tail = this.#head;
+    this.#count = this.#counters[Counter.recordsRead]!;
   }
 
   get closed(): boolean {
-    return this.#side.closed;
+    return this.side.closed;
   }
 
   /** The producer ended and every record has been read. */
   get ended(): boolean {
-    return this.#ended || this.#checkEnd();
+    return this.#ended || (!this.side.closed && this.#checkEnd());
   }
 
   /**
@@ -89,7 +102,7 @@ export class Consumer {
     if (typeof handler !== 'function') {
       throw invalidArgument('consumer.drain', 'handler', 'a function', handler);
     }
-    this.#side.checkUsable('drain');
+    this.side.checkUsable('drain');
     // Room goes back in steps, so that the producer refills while the drain goes on.
     const step = this.#capacity >> 2;
     let count = 0;
@@ -97,8 +110,7 @@ export class Consumer {
       while (count < limit) {
         const length = this.#next();
         if (length < 0) break;
-        const offset = (this.#head & this.#mask) + recordHeaderBytes;
-        this.#head = (this.#head + recordBytes(length)) | 0;
+        const offset = this.#take(length);
         count++;
         handler(this.#records, offset, length);
         if (((this.#head - this.#released) | 0) >= step) this.#release();
@@ -116,50 +128,14 @@ export class Consumer {
    * @throws {ShmError} `ERR_CORRUPT`, `ERR_CLOSED`
    */
   tryRead(): Uint8Array | null {
-    this.#side.checkUsable('tryRead');
-    const length = this.#next();
-    if (length < 0) {
-      if (this.#released !== this.#head) this.#release();
-      return null;
-    }
-    const offset = (this.#head & this.#mask) + recordHeaderBytes;
-    const copy = new Uint8Array(length);
-    copy.set(this.#records.subarray(offset, offset + length));
-    this.#head = (this.#head + recordBytes(length)) | 0;
-    this.#release();
-    return copy;
-  }
-
-  /**
-   * Takes one record without copying it: it stays in the ring, out of the producer's
-   * reach, until released. Several may be on loan, and come back in any order; space
-   * returns to the producer in the order of the ring.
-   *
-   * The way to work on a record asynchronously, or in another thread: hand the thread
-   * `Ring.buffer` once, then `offset` and `length` with each task.
-   *
-   * @returns null: the ring is empty
-   * @throws {ShmError} `ERR_CORRUPT`, `ERR_CLOSED`
-   */
-  borrow(): Loan | null {
-    this.#side.checkUsable('borrow');
+    this.side.checkUsable('tryRead');
     const length = this.#next();
     if (length < 0) return null;
-    const start = (this.#head & this.#mask) + recordHeaderBytes;
-    const entry = { position: this.#head };
-    this.#loans.push(entry);
-    this.#head = (this.#head + recordBytes(length)) | 0;
-    return {
-      offset: headerBytes + start,
-      length,
-      bytes: this.#records.subarray(start, start + length),
-      release: () => {
-        const at = this.#loans.indexOf(entry);
-        if (at < 0) return;
-        this.#loans.splice(at, 1);
-        if (at === 0 && !this.#side.closed) this.#release();
-      },
-    };
+    const offset = this.#take(length);
+    const copy = new Uint8Array(length);
+    copy.set(this.#records.subarray(offset, offset + length));
+    this.#release();
+    return copy;
   }
 
   /**
@@ -184,31 +160,117 @@ export class Consumer {
    */
   waitSync(timeout?: number): boolean {
     const limit = checkTimeout('consumer.waitSync', timeout);
-    this.#side.checkUsable('waitSync');
-    const ready = () => this.#available() || this.#checkEnd();
-    return this.#side.waitSync('waitSync', ready, limit) && !this.#ended;
+    this.side.checkUsable('waitSync');
+    return this.side.waitSync('waitSync', this.#ready, limit) && !this.#ended;
   }
 
-  /** Gives the role up. Unread records stay in the ring. A second call does nothing. */
+  /**
+   * Like {@link tryRead}, but waits for a record without blocking the thread. Reads are
+   * served in the order they were asked for.
+   *
+   * @returns a copy of the payload; null: the producer ended (see {@link ended}) or the
+   *   time ran out
+   * @throws {ShmError} (rejects) as {@link readSync}; the signal's reason when aborted
+   */
+  read(options?: WaitOptions): Promise<Uint8Array | null> {
+    this.#requests ??= new Requests(this.side, 'consumer.read', this.#ready);
+    const attempt = () => this.tryRead() ?? (this.#checkEnd() ? null : undefined);
+    return this.#requests.add(attempt, null, options);
+  }
+
+  /** The records as they come, each a copy, until the producer ends. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
+    for (;;) {
+      const record = await this.read();
+      if (record === null) return;
+      yield record;
+    }
+  }
+
+  /**
+   * Shows the next record in place: no copy. It stays the next one until {@link release}.
+   *
+   * @returns the payload, valid until `release`; null: the ring is empty
+   * @throws {ShmError} `ERR_CORRUPT`, `ERR_CLOSED`
+   */
+  peek(): Uint8Array | null {
+    this.#peeked ??= this.borrow() ?? undefined;
+    return this.#peeked?.bytes ?? null;
+  }
+
+  /** Gives the peeked record's space back to the producer. Without one, nothing happens. */
+  release(): void {
+    this.#peeked?.release();
+    this.#peeked = undefined;
+  }
+
+  /**
+   * Takes one record without copying it: it stays in the ring, out of the producer's
+   * reach, until released. Several may be on loan, and come back in any order; space
+   * returns to the producer in the order of the ring.
+   *
+   * The way to work on a record asynchronously, or in another thread: hand the thread
+   * `Ring.buffer` once, then `offset` and `length` with each task. A consumer that closes
+   * or dies leaves what is on loan to the next one.
+   *
+   * @returns null: the ring is empty
+   * @throws {ShmError} `ERR_CORRUPT`, `ERR_CLOSED`
+   */
+  borrow(): Loan | null {
+    this.side.checkUsable('borrow');
+    const length = this.#next();
+    if (length < 0) return null;
+    const entry = { position: this.#head };
+    const start = this.#take(length);
+    this.#loans.push(entry);
+    return {
+      offset: this.#records.byteOffset + start,
+      length,
+      bytes: this.#records.subarray(start, start + length),
+      release: () => {
+        const at = this.#loans.indexOf(entry);
+        if (at < 0) return;
+        this.#loans.splice(at, 1);
+        if (at === 0 && !this.side.closed) this.#release();
+      },
+    };
+  }
+
+  /**
+   * Gives the role up; waiting reads are rejected. Unread records stay in the ring. A
+   * second call does nothing.
+   */
   close(): void {
-    this.#side.close();
+    if (this.side.closed) return;
+    this.side.close();
+    this.#requests?.close(this.side.error('ERR_CLOSED', 'read', 'the consumer was closed'));
   }
 
   [Symbol.dispose](): void {
     this.close();
   }
 
-  /** Whether a record can be read; skips padding. */
-  #available(): boolean {
-    const there = this.#next() >= 0;
-    if (!there && this.#released !== this.#head) this.#release();
-    return there;
+  /** @internal Whether there is a record, or the end. */
+  readonly #ready = () => this.#next() >= 0 || this.#checkEnd();
+
+  /** @internal */
+  get ready(): () => boolean {
+    return this.#ready;
   }
 
-  /** SYNC publish: `ended` is stored after the last `tail`, so it is loaded before it. */
+  /** The state is loaded before the ring is looked at again: `ended` is stored last. */
   #checkEnd(): boolean {
-    if (!this.#ended && this.#side.peerEnded() && !this.#available()) this.#ended = true;
+    if (!this.#ended && this.side.peerEnded() && this.#next() < 0) this.#ended = true;
     return this.#ended;
+  }
+
+  /** Moves over a record of this length; says where its payload lies. */
+  #take(length: number): number {
+    const offset = (this.#head & this.#mask) + recordHeaderBytes;
+    this.#head =
+      (this.#head + ((length + recordHeaderBytes + recordAlignment - 1) & -recordAlignment)) | 0;
+    this.#count++;
+    return offset;
   }
 
   /**
@@ -217,11 +279,15 @@ export class Consumer {
    */
   #next(): number {
     for (;;) {
-      if (this.#head === this.#tail && !this.#refreshTail()) return -1;
+      if (this.#head === this.#tail && !this.#refreshTail()) {
+        // Padding alone must go back too: the producer may wait for just that.
+        if (this.#released !== this.#head && this.#loans.length === 0) this.#release();
+        return -1;
+      }
       const index = this.#head & this.#mask;
-      const length = this.#recordWords[index >> 2] as number;
-      const kind = this.#recordWords[(index >> 2) + 1] as number;
-      const size = recordBytes(length);
+      const length = this.#recordWords[index >> 2]!;
+      const kind = this.#recordWords[(index >> 2) + 1]!;
+      const size = (length + recordHeaderBytes + recordAlignment - 1) & -recordAlignment;
       if (
         length < 0 ||
         length > this.#capacity ||
@@ -251,12 +317,13 @@ export class Consumer {
   /** SYNC release, and the waker's side of SYNC park. */
   #release(): void {
     this.#released = this.#loans.length === 0 ? this.#head : this.#loans[0]!.position;
+    this.#counters[Counter.recordsRead] = this.#count;
     storePosition(this.#words, Field.head, this.#released);
-    this.#side.wakePeer();
+    this.side.wakePeer();
   }
 
   #corrupt(expected: string, got: number): Error {
     const where = `at position ${this.#head}`;
-    return this.#side.poison('read', `${expected} ${where}, got ${got}`);
+    return this.side.poison('read', `${expected} ${where}, got ${got}`);
   }
 }

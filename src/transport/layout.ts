@@ -4,12 +4,16 @@ import { ShmError } from '../errors.js';
  * A ring in memory: a header of eight lines, then `capacity` bytes of records.
  *
  *   byte 0      constants       magic, version, capacity: written once, magic last
- *   byte 128    producer line   tail, state, pid               written by the producer
- *   byte 256    consumer line   head, state, pid               written by the consumer
+ *   byte 128    producer line   tail, state, pid, counters     written by the producer
+ *   byte 256    consumer line   head, state, pid, counters     written by the consumer
  *   byte 384    consumer park   waiting: set by the consumer, taken by the producer
  *   byte 512    producer park   waiting: set by the producer, taken by the consumer
- *   byte 640    (reserved)
+ *   byte 640    consumer bell   token, id, directory           written by the consumer
+ *   byte 832    producer bell   token, id, directory           written by the producer
  *   byte 1024   records
+ *
+ * The park lines are apart from the position lines because both sides write them, rarely;
+ * the bells are written once per holder of a role, before `waiting` says that they count.
  *
  * A line is 128 bytes, not 64: processors fetch cache lines in pairs, and two counters
  * written by two cores in one pair cost each other a transfer per message.
@@ -36,6 +40,9 @@ export const Field = {
   magic: word(0, 0),
   version: word(0, 1),
   capacity: word(0, 2),
+  /** Stand in for the kernel's locks where the memory is JavaScript's own. */
+  producerLock: word(0, 3),
+  consumerLock: word(0, 4),
 
   /** Bytes published. One writer: the producer. */
   tail: word(1, 0),
@@ -53,6 +60,32 @@ export const Field = {
   producerWaiting: word(4, 0),
 } as const;
 
+/** Indices of 64-bit floats in the header: counters, for people to read. */
+export const Counter = {
+  recordsWritten: word(1, 4) / 2,
+  /** How often the ring was found full. */
+  fullCount: word(1, 6) / 2,
+  /** How often the producer had to wake its consumer. */
+  producerWakes: word(1, 8) / 2,
+  recordsRead: word(2, 4) / 2,
+  consumerWakes: word(2, 8) / 2,
+} as const;
+
+/**
+ * A doorbell as it is told to the peer: the first word is the token to send, three words
+ * name the bell, one is the length of its directory's path, which follows as UTF-8.
+ */
+export const Bell = {
+  consumer: word(5, 0),
+  producer: word(5, 0) + 48,
+  token: 0,
+  id: 1,
+  idWords: 3,
+  directoryLength: 4,
+  directory: 5,
+  maxDirectoryBytes: (48 - 5) * 4,
+} as const;
+
 /** What a role has told about itself. One writer: the role's holder. */
 export const RoleState = {
   never: 0,
@@ -65,7 +98,13 @@ export const RoleState = {
 } as const;
 
 /** How a side sleeps. */
-export const Waiting = { none: 0, blocked: 1 } as const;
+export const Waiting = {
+  none: 0,
+  /** In a blocking call: wake it through the waiting word itself. */
+  blocked: 1,
+  /** In its event loop: ring its bell. */
+  parked: 2,
+} as const;
 
 export const RecordKind = { data: 1, padding: 2 } as const;
 

@@ -1,6 +1,6 @@
-import { Region } from '../native/region.js';
+import type { Region } from '../native/region.js';
 import { replaceWord, storeWord, waitInProcess, wakeInProcess } from './atomics.js';
-import { headerBytes } from './layout.js';
+import { Field } from './layout.js';
 
 /** The two roles of a ring; each is held by one thread of one process. */
 export type Role = 'producer' | 'consumer';
@@ -13,7 +13,7 @@ export interface RingMemory {
   /** The ring's bytes from its header on, for Atomics. */
   readonly words: Int32Array;
   /** The same bytes, for plain access to records. */
-  readonly plain: ArrayBuffer;
+  readonly plain: Uint8Array<ArrayBuffer>;
   /** What errors call it. */
   readonly address: string;
   /** Blocks while the header word is `expected`; false after `timeout` milliseconds. */
@@ -28,44 +28,48 @@ export interface RingMemory {
 }
 
 // Byte locks lie beyond any content, so that mandatory locks (Windows) hinder no access.
-const lockOffset: Record<Role, number> = { producer: 2 ** 52, consumer: 2 ** 52 + 1 };
+const firstLock = 2 ** 52;
 
-/** A ring in a region: between processes. */
+/** A ring in a region, from `offset` on: between processes. */
 export class RegionMemory implements RingMemory {
   readonly words: Int32Array;
-  readonly plain: ArrayBuffer;
+  readonly plain: Uint8Array<ArrayBuffer>;
   readonly address: string;
   readonly #region: Region;
+  readonly #locks: Record<Role, number>;
   // A lock belongs to the open file, which does not see its own locks as taken.
   readonly #held = new Set<Role>();
+  readonly #offset: number;
 
-  constructor(region: Region) {
+  constructor(region: Region, offset = 0, bytes = region.bytes.length - offset) {
     this.#region = region;
-    this.words = new Int32Array(region.buffer);
-    this.plain = region.bytes.buffer;
+    this.#offset = offset;
+    this.#locks = { producer: firstLock + offset, consumer: firstLock + offset + 1 };
+    this.words = new Int32Array(region.buffer, offset, bytes >> 2);
+    this.plain = region.bytes.subarray(offset, offset + bytes);
     this.address = region.path;
   }
 
   wait(field: number, expected: number, timeout: number): boolean {
-    return this.#region.wait(field * 4, expected, timeout);
+    return this.#region.wait(this.#offset + field * 4, expected, timeout);
   }
 
   wake(field: number): void {
-    this.#region.wake(field * 4, 1);
+    this.#region.wake(this.#offset + field * 4, 1);
   }
 
   tryLock(role: Role): boolean {
-    if (this.#held.has(role) || !this.#region.tryLock(lockOffset[role])) return false;
+    if (this.#held.has(role) || !this.#region.tryLock(this.#locks[role])) return false;
     this.#held.add(role);
     return true;
   }
 
   unlock(role: Role): void {
-    if (this.#held.delete(role)) this.#region.unlock(lockOffset[role]);
+    if (this.#held.delete(role)) this.#region.unlock(this.#locks[role]);
   }
 
   isLocked(role: Role): boolean {
-    return this.#held.has(role) || this.#region.isLocked(lockOffset[role]);
+    return this.#held.has(role) || this.#region.isLocked(this.#locks[role]);
   }
 
   close(): void {
@@ -73,21 +77,20 @@ export class RegionMemory implements RingMemory {
   }
 }
 
-/** A ring in JavaScript's own memory: between threads of one process, and for tests. */
+/** A ring in JavaScript's own memory: for tests without native code. */
 export class HeapMemory implements RingMemory {
   readonly words: Int32Array;
-  readonly plain: ArrayBuffer;
+  readonly plain: Uint8Array<ArrayBuffer>;
   readonly address = 'heap';
-  // The header's last line, unused otherwise, stands in for the kernel's locks.
   static readonly #lockField: Record<Role, number> = {
-    producer: headerBytes / 4 - 2,
-    consumer: headerBytes / 4 - 1,
+    producer: Field.producerLock,
+    consumer: Field.consumerLock,
   };
 
   constructor(buffer: SharedArrayBuffer) {
     this.words = new Int32Array(buffer);
     // Typed arrays take either kind of buffer; the cast only spares a second type everywhere.
-    this.plain = buffer as unknown as ArrayBuffer;
+    this.plain = new Uint8Array(buffer as unknown as ArrayBuffer);
   }
 
   wait(field: number, expected: number, timeout: number): boolean {

@@ -1,6 +1,7 @@
-import { invalidArgument } from '../errors.js';
+import { invalidArgument, outOfRange } from '../errors.js';
 import { loadPosition, storePosition } from './atomics.js';
 import {
+  Counter,
   Field,
   headerBytes,
   maxPayload,
@@ -10,19 +11,28 @@ import {
   recordHeaderBytes,
 } from './layout.js';
 import type { RingMemory } from './memory.js';
-import { checkTimeout, Side } from './side.js';
+import { Requests, type WaitOptions } from './requests.js';
+import { Side } from './side.js';
+import { checkTimeout, parseStrategy, type WaitStrategy } from './wait.js';
+
+export interface SideOptions {
+  /** How this side waits. @default 'park' */
+  wait?: WaitStrategy;
+}
 
 /**
  * The writing end of a ring. One thread of one process holds it.
  *
  * Owns `tail`. Keeps its own copy of it and a cached `limit` (the consumer's `head` plus
  * the capacity), and reads shared memory only when the cache says full: the idea of
- * rigtorp's SPSCQueue.
+ * rigtorp's SPSCQueue. Reserve and commit follow Agrona's ring buffer.
  */
 export class Producer {
-  readonly #side: Side;
+  /** @internal */
+  readonly side: Side;
   readonly #words: Int32Array;
-  readonly #records: Uint8Array;
+  readonly #counters: Float64Array;
+  readonly #records: Buffer;
   readonly #recordWords: Int32Array;
   readonly #capacity: number;
   readonly #mask: number;
@@ -31,16 +41,24 @@ export class Producer {
   #published: number;
   /** The tail may come up to here before `head` must be looked at again. */
   #limit: number;
+  #count: number;
   #corked = false;
-  /** The longest payload taken; -1 once closed or poisoned, so that one test covers all. */
+  /** Length of the payload that is reserved; -1 where none is. */
+  #reserved = -1;
+  /** The longest payload taken; -1 when nothing is, so that one test covers every reason. */
   #maxLength: number;
+  #requests: Requests<boolean> | undefined;
+  /** What the first of the waiting writes needs. */
+  #needed = 0;
 
   /** @internal Use {@link Ring.producer}. */
-  constructor(memory: RingMemory, capacity: number) {
-    this.#side = new Side(memory, 'producer');
+  constructor(memory: RingMemory, capacity: number, options: SideOptions = {}) {
+    this.side = new Side(memory, 'producer', parseStrategy('ring.producer', options.wait));
+    const { buffer, byteOffset } = memory.plain;
     this.#words = memory.words;
-    this.#records = new Uint8Array(memory.plain, headerBytes, capacity);
-    this.#recordWords = new Int32Array(memory.plain, headerBytes, capacity / 4);
+    this.#counters = new Float64Array(buffer, byteOffset, headerBytes / 8);
+    this.#records = Buffer.from(buffer, byteOffset + headerBytes, capacity);
+    this.#recordWords = new Int32Array(buffer, byteOffset + headerBytes, capacity / 4);
     this.#capacity = capacity;
     this.#mask = capacity - 1;
     this.#maxLength = maxPayload(capacity);
@@ -48,6 +66,7 @@ export class Producer {
     this.#tail = loadPosition(this.#words, Field.tail);
     this.#published = this.#tail;
     this.#limit = this.#tail;
+    this.#count = this.#counters[Counter.recordsWritten]!;
   }
 
   /** The longest payload in bytes. */
@@ -56,7 +75,7 @@ export class Producer {
   }
 
   get closed(): boolean {
-    return this.#side.closed;
+    return this.side.closed;
   }
 
   /**
@@ -67,27 +86,19 @@ export class Producer {
    * @param source the payload, at most {@link maxLength} bytes; free to reuse afterwards
    * @returns false: the ring is full and nothing was written. What was corked before is
    *   published then, so that the consumer can make room.
-   * @throws {ShmError} `ERR_TOO_LARGE`, `ERR_INVALID_ARG`, `ERR_CLOSED`: nothing was
-   *   written. `ERR_CORRUPT`: the consumer's position is impossible.
+   * @throws {ShmError} `ERR_TOO_LARGE`, `ERR_INVALID_ARG`, `ERR_CLOSED`, `ERR_RESERVED`
+   *   between reserve and commit: nothing was written. `ERR_CORRUPT`: the consumer's
+   *   position is impossible.
    */
   tryWrite(source: Uint8Array): boolean {
     if (!(source instanceof Uint8Array)) {
       throw invalidArgument('producer.tryWrite', 'source', 'a Uint8Array', source);
     }
     const length = source.length;
-    if (length > this.#maxLength) throw this.#refuse(length);
-    const size = (length + recordHeaderBytes + recordAlignment - 1) & -recordAlignment;
-    let index = this.#tail & this.#mask;
-    if (size > this.#capacity - index || size > ((this.#limit - this.#tail) | 0)) {
-      index = this.#makeRoom(size);
-      if (index < 0) return false;
-    }
-    const word = index >> 2;
-    this.#recordWords[word] = length;
-    this.#recordWords[word + 1] = RecordKind.data;
+    const index = this.#claim(length);
+    if (index < 0) return false;
     this.#records.set(source, index + recordHeaderBytes);
-    this.#tail = (this.#tail + size) | 0;
-    if (!this.#corked) this.#publish();
+    this.#append(index, length);
     return true;
   }
 
@@ -100,19 +111,79 @@ export class Producer {
    *   consumer was killed, `ERR_PEER_CLOSED` where it closed while the ring is full
    */
   writeSync(source: Uint8Array, timeout?: number): boolean {
-    if (this.tryWrite(source)) return true;
     const limit = checkTimeout('producer.writeSync', timeout);
+    if (this.tryWrite(source)) return true;
     const size = recordBytes(source.length);
-    let index = -1;
-    const ready = () => {
-      index = this.#makeRoom(size);
-      return index >= 0 || this.#side.peerEnded();
+    const ready = () => this.#makeRoom(size) >= 0 || this.side.peerEnded();
+    if (!this.side.waitSync('writeSync', ready, limit)) return false;
+    return this.tryWrite(source) || this.#failWithoutConsumer('writeSync');
+  }
+
+  /**
+   * Like {@link tryWrite}, but waits for room without blocking the thread. Writes are done
+   * in the order they were asked for.
+   *
+   * @param source not to be changed before the promise settles
+   * @returns false: the time ran out and nothing was written
+   * @throws {ShmError} (rejects) as {@link writeSync}; the signal's reason when aborted
+   */
+  write(source: Uint8Array, options?: WaitOptions): Promise<boolean> {
+    this.#requests ??= new Requests<boolean>(
+      this.side,
+      'producer.write',
+      () => this.#makeRoom(this.#needed) >= 0 || this.side.peerEnded(),
+    );
+    const attempt = () => {
+      if (this.tryWrite(source)) return true;
+      this.#needed = recordBytes(source.length);
+      return this.side.peerEnded() ? this.#failWithoutConsumer('write') : undefined;
     };
-    if (!this.#side.waitSync('writeSync', ready, limit)) return false;
-    if (index < 0 && this.#makeRoom(size) < 0) {
-      throw this.#side.error('ERR_PEER_CLOSED', 'writeSync', 'the ring is full, its consumer gone');
+    return this.#requests.add(attempt, false, options);
+  }
+
+  /**
+   * Reserves room for a record to be filled in place: no copy. Until {@link commit} or
+   * {@link abort} nothing else can be written.
+   *
+   * @param length bytes, at most {@link maxLength}
+   * @returns the record's payload, with whatever bytes lay there before; not to be touched
+   *   after the commit. Null: the ring is full.
+   * @throws {ShmError} as {@link tryWrite}
+   */
+  reserve(length: number): Uint8Array | null {
+    if (!Number.isInteger(length) || length < 0) {
+      throw outOfRange('producer.reserve', 'length', 'a whole number of at least 0', length);
     }
-    return this.tryWrite(source);
+    const index = this.#claim(length);
+    if (index < 0) return null;
+    this.#hold(length);
+    const start = index + recordHeaderBytes;
+    return this.#records.subarray(start, start + length);
+  }
+
+  /**
+   * Makes the reserved record readable, unless corked.
+   *
+   * @param length how much of it was used. @default all of it
+   * @throws {ShmError} `ERR_NOT_RESERVED`; `ERR_OUT_OF_RANGE` where `length` is more than
+   *   was reserved, which stays reserved then
+   */
+  commit(length: number = this.#reserved): void {
+    if (this.#reserved < 0) {
+      this.side.checkUsable('commit');
+      throw this.side.error('ERR_NOT_RESERVED', 'commit', 'there is nothing to commit');
+    }
+    if (!Number.isInteger(length) || length < 0 || length > this.#reserved) {
+      const bounds = `a whole number from 0 to ${this.#reserved}`;
+      throw outOfRange('producer.commit', 'length', bounds, length);
+    }
+    this.#letGo();
+    this.#append(this.#tail & this.#mask, length);
+  }
+
+  /** Gives the reserved room back; nothing is written. Without a reservation, nothing happens. */
+  abort(): void {
+    if (this.#reserved >= 0) this.#letGo();
   }
 
   /**
@@ -120,37 +191,100 @@ export class Producer {
    * They become visible together, or earlier where the ring fills up.
    */
   cork(): void {
-    this.#side.checkUsable('cork');
+    this.side.checkUsable('cork');
     this.#corked = true;
   }
 
   /** Publishes what was written since {@link cork}. */
   uncork(): void {
-    this.#side.checkUsable('uncork');
+    this.side.checkUsable('uncork');
     this.#corked = false;
     if (this.#published !== this.#tail) this.#publish();
   }
 
   /**
-   * Publishes what is corked and gives the role up. The consumer sees the end after the
-   * last record. A second call does nothing.
+   * Publishes what is corked and gives the role up; a reservation is aborted, waiting
+   * writes are rejected. The consumer sees the end after the last record. A second call
+   * does nothing.
    */
   end(): void {
-    if (this.#side.closed) return;
+    if (this.side.closed) return;
+    this.abort();
     if (this.#maxLength >= 0 && this.#published !== this.#tail) this.#publish();
     this.#maxLength = -1;
-    this.#side.close();
+    this.side.close();
+    this.#requests?.close(this.side.error('ERR_CLOSED', 'write', 'the producer ended'));
   }
 
   [Symbol.dispose](): void {
     this.end();
   }
 
+  /** @internal Whether a record of `length` bytes would go in now. */
+  hasRoom(length: number): boolean {
+    return this.#makeRoom(recordBytes(length)) >= 0;
+  }
+
+  /**
+   * @internal Reserves as much as lies in one piece, at least `least` bytes, and tells it as
+   * a range of {@link records}, without making a view. -1: full.
+   */
+  reserveRange(least: number): number {
+    const index = this.#claim(least);
+    if (index < 0) return -1;
+    const room = Math.min(this.#capacity - index, (this.#limit - this.#tail) | 0);
+    this.#hold(Math.min(room - recordHeaderBytes, maxPayload(this.#capacity)));
+    return index + recordHeaderBytes;
+  }
+
+  /** @internal Bytes reserved. */
+  get reserved(): number {
+    return this.#reserved;
+  }
+
+  /** @internal The record area. */
+  get records(): Buffer {
+    return this.#records;
+  }
+
+  /** Index for a record of `length` payload bytes, or -1 where the ring is full. */
+  #claim(length: number): number {
+    if (length > this.#maxLength) throw this.#refuse(length);
+    const size = (length + recordHeaderBytes + recordAlignment - 1) & -recordAlignment;
+    const index = this.#tail & this.#mask;
+    if (size <= this.#capacity - index && size <= ((this.#limit - this.#tail) | 0)) return index;
+    const found = this.#makeRoom(size);
+    if (found < 0) this.#counters[Counter.fullCount]!++;
+    return found;
+  }
+
+  #append(index: number, length: number): void {
+    const word = index >> 2;
+    this.#recordWords[word] = length;
+    this.#recordWords[word + 1] = RecordKind.data;
+    this.#tail =
+      (this.#tail + ((length + recordHeaderBytes + recordAlignment - 1) & -recordAlignment)) | 0;
+    this.#count++;
+    if (!this.#corked) this.#publish();
+  }
+
   /** SYNC publish, and the waker's side of SYNC park: store `tail`, then look at `waiting`. */
   #publish(): void {
     this.#published = this.#tail;
+    this.#counters[Counter.recordsWritten] = this.#count;
     storePosition(this.#words, Field.tail, this.#tail);
-    this.#side.wakePeer();
+    this.side.wakePeer();
+  }
+
+  /** While a record is reserved, every other way in is refused by its length. */
+  #hold(length: number): void {
+    this.#reserved = length;
+    this.#maxLength = -1;
+  }
+
+  #letGo(): void {
+    this.#reserved = -1;
+    this.#maxLength = maxPayload(this.#capacity);
   }
 
   /**
@@ -160,6 +294,7 @@ export class Producer {
    * @returns the index for the record, or -1 where the ring is full
    */
   #makeRoom(size: number): number {
+    if (this.#reserved >= 0) return -1; // the tail must not move under a reservation
     let tail = this.#tail;
     let index = tail & this.#mask;
     const rest = this.#capacity - index;
@@ -187,7 +322,7 @@ export class Producer {
     const used = (this.#tail - head) | 0;
     if (used < 0 || used > this.#capacity || used % recordAlignment !== 0) {
       this.#maxLength = -1;
-      throw this.#side.poison(
+      throw this.side.poison(
         'tryWrite',
         `expected head within ${this.#capacity} bytes before tail ${this.#tail}, got ${head}`,
       );
@@ -195,15 +330,22 @@ export class Producer {
     this.#limit = (head + this.#capacity) | 0;
   }
 
+  #failWithoutConsumer(operation: string): never {
+    throw this.side.error('ERR_PEER_CLOSED', operation, 'the ring is full, its consumer gone');
+  }
+
   #refuse(length: number): Error {
     try {
-      this.#side.checkUsable('tryWrite');
+      this.side.checkUsable('write');
     } catch (error) {
       return error as Error;
     }
-    return this.#side.error(
+    if (this.#reserved >= 0) {
+      return this.side.error('ERR_RESERVED', 'write', 'commit or abort the reserved record first');
+    }
+    return this.side.error(
       'ERR_TOO_LARGE',
-      'tryWrite',
+      'write',
       `a record holds at most ${this.maxLength} bytes, got ${length}`,
     );
   }

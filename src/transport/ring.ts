@@ -1,10 +1,18 @@
 import { ShmError } from '../errors.js';
 import { Region } from '../native/region.js';
-import { loadWord, storeWord } from './atomics.js';
+import { loadPosition, loadWord, storeWord } from './atomics.js';
 import { Consumer } from './consumer.js';
-import { checkCapacity, Field, headerBytes, maxPayload, minCapacity, Stamp } from './layout.js';
-import { RegionMemory, type RingMemory } from './memory.js';
-import { Producer } from './producer.js';
+import {
+  checkCapacity,
+  Counter,
+  Field,
+  headerBytes,
+  maxPayload,
+  minCapacity,
+  Stamp,
+} from './layout.js';
+import { RegionMemory, type RingMemory, type Role } from './memory.js';
+import { Producer, type SideOptions } from './producer.js';
 
 /**
  * How another thread or process finds a ring: plain data for `workerData`, `process.send`
@@ -25,6 +33,30 @@ export interface RingOptions {
   path?: string;
   /** Directory of a private ring. @default the per-user region directory */
   directory?: string;
+}
+
+const roleStates = ['never', 'attached', 'ended', 'poisoned'] as const;
+
+export interface SideStats {
+  state: (typeof roleStates)[number] | 'unknown';
+  /** Of the process that last held the role; 0: none did. */
+  pid: number;
+  /** Somebody holds the role, by the kernel's word. */
+  alive: boolean;
+  /** How often this side had to wake the other. */
+  wakes: number;
+}
+
+export interface RingStats {
+  capacity: number;
+  /** Bytes written and not yet released, record headers included. */
+  used: number;
+  recordsWritten: number;
+  recordsRead: number;
+  /** How often a write found the ring full. */
+  fullCount: number;
+  producer: SideStats;
+  consumer: SideStats;
 }
 
 /** How long an opener waits for the maker to finish the header. */
@@ -137,8 +169,8 @@ export class Ring {
    *
    * @throws {ShmError} `ERR_ROLE_TAKEN` where this or another process holds it
    */
-  producer(): Producer {
-    const producer = new Producer(this.#memory, this.capacity);
+  producer(options?: SideOptions): Producer {
+    const producer = new Producer(this.#memory, this.capacity, options);
     this.#sides.producer = producer;
     return producer;
   }
@@ -148,10 +180,34 @@ export class Ring {
    *
    * @throws {ShmError} `ERR_ROLE_TAKEN` where this or another process holds it
    */
-  consumer(): Consumer {
-    const consumer = new Consumer(this.#memory, this.capacity);
+  consumer(options?: SideOptions): Consumer {
+    const consumer = new Consumer(this.#memory, this.capacity, options);
     this.#sides.consumer = consumer;
     return consumer;
+  }
+
+  /** What is in the ring and who uses it, read from shared memory; also of a ring in use. */
+  stats(): RingStats {
+    const { words, plain } = this.#memory;
+    const counters = new Float64Array(plain.buffer, plain.byteOffset, headerBytes / 8);
+    const side = (role: Role, state: number, pid: number, wakes: number): SideStats => ({
+      state: roleStates[loadWord(words, state)] ?? 'unknown',
+      pid: loadWord(words, pid),
+      alive: this.#memory.isLocked(role),
+      wakes: counters[wakes]!,
+    });
+    // The head first: it never passes the tail, so what is used never comes out negative.
+    const head = loadPosition(words, Field.head);
+    const tail = loadPosition(words, Field.tail);
+    return {
+      capacity: this.capacity,
+      used: (tail - head) >>> 0,
+      recordsWritten: counters[Counter.recordsWritten]!,
+      recordsRead: counters[Counter.recordsRead]!,
+      fullCount: counters[Counter.fullCount]!,
+      producer: side('producer', Field.producerState, Field.producerPid, Counter.producerWakes),
+      consumer: side('consumer', Field.consumerState, Field.consumerPid, Counter.consumerWakes),
+    };
   }
 
   /** Gives up the roles taken through this object and its hold on the memory. */

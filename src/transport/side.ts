@@ -1,25 +1,43 @@
 import { ShmError } from '../errors.js';
+import { BellPull, type Doorbell } from '../native/doorbell.js';
 import { loadWord, storeWord, takeWord } from './atomics.js';
-import { Field, RoleState, Waiting } from './layout.js';
+import { Bell, Counter, Field, RoleState, Waiting } from './layout.js';
 import type { RingMemory, Role } from './memory.js';
+import type { Spin } from './wait.js';
 
 interface RoleFields {
   readonly state: number;
   readonly pid: number;
   /** The flag this role sets before it sleeps. */
   readonly waiting: number;
+  /** Where its doorbell is told. */
+  readonly bell: number;
+  /** Counts how often it woke the other. */
+  readonly wakes: number;
 }
 
 const fields: Record<Role, RoleFields> = {
-  producer: { state: Field.producerState, pid: Field.producerPid, waiting: Field.producerWaiting },
-  consumer: { state: Field.consumerState, pid: Field.consumerPid, waiting: Field.consumerWaiting },
+  producer: {
+    state: Field.producerState,
+    pid: Field.producerPid,
+    waiting: Field.producerWaiting,
+    bell: Bell.producer,
+    wakes: Counter.producerWakes,
+  },
+  consumer: {
+    state: Field.consumerState,
+    pid: Field.consumerPid,
+    waiting: Field.consumerWaiting,
+    bell: Bell.consumer,
+    wakes: Counter.consumerWakes,
+  },
 };
-
-/** How long a blocking call polls before it sleeps: about the cost of being woken. */
-const spinMicroseconds = 20;
 
 /** A sleeper looks after this many milliseconds whether its peer is still alive. */
 const livenessInterval = 100;
+
+/** Polls between two looks at the clock, which costs as much as several polls. */
+const pollsPerClock = 100;
 
 /**
  * What producer and consumer do alike: hold their role, sleep and wake, and notice that
@@ -29,19 +47,24 @@ const livenessInterval = 100;
 export class Side {
   readonly role: Role;
   readonly memory: RingMemory;
+  readonly spin: Spin;
   readonly #words: Int32Array;
+  readonly #counters: Float64Array;
   readonly #own: RoleFields;
   readonly #peer: RoleFields;
   readonly #peerRole: Role;
+  #pull: PeerBell | undefined;
   #closed = false;
 
   /**
    * @throws {ShmError} `ERR_ROLE_TAKEN` where somebody holds the role; nothing has changed
    */
-  constructor(memory: RingMemory, role: Role) {
+  constructor(memory: RingMemory, role: Role, spin: Spin) {
     this.role = role;
     this.memory = memory;
+    this.spin = spin;
     this.#words = memory.words;
+    this.#counters = new Float64Array(memory.plain.buffer, memory.plain.byteOffset, 128);
     this.#own = fields[role];
     this.#peerRole = role === 'producer' ? 'consumer' : 'producer';
     this.#peer = fields[this.#peerRole];
@@ -50,9 +73,9 @@ export class Side {
       throw this.error('ERR_ROLE_TAKEN', 'attach', `the ${role}'s role is held by process ${pid}`);
     }
     // The lock comes first: whoever sees `attached` may ask the kernel whether it is true.
+    storeWord(this.#words, this.#own.waiting, Waiting.none);
     storeWord(this.#words, this.#own.pid, process.pid);
     storeWord(this.#words, this.#own.state, RoleState.attached);
-    storeWord(this.#words, this.#own.waiting, Waiting.none);
   }
 
   get closed(): boolean {
@@ -63,10 +86,12 @@ export class Side {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    storeWord(this.#words, this.#own.waiting, Waiting.none);
     if (loadWord(this.#words, this.#own.state) === RoleState.attached) {
       storeWord(this.#words, this.#own.state, RoleState.ended);
     }
     this.wakePeer();
+    this.#pull?.close();
     this.memory.unlock(this.role);
   }
 
@@ -76,8 +101,14 @@ export class Side {
   }
 
   #ring(): void {
-    if (takeWord(this.#words, this.#peer.waiting) === Waiting.blocked) {
+    const waiting = takeWord(this.#words, this.#peer.waiting);
+    if (waiting === Waiting.none) return; // it woke by itself
+    this.#counters[this.#own.wakes]!++;
+    if (waiting === Waiting.blocked) {
       this.memory.wake(this.#peer.waiting);
+    } else {
+      this.#pull ??= new PeerBell(this.#words, this.memory.plain, this.#peer.bell);
+      this.#pull.ring();
     }
   }
 
@@ -115,29 +146,71 @@ export class Side {
    */
   waitSync(operation: string, ready: () => boolean, timeout: number): boolean {
     if (ready()) return true;
-    if (timeout <= 0) return false;
     const start = performance.now();
-    while (performance.now() - start < spinMicroseconds / 1000) {
-      for (let i = 0; i < 100; i++) if (ready()) return true;
+    const asleepAfter = Math.min(start + this.spin.blocking / 1000, start + timeout);
+    let now = start;
+    let look = start + livenessInterval;
+    while (now < asleepAfter) {
+      for (let i = 0; i < pollsPerClock; i++) if (ready()) return true;
+      now = performance.now();
+      if (now >= look) {
+        look = now + livenessInterval;
+        if (this.#checkWaiting(operation, ready)) return true;
+      }
     }
-    const field = this.#own.waiting;
     for (;;) {
       const left = timeout - (performance.now() - start);
       if (left <= 0) return ready();
-      storeWord(this.#words, field, Waiting.blocked);
+      storeWord(this.#words, this.#own.waiting, Waiting.blocked);
       if (!ready()) {
-        this.memory.wait(field, Waiting.blocked, Math.min(left, livenessInterval));
+        this.memory.wait(this.#own.waiting, Waiting.blocked, Math.min(left, livenessInterval));
       }
-      storeWord(this.#words, field, Waiting.none);
-      if (ready()) return true;
-      try {
-        this.checkPeer(operation);
-      } catch (error) {
-        // What it committed before it died comes first.
-        if (ready()) return true;
-        throw error;
-      }
+      storeWord(this.#words, this.#own.waiting, Waiting.none);
+      if (ready() || this.#checkWaiting(operation, ready)) return true;
     }
+  }
+
+  /** True where it is ready after all; throws where the peer is gone and it is not. */
+  #checkWaiting(operation: string, ready: () => boolean): boolean {
+    try {
+      this.checkPeer(operation);
+      return false;
+    } catch (error) {
+      // What the peer committed before it died comes first.
+      if (ready()) return true;
+      throw error;
+    }
+  }
+
+  /** Tells the peer which bell to ring for this side; before the first {@link park}. */
+  announce(bell: Doorbell, token: number): void {
+    const { bell: at } = this.#own;
+    const { plain } = this.memory;
+    const directory = Buffer.from(bell.directory);
+    if (directory.length > Bell.maxDirectoryBytes) {
+      throw this.error(
+        'ENAMETOOLONG',
+        'park',
+        `a region directory's path has at most ${Bell.maxDirectoryBytes} bytes, ` +
+          `got ${directory.length}: ${bell.directory}`,
+      );
+    }
+    storeWord(this.#words, at + Bell.token, token);
+    plain.set(bell.id, (at + Bell.id) * 4);
+    storeWord(this.#words, at + Bell.directoryLength, directory.length);
+    plain.set(directory, (at + Bell.directory) * 4);
+  }
+
+  /**
+   * SYNC park, the sleeper's side on the event loop. After this the caller looks once more
+   * whether it need sleep at all, and calls {@link unpark} if not.
+   */
+  park(): void {
+    storeWord(this.#words, this.#own.waiting, Waiting.parked);
+  }
+
+  unpark(): void {
+    storeWord(this.#words, this.#own.waiting, Waiting.none);
   }
 
   /** Marks the ring as unusable for both sides, and makes the error that says why. */
@@ -160,13 +233,46 @@ export class Side {
   }
 }
 
-/** Milliseconds from an optional argument: absent means no limit. */
-export function checkTimeout(operation: string, timeout: number | undefined): number {
-  if (timeout === undefined) return Number.POSITIVE_INFINITY;
-  if (typeof timeout === 'number' && timeout >= 0) return timeout;
-  throw new ShmError(
-    'ERR_OUT_OF_RANGE',
-    `timeout must be milliseconds of at least 0, got ${timeout}`,
-    operation,
-  );
+/**
+ * The other side's doorbell, opened when it is first rung and again when the role has got
+ * a new holder with another bell.
+ */
+class PeerBell {
+  readonly #words: Int32Array;
+  readonly #plain: Uint8Array;
+  readonly #at: number;
+  #id: Buffer = Buffer.alloc(0);
+  #pull: BellPull | undefined;
+
+  constructor(words: Int32Array, plain: Uint8Array, at: number) {
+    this.#words = words;
+    this.#plain = plain;
+    this.#at = at;
+  }
+
+  ring(): void {
+    const start = (this.#at + Bell.id) * 4;
+    const id = this.#plain.subarray(start, start + Bell.idWords * 4);
+    if (!this.#id.equals(id)) this.#open(Buffer.from(id));
+    // Nobody listening means that the peer is gone; its death is told to who waits for it.
+    this.#pull?.ring(loadWord(this.#words, this.#at + Bell.token) >>> 0);
+  }
+
+  /** What the header says of the bell is the peer's word: a path within bounds, a FIFO. */
+  #open(id: Buffer): void {
+    this.close();
+    const length = loadWord(this.#words, this.#at + Bell.directoryLength);
+    if (length < 0 || length > Bell.maxDirectoryBytes) return;
+    const start = (this.#at + Bell.directory) * 4;
+    const directory = Buffer.from(this.#plain.subarray(start, start + length)).toString();
+    if (directory.includes('\0')) return;
+    this.#pull = new BellPull(directory, id);
+    this.#id = id;
+  }
+
+  close(): void {
+    this.#pull?.close();
+    this.#pull = undefined;
+    this.#id = Buffer.alloc(0);
+  }
 }

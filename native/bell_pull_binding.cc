@@ -1,0 +1,42 @@
+#include "bell_pull_binding.h"
+
+#include "binding_support.h"
+
+#include <string>
+
+Napi::Function BellPullBinding::Define(Napi::Env env) {
+  return DefineClass(env, "BellPull",
+                     {
+                         InstanceMethod<&BellPullBinding::Ring>("ring"),
+                         InstanceMethod<&BellPullBinding::Close>("close"),
+                     });
+}
+
+BellPullBinding::BellPullBinding(const Napi::CallbackInfo& info)
+    : Napi::ObjectWrap<BellPullBinding>(info) {
+  if (!info[0].IsString()) {
+    ThrowMisuse(info.Env(), "expected a path");
+    return;
+  }
+  const std::string path = info[0].As<Napi::String>().Utf8Value();
+  bool listening = false;
+  const platform::Status status = platform::OpenFifoToRing(path.c_str(), &fifo_, &listening);
+  if (!status.ok()) ThrowStatus(info.Env(), status);
+}
+
+Napi::Value BellPullBinding::Ring(const Napi::CallbackInfo& info) {
+  uint64_t token;
+  if (!GetOffset(info, 0, &token)) return Napi::Value();
+  bool rung = false;
+  if (fifo_.is_open()) {
+    const platform::Status status =
+        platform::WriteToken(fifo_, static_cast<uint32_t>(token), &rung);
+    if (!status.ok()) ThrowStatus(info.Env(), status);
+  }
+  return Napi::Boolean::New(info.Env(), rung);
+}
+
+Napi::Value BellPullBinding::Close(const Napi::CallbackInfo& info) {
+  fifo_.Close();
+  return info.Env().Undefined();
+}

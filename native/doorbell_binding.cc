@@ -1,0 +1,143 @@
+#include "doorbell_binding.h"
+
+#include "binding_support.h"
+
+#include <cerrno>
+#include <memory>
+#include <new>
+#include <string>
+
+struct DoorbellBinding::State {
+  DoorbellBinding* owner;
+  uv_poll_t poll;
+  platform::File fifo;
+  std::string path;
+  napi_env env;
+  Napi::Reference<Napi::Uint32Array> tokens;
+  Napi::FunctionReference callback;
+  std::unique_ptr<Napi::AsyncContext> context;
+  // Makes the environment's end wait until uv_close is through with the handle.
+  napi_async_cleanup_hook_handle hook = nullptr;
+
+  void Close();
+  static void OnReadable(uv_poll_t* poll, int status, int events);
+};
+
+Napi::Function DoorbellBinding::Define(Napi::Env env) {
+  return DefineClass(env, "Doorbell",
+                     {
+                         InstanceMethod<&DoorbellBinding::Ref>("ref"),
+                         InstanceMethod<&DoorbellBinding::Unref>("unref"),
+                         InstanceMethod<&DoorbellBinding::Close>("close"),
+                     });
+}
+
+DoorbellBinding::DoorbellBinding(const Napi::CallbackInfo& info)
+    : Napi::ObjectWrap<DoorbellBinding>(info) {
+  const Napi::Env env = info.Env();
+  uint64_t fd;
+  if (!GetOffset(info, 0, &fd)) return;
+  if (!info[1].IsString() || !info[2].IsTypedArray() || !info[3].IsFunction()) {
+    ThrowMisuse(env, "expected a path, a Uint32Array and a function");
+    return;
+  }
+  uv_loop_t* loop = nullptr;
+  if (napi_get_uv_event_loop(env, &loop) != napi_ok) {
+    ThrowMisuse(env, "this environment has no event loop");
+    return;
+  }
+  auto state = std::unique_ptr<State>(new (std::nothrow) State);
+  if (!state) {
+    ThrowStatus(env, {ENOMEM, "new"});
+    return;
+  }
+  const platform::Status status = state->fifo.Duplicate(static_cast<int>(fd));
+  if (!status.ok()) {
+    ThrowStatus(env, status);
+    return;
+  }
+  int error = uv_poll_init(loop, &state->poll, state->fifo.descriptor());
+  if (error != 0) {
+    ThrowStatus(env, {-error, "uv_poll_init"});
+    return;
+  }
+
+  // From here on the handle is known to the loop, and only uv_close may free it.
+  state_ = state.release();
+  state_->owner = this;
+  state_->poll.data = state_;
+  state_->env = env;
+  state_->path = info[1].As<Napi::String>().Utf8Value();
+  state_->tokens = Napi::Persistent(info[2].As<Napi::Uint32Array>());
+  state_->callback = Napi::Persistent(info[3].As<Napi::Function>());
+  state_->context = std::make_unique<Napi::AsyncContext>(env, "mmap-transport doorbell");
+  uv_unref(reinterpret_cast<uv_handle_t*>(&state_->poll));
+  // The environment may end, by terminate() or exit(), before anyone calls close().
+  const napi_status hooked = napi_add_async_cleanup_hook(
+      env,
+      [](napi_async_cleanup_hook_handle, void* arg) {
+        State* ending = static_cast<State*>(arg);
+        if (ending->owner != nullptr) ending->Close();
+      },
+      state_, &state_->hook);
+  error = hooked != napi_ok ? UV_ENOMEM : uv_poll_start(&state_->poll, UV_READABLE, State::OnReadable);
+  if (error != 0) {
+    state_->Close();
+    ThrowStatus(env, {-error, "uv_poll_start"});
+  }
+}
+
+DoorbellBinding::~DoorbellBinding() {
+  if (state_ != nullptr) state_->Close();
+}
+
+// Everything of the environment goes now; only the handle waits for its loop.
+void DoorbellBinding::State::Close() {
+  owner->state_ = nullptr;
+  owner = nullptr;
+  callback.Reset();
+  tokens.Reset();
+  context.reset();
+  // What cannot be removed here is reaped later: its lease ends with the descriptor.
+  (void)platform::RemoveFile(path.c_str());
+  uv_poll_stop(&poll);
+  uv_close(reinterpret_cast<uv_handle_t*>(&poll), [](uv_handle_t* handle) {
+    State* closed = static_cast<State*>(handle->data);
+    if (closed->hook != nullptr) napi_remove_async_cleanup_hook(closed->hook);
+    delete closed;
+  });
+}
+
+Napi::Value DoorbellBinding::Ref(const Napi::CallbackInfo& info) {
+  if (state_ != nullptr) uv_ref(reinterpret_cast<uv_handle_t*>(&state_->poll));
+  return info.Env().Undefined();
+}
+
+Napi::Value DoorbellBinding::Unref(const Napi::CallbackInfo& info) {
+  if (state_ != nullptr) uv_unref(reinterpret_cast<uv_handle_t*>(&state_->poll));
+  return info.Env().Undefined();
+}
+
+Napi::Value DoorbellBinding::Close(const Napi::CallbackInfo& info) {
+  if (state_ != nullptr) state_->Close();
+  return info.Env().Undefined();
+}
+
+void DoorbellBinding::State::OnReadable(uv_poll_t* poll, int, int) {
+  State* state = static_cast<State*>(poll->data);
+  const Napi::Env env(state->env);
+  const Napi::HandleScope scope(env);
+  Napi::Uint32Array tokens = state->tokens.Value();
+  size_t arrived = 0;
+  // An error is as good as nothing to read: the next ring tries again.
+  const platform::Status status =
+      platform::ReadTokens(state->fifo, tokens.Data(), tokens.ElementLength(), &arrived);
+  if (!status.ok() || arrived == 0) return;
+  state->callback.MakeCallback(env.Global(),
+                               {Napi::Number::New(env, static_cast<double>(arrived))},
+                               *state->context);
+  // No JavaScript called us that could catch it: what the callback threw is uncaught.
+  if (env.IsExceptionPending()) {
+    napi_fatal_exception(env, env.GetAndClearPendingException().Value());
+  }
+}

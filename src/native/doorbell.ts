@@ -1,0 +1,105 @@
+import { randomBytes } from 'node:crypto';
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { systemError } from '../errors.js';
+import { addon, type NativeBellPull, type NativeDoorbell } from './addon.js';
+import { regionDirectory } from './directory.js';
+
+/** Bytes of a bell's random name. */
+const idBytes = 12;
+
+/** How many tokens one turn of the loop takes in; more wait for the next turn. */
+const tokensPerTurn = 1024;
+
+const fileName = (id: Uint8Array) => `bell-${Buffer.from(id).toString('hex')}`;
+
+/**
+ * Wakes this thread's event loop when another thread or process rings: a FIFO in the
+ * region directory, polled by libuv. Idle it costs nothing. Each ring carries a number
+ * that says what it is for.
+ */
+export class Doorbell {
+  readonly id: Uint8Array;
+  readonly directory: string;
+  readonly #native: NativeDoorbell;
+  #refs = 0;
+
+  /**
+   * @param onRing called from the loop with the number that a ring carried
+   * @throws {ShmError} the errno name where the FIFO cannot be made
+   */
+  constructor(onRing: (token: number) => void) {
+    this.directory = regionDirectory();
+    const { id, path, fd } = makeFifo(this.directory);
+    this.id = id;
+    const tokens = new Uint32Array(tokensPerTurn);
+    try {
+      this.#native = new addon.Doorbell(fd, path, tokens, count => {
+        for (let i = 0; i < count; i++) onRing(tokens[i]!);
+      });
+    } catch (cause) {
+      throw systemError(cause, 'doorbell.create', path);
+    } finally {
+      closeSync(fd); // the addon has its own
+    }
+  }
+
+  /** The loop stays alive for as long as there are more calls of this than of `unref`. */
+  ref(): void {
+    if (this.#refs++ === 0) this.#native.ref();
+  }
+
+  unref(): void {
+    if (--this.#refs === 0) this.#native.unref();
+  }
+
+  /** Removes the FIFO. The end of the thread does the same. */
+  close(): void {
+    this.#native.close();
+  }
+}
+
+/** Makes a FIFO under a lease, so that nobody reaps it while this thread lives. */
+function makeFifo(directory: string): { id: Uint8Array; path: string; fd: number } {
+  for (;;) {
+    const id = randomBytes(idBytes);
+    const path = join(directory, fileName(id));
+    try {
+      addon.makeFifo(path);
+      // Reading and writing, so that it never sees an end when a ringer goes.
+      const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOFOLLOW);
+      if (addon.tryLease(fd, 0) && fstatSync(fd).nlink > 0) return { id, path, fd };
+      closeSync(fd); // reaped between its making and its lease
+    } catch (cause) {
+      const error = systemError(cause, 'doorbell.create', path);
+      if (error.code !== 'ENOENT' && error.code !== 'EEXIST') throw error;
+    }
+  }
+}
+
+/** Rings the doorbell of another thread or process. */
+export class BellPull {
+  readonly #native: NativeBellPull;
+
+  /**
+   * @throws {ShmError} `EINVAL` where the path is anything but a FIFO of this user's.
+   *   A bell that is gone is no error: `ring` says so.
+   */
+  constructor(directory: string, id: Uint8Array) {
+    const path = join(directory, fileName(id));
+    try {
+      this.#native = new addon.BellPull(path);
+    } catch (cause) {
+      throw systemError(cause, 'doorbell.open', path);
+    }
+  }
+
+  /** False: nobody listens there any more. */
+  ring(token: number): boolean {
+    return this.#native.ring(token);
+  }
+
+  close(): void {
+    this.#native.close();
+  }
+}

@@ -1,0 +1,253 @@
+import type { ShmError } from '../errors.js';
+import { Doorbell } from '../native/doorbell.js';
+import type { Side } from './side.js';
+
+/** How often parked sides are looked at for a peer that died without ringing. */
+const sweepInterval = 250;
+
+/** Sides looked at per sweep: a thousand idle rings must cost nothing to speak of. */
+const sidesPerSweep = 128;
+
+/** Microseconds of polling before the loop gets its turn. */
+const pollSlice = 20;
+
+/**
+ * A side of a ring that waits on the event loop of this thread: polls as its strategy
+ * says, then parks until its peer rings.
+ */
+export class LoopWaiter {
+  readonly #side: Side;
+  readonly #ready: () => boolean;
+  readonly #notify: (error?: ShmError) => void;
+  #state: 'idle' | 'polling' | 'parked' = 'idle';
+  #token = -1;
+  #refed = true;
+  /** When polling ends. */
+  deadline = 0;
+
+  /**
+   * @param ready whether the wait is over; also when the peer has ended
+   * @param notify called once per {@link start}, from the loop, never within `start`;
+   *   with the error where the peer died or the ring is corrupt
+   */
+  constructor(side: Side, ready: () => boolean, notify: (error?: ShmError) => void) {
+    this.#side = side;
+    this.#ready = ready;
+    this.#notify = notify;
+  }
+
+  get active(): boolean {
+    return this.#state !== 'idle';
+  }
+
+  get refed(): boolean {
+    return this.#refed;
+  }
+
+  /** Begins to wait. While it waits, a second call does nothing. */
+  start(): void {
+    if (this.#state !== 'idle') return;
+    const spin = this.#side.spin.eventLoop;
+    if (spin > 0) {
+      this.#state = 'polling';
+      this.deadline = performance.now() + spin / 1000;
+      pollers.add(this);
+    } else {
+      this.park();
+    }
+  }
+
+  /** Gives up waiting; `notify` is not called. */
+  stop(): void {
+    if (this.#state === 'polling') pollers.delete(this);
+    if (this.#state === 'parked') this.#leave();
+    this.#state = 'idle';
+  }
+
+  /** Stops, and forgets the doorbell. */
+  close(): void {
+    this.stop();
+    if (this.#token >= 0) parking.withdraw(this.#token);
+    this.#token = -1;
+  }
+
+  /** Whether the wait keeps the process alive; at first it does. */
+  setRef(refed: boolean): void {
+    if (this.#refed === refed) return;
+    this.#refed = refed;
+    if (this.#state === 'parked') parking.changeRef(refed);
+    if (this.#state === 'polling') pollers.schedule();
+  }
+
+  /** Looks, and notifies if the wait is over. */
+  poll(): boolean {
+    let error: ShmError | undefined;
+    try {
+      if (!this.#ready()) return false;
+    } catch (cause) {
+      error = cause as ShmError;
+    }
+    this.stop();
+    this.#notify(error);
+    return true;
+  }
+
+  /** SYNC park: the flag first, then one more look. */
+  park(): void {
+    if (this.#token < 0) {
+      this.#token = parking.enroll(this);
+      this.#side.announce(parking.bell, this.#token);
+    }
+    this.#state = 'parked';
+    parking.enter(this);
+    this.#side.park();
+    // What came in between is told in a later turn, like all else.
+    if (this.#isReady()) setImmediate(() => this.#state === 'parked' && this.poll());
+  }
+
+  /** The peer rang, or the ring says so from before: see whether there is something. */
+  rung(): void {
+    if (this.#state !== 'parked' || this.poll()) return;
+    this.#side.park();
+    if (this.#isReady()) this.poll();
+  }
+
+  /** The bounded look at a peer that can no longer ring. */
+  sweep(): void {
+    if (this.#state === 'idle' || this.poll()) return;
+    try {
+      this.#side.checkPeer('wait');
+    } catch (error) {
+      if (this.poll()) return; // what it committed before it died comes first
+      this.stop();
+      this.#notify(error as ShmError);
+    }
+  }
+
+  #isReady(): boolean {
+    try {
+      return this.#ready();
+    } catch {
+      return true; // and `poll` tells the error
+    }
+  }
+
+  #leave(): void {
+    parking.leave(this);
+    if (!this.#side.closed) this.#side.unpark();
+  }
+}
+
+/** The parked sides of this thread, behind one doorbell however many they are. */
+class Parking {
+  #bell: Doorbell | undefined;
+  readonly #enrolled: (LoopWaiter | undefined)[] = [];
+  readonly #free: number[] = [];
+  readonly #parked = new Set<LoopWaiter>();
+  #sweep: NodeJS.Timeout | undefined;
+  #rest: Iterator<LoopWaiter, undefined> | undefined;
+
+  get bell(): Doorbell {
+    this.#bell ??= new Doorbell(token => this.#enrolled[token]?.rung());
+    return this.#bell;
+  }
+
+  enroll(waiter: LoopWaiter): number {
+    const token = this.#free.pop() ?? this.#enrolled.length;
+    this.#enrolled[token] = waiter;
+    return token;
+  }
+
+  withdraw(token: number): void {
+    this.#enrolled[token] = undefined;
+    this.#free.push(token);
+  }
+
+  enter(waiter: LoopWaiter): void {
+    this.#parked.add(waiter);
+    if (waiter.refed) this.bell.ref();
+    this.#sweep ??= setInterval(() => this.#sweepSome(), sweepInterval).unref();
+  }
+
+  leave(waiter: LoopWaiter): void {
+    this.#parked.delete(waiter);
+    if (waiter.refed) this.bell.unref();
+    if (this.#parked.size > 0) return;
+    clearInterval(this.#sweep);
+    this.#sweep = undefined;
+  }
+
+  changeRef(refed: boolean): void {
+    if (refed) this.bell.ref();
+    else this.bell.unref();
+  }
+
+  #sweepSome(): void {
+    for (let i = 0; i < sidesPerSweep; i++) {
+      this.#rest ??= this.#parked.values();
+      const next = this.#rest.next();
+      if (next.done) {
+        this.#rest = undefined;
+        return;
+      }
+      next.value.sweep();
+    }
+  }
+}
+
+/** The polling sides of this thread: a slice of looks, then the loop's turn, and again. */
+class Pollers {
+  readonly #polling = new Set<LoopWaiter>();
+  #turn: NodeJS.Immediate | undefined;
+  #swept = 0;
+
+  add(waiter: LoopWaiter): void {
+    this.#polling.add(waiter);
+    this.schedule();
+  }
+
+  delete(waiter: LoopWaiter): void {
+    this.#polling.delete(waiter);
+  }
+
+  /** The loop stays alive for the next turn only where some side wants that. */
+  schedule(): void {
+    this.#turn ??= setImmediate(this.#poll);
+    this.#turn.unref();
+    for (const waiter of this.#polling) {
+      if (!waiter.refed) continue;
+      this.#turn.ref();
+      return;
+    }
+  }
+
+  readonly #poll = () => {
+    this.#turn = undefined;
+    let now = performance.now();
+    const end = now + pollSlice / 1000;
+    let found = false;
+    do {
+      // Who was told something mostly waits again at once, and so stands at the end of the
+      // set: its turn comes in the next round.
+      let left = this.#polling.size;
+      for (const waiter of this.#polling) {
+        if (left-- === 0) break;
+        found = waiter.poll() || found;
+      }
+      now = performance.now();
+      // Promises go on only after this turn: whoever was told something must not wait.
+    } while (!found && now < end);
+    const sweep = now - this.#swept > sweepInterval;
+    if (sweep) this.#swept = now;
+    for (const waiter of [...this.#polling]) {
+      if (sweep) waiter.sweep();
+      if (now < waiter.deadline || !this.#polling.has(waiter)) continue;
+      waiter.stop();
+      waiter.park();
+    }
+    if (this.#polling.size > 0) this.schedule();
+  };
+}
+
+const parking = new Parking();
+const pollers = new Pollers();

@@ -1,0 +1,110 @@
+import { LoopWaiter } from './event-loop.js';
+import type { Side } from './side.js';
+import { checkTimeout } from './wait.js';
+
+export interface WaitOptions {
+  /** Gives up and rejects with the signal's reason; nothing has been read or written then. */
+  signal?: AbortSignal;
+  /** Gives up after so many milliseconds. @default no limit */
+  timeout?: number;
+}
+
+interface Request<T> {
+  /** Undefined: not yet. */
+  attempt: () => T | undefined;
+  resolve: (value: T) => void;
+  reject: (error: unknown) => void;
+}
+
+/**
+ * Asynchronous reads or writes of one side, served in the order they came, as far as the
+ * ring allows; the loop waits for the rest.
+ */
+export class Requests<T> {
+  readonly #operation: string;
+  readonly #waiter: LoopWaiter;
+  readonly #queue: Request<T>[] = [];
+
+  /** @param ready whether the first of the queue may succeed now */
+  constructor(side: Side, operation: string, ready: () => boolean) {
+    this.#operation = operation;
+    this.#waiter = new LoopWaiter(side, ready, error => {
+      if (error) this.fail(error);
+      else this.#serve();
+    });
+  }
+
+  /**
+   * @param attempt does it, or says undefined where it cannot be done yet
+   * @param late what to resolve with when the time ran out
+   */
+  add(attempt: () => T | undefined, late: T, options: WaitOptions = {}): Promise<T> {
+    const timeout = checkTimeout(this.#operation, options.timeout);
+    const { signal } = options;
+    return new Promise<T>((resolve, reject) => {
+      signal?.throwIfAborted();
+      const value = this.#queue.length === 0 ? attempt() : undefined;
+      if (value !== undefined) return resolve(value);
+      if (timeout === 0) return resolve(late);
+
+      let timer: NodeJS.Timeout | undefined;
+      const finish = () => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', abort);
+      };
+      const request: Request<T> = {
+        attempt,
+        resolve: value => (finish(), resolve(value)),
+        reject: error => (finish(), reject(error as Error)),
+      };
+      const abort = () => {
+        this.#remove(request);
+        request.reject(signal?.reason);
+      };
+      signal?.addEventListener('abort', abort, { once: true });
+      // Beyond what a timer can count, there is no limit.
+      if (timeout < 2 ** 31) {
+        timer = setTimeout(() => {
+          this.#remove(request);
+          request.resolve(late);
+        }, timeout);
+      }
+      this.#queue.push(request);
+      this.#waiter.start();
+    });
+  }
+
+  /** Rejects everything that waits. */
+  fail(error: unknown): void {
+    this.#waiter.stop();
+    for (const request of this.#queue.splice(0)) request.reject(error);
+  }
+
+  close(error: unknown): void {
+    this.fail(error);
+    this.#waiter.close();
+  }
+
+  #serve(): void {
+    while (this.#queue.length > 0) {
+      const request = this.#queue[0]!;
+      let value: T | undefined;
+      try {
+        value = request.attempt();
+      } catch (error) {
+        this.#queue.shift();
+        request.reject(error);
+        continue;
+      }
+      if (value === undefined) return this.#waiter.start();
+      this.#queue.shift();
+      request.resolve(value);
+    }
+  }
+
+  #remove(request: Request<T>): void {
+    const at = this.#queue.indexOf(request);
+    if (at >= 0) this.#queue.splice(at, 1);
+    if (this.#queue.length === 0) this.#waiter.stop();
+  }
+}
