@@ -158,9 +158,13 @@ class Parking {
     return token;
   }
 
+  /** With the last one goes the bell, and its file. */
   withdraw(token: number): void {
     this.#enrolled[token] = undefined;
     this.#free.push(token);
+    if (this.#free.length < this.#enrolled.length) return;
+    this.#bell?.close();
+    this.#bell = undefined;
   }
 
   enter(waiter: LoopWaiter): void {
