@@ -9,6 +9,8 @@ const batchMilliseconds = 30;
 const sampleMilliseconds = 0.01;
 const maxTripsPerSample = 64;
 
+const calibrationTries = 4;
+
 /**
  * Measures one transport with tinybench. Its task is a batch of messages with its
  * acknowledgement, or some round trips one after another.
@@ -53,7 +55,7 @@ export async function measure(trial: Trial, sender: Sender): Promise<Outcome> {
   const result = bench.tasks[0]!.result;
   if (result.state !== 'completed') throw new Error(`the measurement ended as ${result.state}`);
   if (trial.kind === 'throughput') {
-    return { messages, batch, messagesPerSecond: (1000 * batch) / result.latency.mean };
+    return { messages, batch, messagesPerSecond: (1000 * batch) / result.latency.p50 };
   }
   const perTrip = (milliseconds: number): number => (1000 * milliseconds) / batch;
   return {
@@ -72,16 +74,22 @@ function tripsSync(send: (count: number) => Promise<void> | void, trips: number)
   for (let i = 0; i < trips; i++) void send(1);
 }
 
-/** Messages in a batch that takes about `target` milliseconds: a multiple of `step`. */
+/**
+ * Messages in a batch that takes about `target` milliseconds: a multiple of `step`. The
+ * best of some tries counts: one that the scheduler interrupted says nothing of the size.
+ */
 async function calibrate(
   send: (count: number) => Promise<void> | void,
   step: number,
   target: number,
 ): Promise<number> {
   for (let count = step; ; count *= 2) {
-    const start = performance.now();
-    await send(count);
-    const took = performance.now() - start;
-    if (took >= target / 2) return step * Math.max(1, Math.round((count * target) / took / step));
+    let best = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < calibrationTries && best >= target / 2; i++) {
+      const start = performance.now();
+      await send(count);
+      best = Math.min(best, performance.now() - start);
+    }
+    if (best >= target / 2) return step * Math.max(1, Math.round((count * target) / best / step));
   }
 }

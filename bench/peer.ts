@@ -10,9 +10,7 @@ export interface PeerOrder {
   readonly handover: unknown;
 }
 
-const { trial, handover } = (
-  isMainThread ? JSON.parse(process.argv[2]!) : workerData
-) as PeerOrder;
+const { trial, handover } = (isMainThread ? JSON.parse(process.argv[2]!) : workerData) as PeerOrder;
 const chosen = transport(trial.transport);
 if (isProgram(chosen)) throw new Error(`${trial.transport} is a program of its own`);
 chosen.receive({

@@ -58,7 +58,13 @@ function throughputTables(results: Results): Table[] {
     const base = (transport: string) => median(results, 'throughput', { transport, size });
     return {
       title: `Between processes, ${bytes(size)}`,
-      columns: [...rateColumns, '× process.send advanced', '× Unix socket', '× C++', '× C++ corked'],
+      columns: [
+        ...rateColumns,
+        '× process.send advanced',
+        '× Unix socket',
+        '× C++',
+        '× C++ corked',
+      ],
       rows: select(results, 'throughput', { size }).map(measurement => {
         const own = spread(measurement, messages).median;
         return [

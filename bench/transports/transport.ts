@@ -39,7 +39,7 @@ export interface SenderContext {
    * @param handover plain data that it gets
    * @param serialization of the channel to a receiving process
    */
-  start(handover?: unknown, serialization?: 'json' | 'advanced'): Promise<Peer>;
+  readonly start: (handover?: unknown, serialization?: 'json' | 'advanced') => Promise<Peer>;
 }
 
 /** The receiver: the one or the other, by the trial's place. */
@@ -65,5 +65,5 @@ export interface ReceiverContext {
   /** The sender's thread, where the receiver is a thread. */
   readonly port: MessagePort | null;
   /** To be called once messages can come. */
-  ready(): void;
+  readonly ready: () => void;
 }
