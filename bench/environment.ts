@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import os from 'node:os';
+import { type Cores, chooseCores } from './cores.js';
 
 /** Where the figures were taken: without it they mean nothing. */
 export interface Environment {
@@ -13,11 +14,14 @@ export interface Environment {
   readonly v8: string;
   readonly tinybench: string;
   readonly compiler: string;
+  /** Where sides that poll were kept; absent: the scheduler decided. */
+  readonly pinned?: Cores;
   /** Average number of runnable processes in the minute before: 0 on an idle machine. */
   readonly load: number;
 }
 
 export function environment(): Environment {
+  const pinned = chooseCores();
   return {
     date: new Date().toISOString().slice(0, 10),
     processor: os.cpus()[0]?.model.trim() ?? 'unknown',
@@ -28,6 +32,7 @@ export function environment(): Environment {
     v8: process.versions.v8,
     tinybench: packageVersion('tinybench'),
     compiler: compilerVersion(),
+    ...(pinned && { pinned }),
     load: os.loadavg()[0]!,
   };
 }

@@ -1,7 +1,7 @@
 import type { Kind, Place, Trial } from './trial.js';
 
 /** What is measured; each of its trials adds how long and until when. */
-export type Subject = Omit<Trial, 'milliseconds' | 'deadline'>;
+export type Subject = Omit<Trial, 'milliseconds' | 'deadline' | 'cores'>;
 
 export const suiteNames = ['throughput', 'threads', 'round-trip', 'flat'] as const;
 export type SuiteName = (typeof suiteNames)[number];

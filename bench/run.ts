@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Cores } from './cores.js';
 import { environment } from './environment.js';
 import { killRunning, launch } from './launch.js';
 import { type Options, parseOptions, usage } from './options.js';
@@ -36,7 +37,7 @@ async function run(options: Options): Promise<void> {
     const host = environment();
     printEnvironment(host);
     if (workplace.reason) console.log(`C++ left out, it could not be built: ${workplace.reason}`);
-    const { measurements, failures } = await measureAll(options, workplace);
+    const { measurements, failures } = await measureAll(options, workplace, host.pinned);
     const { trials, milliseconds } = options;
     const results: Results = { environment: host, trials, milliseconds, measurements };
 
@@ -51,7 +52,7 @@ async function run(options: Options): Promise<void> {
 }
 
 /** Trials of a group take turns, so that a drift of the machine hits all alike. */
-async function measureAll(options: Options, workplace: Workplace) {
+async function measureAll(options: Options, workplace: Workplace, cores?: Cores) {
   const measurements: Measurement[] = [];
   const failures: string[] = [];
   for (const { suite, subjects } of plan(options.suites, options.sizes)) {
@@ -64,9 +65,11 @@ async function measureAll(options: Options, workplace: Workplace) {
         const { milliseconds } = options;
         const deadline = Date.now() + 4 * milliseconds + allowanceMilliseconds;
         const what = `${suite} ${subject.transport}, ${subject.size} B, trial ${trial}`;
+        const pinned = cores && transport(subject.transport).polls;
+        const order = { ...subject, milliseconds, deadline, ...(pinned && { cores }) };
         progress(what);
         try {
-          outcomes.push(await launch({ ...subject, milliseconds, deadline }, workplace));
+          outcomes.push(await launch(order, workplace));
         } catch (error) {
           failures.push(`${what}: ${(error as Error).message}`);
         }

@@ -4,6 +4,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
+import { bind } from './cores.js';
 import { measure } from './measure.js';
 import { Outgoing } from './messages.js';
 import type { PeerOrder } from './peer.js';
@@ -38,6 +39,11 @@ async function start(
     if (!closing || (peer!.process && code !== 0)) fail(new Error('the receiver went away'));
   });
   await once(emitter, 'message');
+  if (trial.cores) {
+    // Not before: a thread inherits the core of the one that starts it.
+    bind(process.pid, trial.cores[0]);
+    if (peer.process) bind(peer.process.pid!, trial.cores[1]);
+  }
   return peer;
 }
 

@@ -1,3 +1,5 @@
+import type { Cores } from './cores.js';
+
 /** Where the receiver runs: in another process, or in another thread of this one. */
 export type Place = 'process' | 'thread';
 
@@ -20,6 +22,8 @@ export interface Trial {
   readonly rings: number;
   /** How long to measure, warm-up apart. */
   readonly milliseconds: number;
+  /** Absent: the scheduler decides. */
+  readonly cores?: Cores;
   /** When to give up, in milliseconds since the epoch. */
   readonly deadline: number;
 }

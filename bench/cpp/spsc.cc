@@ -2,11 +2,13 @@
 // share a mapped file. It neither parks nor checks what its peer wrote, so it shows what
 // the layout and the machine allow.
 //
-//   spsc FILE throughput|round-trip SIZE CAPACITY CORK MILLISECONDS SECONDS
+//   spsc FILE throughput|round-trip SIZE CAPACITY CORK MILLISECONDS SECONDS [CORE CORE]
 //
 // Prints one line of JSON, as bench/trial-process.ts does. CORK: publish every so many
-// messages. SECONDS: end by SIGALRM after so long, whatever happens.
+// messages. SECONDS: end by SIGALRM after so long, whatever happens. CORE: where the
+// sender and the receiver run.
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -259,11 +261,20 @@ void RoundTrip(Sender& sender, double milliseconds, uint32_t trips) {
   std::exit(1);
 }
 
+void Bind([[maybe_unused]] const char* core) {
+#ifdef __linux__
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(std::strtoul(core, nullptr, 10), &set);
+  if (sched_setaffinity(0, sizeof set, &set) != 0) Fail("sched_setaffinity");
+#endif
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 8) {
-    std::fprintf(stderr, "usage: spsc FILE KIND SIZE CAPACITY CORK MILLISECONDS SECONDS\n");
+  if (argc != 8 && argc != 10) {
+    std::fprintf(stderr, "usage: spsc FILE KIND SIZE CAPACITY CORK MILLISECONDS SECONDS [CORE CORE]\n");
     return 2;
   }
   const bool round_trip = std::string_view(argv[2]) == "round-trip";
@@ -289,6 +300,7 @@ int main(int argc, char** argv) {
   const pid_t peer = fork();
   if (peer < 0) Fail("fork");
   alarm(seconds);
+  if (argc == 10) Bind(argv[peer == 0 ? 9 : 8]);
   if (peer == 0) Receive(forth, back);
 
   Sender sender(forth, back, size, cork);

@@ -12,12 +12,13 @@ export function environmentLines(host: Environment): [string, string][] {
     ['tinybench', host.tinybench],
     ['C++', host.compiler],
     ['Date', host.date],
+    ['Polling on', host.pinned ? `cores ${host.pinned.join(' and ')}` : 'any cores'],
     ['Load before', host.load.toFixed(2)],
   ];
 }
 
 export function printEnvironment(host: Environment): void {
-  for (const [label, value] of environmentLines(host)) console.log(`${label.padEnd(12)}${value}`);
+  for (const [label, value] of environmentLines(host)) console.log(`${label.padEnd(15)}${value}`);
 }
 
 export function printTables(results: Results): void {

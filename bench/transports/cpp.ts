@@ -13,11 +13,13 @@ function program(name: string, label: string, cork: number): ProgramTransport {
     name,
     label,
     places: ['process'],
+    polls: true,
     arguments: (trial: Trial, directory: string) => [
       join(directory, 'spsc'),
       trial.kind,
       ...[trial.size, trial.capacity, cork, trial.milliseconds].map(String),
       String(Math.max(1, Math.ceil((trial.deadline - Date.now()) / 1000))),
+      ...(trial.cores ?? []).map(String),
     ],
   };
 }

@@ -16,6 +16,7 @@ export const postMessage: Transport = {
   name: 'post-message',
   label: 'postMessage',
   places: ['thread'],
+  polls: false,
   send,
   receive,
 };

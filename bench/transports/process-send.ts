@@ -12,6 +12,7 @@ export const processSend: Transport[] = (['json', 'advanced'] as const).map(seri
   name: `process-send-${serialization}`,
   label: `process.send, ${serialization}`,
   places: ['process'],
+  polls: false,
   send: context => send(context, serialization),
   receive: context => receive(context, serialization),
 }));

@@ -14,6 +14,7 @@ export const ringMany: Transport = {
   name: 'ring-many',
   label: 'rings polled by one loop',
   places: ['process', 'thread'],
+  polls: true,
   send,
   receive,
 };

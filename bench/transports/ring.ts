@@ -41,6 +41,7 @@ function variant(options: Variant): Transport {
     name: options.name,
     label: options.label,
     places: ['process', 'thread'],
+    polls: true,
     send: context => send(context, options),
     receive: context => receive(context, options),
   };

@@ -13,6 +13,8 @@ export interface Transport {
   /** How tables name it. */
   readonly label: string;
   readonly places: readonly Place[];
+  /** Both sides poll, and so want a core each; others are best left to the scheduler. */
+  readonly polls: boolean;
   /** The measuring side. */
   send(context: SenderContext): Promise<Sender>;
   /**
@@ -23,7 +25,7 @@ export interface Transport {
 }
 
 /** A transport that is a program of its own, both sides and the measuring included. */
-export interface ProgramTransport extends Pick<Transport, 'name' | 'label' | 'places'> {
+export interface ProgramTransport extends Pick<Transport, 'name' | 'label' | 'places' | 'polls'> {
   /** Arguments of the C++ program; it prints an Outcome as JSON. */
   arguments(trial: Trial, directory: string): string[];
 }

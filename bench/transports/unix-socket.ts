@@ -14,6 +14,7 @@ export const unixSocket: Transport = {
   name: 'unix-socket',
   label: 'Unix socket',
   places: ['process', 'thread'],
+  polls: false,
   send,
   receive,
 };
