@@ -274,9 +274,13 @@ class PeerBell {
     if (length < 0 || length > Bell.maxDirectoryBytes) return;
     const start = (this.#at + Bell.directory) * 4;
     const directory = Buffer.from(this.#plain.subarray(start, start + length)).toString();
-    if (directory.includes('\0')) return;
-    this.#pull = new BellPull(directory, id);
-    this.#id = id;
+    try {
+      this.#pull = new BellPull(directory, id);
+      this.#id = id;
+    } catch {
+      // What is named there is no bell of ours, or cannot be opened now. Who parks behind
+      // it looks by itself from time to time; the record it waits for is published.
+    }
   }
 
   close(): void {
