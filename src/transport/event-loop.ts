@@ -161,6 +161,12 @@ class Parking {
   withdraw(token: number): void {
     this.#enrolled[token] = undefined;
     this.#free.push(token);
+    if (this.#free.length < this.#enrolled.length) return;
+    // Nobody can ring any more: a thread without rings leaves no file behind.
+    this.#bell?.close();
+    this.#bell = undefined;
+    this.#enrolled.length = 0;
+    this.#free.length = 0;
   }
 
   enter(waiter: LoopWaiter): void {
