@@ -309,8 +309,14 @@ export class Consumer {
     const tail = loadPosition(this.#words, Field.tail);
     if (tail === this.#head) return false;
     const used = (tail - this.#head) | 0;
-    if (used < 0 || used > this.#capacity || used % recordAlignment !== 0) {
-      throw this.#corrupt(`expected tail within ${this.#capacity} after head ${this.#head}`, tail);
+    // What is not released is not the producer's to fill again. Without this a producer
+    // could keep a consumer going for ever, with one padding record after the other.
+    const held = (tail - this.#released) | 0;
+    if (used < 0 || held < 0 || held > this.#capacity || used % recordAlignment !== 0) {
+      throw this.#corrupt(
+        `expected tail within ${this.#capacity} after head ${this.#released}`,
+        tail,
+      );
     }
     this.#tail = tail;
     return true;

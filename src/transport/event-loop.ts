@@ -165,6 +165,8 @@ class Parking {
     if (this.#free.length < this.#enrolled.length) return;
     this.#bell?.close();
     this.#bell = undefined;
+    this.#enrolled.length = 0;
+    this.#free.length = 0;
   }
 
   enter(waiter: LoopWaiter): void {

@@ -135,9 +135,13 @@ export function maxPayload(capacity: number): number {
 /** What an opener checks, and what a maker writes. The magic is stored by the caller, last. */
 export const Stamp = { magic, version } as const;
 
+export function isCapacity(value: number): boolean {
+  const fits = typeof value === 'number' && value >= minCapacity && value <= maxCapacity;
+  return fits && Number.isInteger(Math.log2(value));
+}
+
 export function checkCapacity(operation: string, capacity: number): void {
-  const fits = typeof capacity === 'number' && capacity >= minCapacity && capacity <= maxCapacity;
-  if (fits && Number.isInteger(Math.log2(capacity))) return;
+  if (isCapacity(capacity)) return;
   throw new ShmError(
     'ERR_OUT_OF_RANGE',
     `capacity must be a power of two from ${minCapacity} to ${maxCapacity}, got ${String(capacity)}`,

@@ -104,7 +104,11 @@ export class Requests<T> {
 
   #remove(request: Request<T>): void {
     const at = this.#queue.indexOf(request);
-    if (at >= 0) this.#queue.splice(at, 1);
-    if (this.#queue.length === 0) this.#waiter.stop();
+    if (at < 0) return;
+    this.#queue.splice(at, 1);
+    if (at > 0) return;
+    // The next one may need less than the first did, and then need not wait.
+    this.#waiter.stop();
+    this.#serve();
   }
 }

@@ -7,6 +7,7 @@ import {
   Counter,
   Field,
   headerBytes,
+  isCapacity,
   maxPayload,
   minCapacity,
   Stamp,
@@ -142,10 +143,12 @@ export class Ring {
       throw fail('ERR_VERSION', `expected layout version ${Stamp.version}, got ${version}`);
     }
     const capacity = loadWord(words, Field.capacity);
-    checkCapacity('ring.open', capacity);
-    if (headerBytes + capacity > words.byteLength) {
+    if (!isCapacity(capacity) || headerBytes + capacity > words.byteLength) {
       const room = words.byteLength - headerBytes;
-      throw fail('ERR_CORRUPT', `expected a capacity of at most ${room}, got ${capacity}`);
+      throw fail(
+        'ERR_CORRUPT',
+        `expected a power of two of at most ${room} as capacity, got ${capacity}`,
+      );
     }
     return new Ring(memory, capacity);
   }

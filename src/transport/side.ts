@@ -55,9 +55,12 @@ export class Side {
   readonly #peerRole: Role;
   #pull: PeerBell | undefined;
   #closed = false;
+  /** Kept here too: the word in the header could be overwritten by who wrote the nonsense. */
+  #poisoned = false;
 
   /**
-   * @throws {ShmError} `ERR_ROLE_TAKEN` where somebody holds the role; nothing has changed
+   * @throws {ShmError} `ERR_ROLE_TAKEN` where somebody holds the role, `ERR_CORRUPT` where
+   *   a holder of either role found the ring corrupt; nothing has changed
    */
   constructor(memory: RingMemory, role: Role, spin: Spin) {
     this.role = role;
@@ -71,6 +74,11 @@ export class Side {
     if (!memory.tryLock(role)) {
       const pid = loadWord(this.#words, this.#own.pid);
       throw this.error('ERR_ROLE_TAKEN', 'attach', `the ${role}'s role is held by process ${pid}`);
+    }
+    for (const { state } of [this.#own, this.#peer]) {
+      if (loadWord(this.#words, state) !== RoleState.poisoned) continue;
+      memory.unlock(role);
+      throw this.error('ERR_CORRUPT', 'attach', 'the ring was found corrupt before');
     }
     // The lock comes first: whoever sees `attached` may ask the kernel whether it is true.
     storeWord(this.#words, this.#own.waiting, Waiting.none);
@@ -87,7 +95,7 @@ export class Side {
     if (this.#closed) return;
     this.#closed = true;
     storeWord(this.#words, this.#own.waiting, Waiting.none);
-    if (loadWord(this.#words, this.#own.state) === RoleState.attached) {
+    if (!this.#poisoned && loadWord(this.#words, this.#own.state) === RoleState.attached) {
       storeWord(this.#words, this.#own.state, RoleState.ended);
     }
     this.wakePeer();
@@ -215,6 +223,7 @@ export class Side {
 
   /** Marks the ring as unusable for both sides, and makes the error that says why. */
   poison(operation: string, detail: string): ShmError {
+    this.#poisoned = true;
     storeWord(this.#words, this.#own.state, RoleState.poisoned);
     this.wakePeer();
     return this.error('ERR_CORRUPT', operation, detail);
@@ -223,7 +232,7 @@ export class Side {
   /** Throws what stands in the way of any further use of this side. */
   checkUsable(operation: string): void {
     if (this.#closed) throw this.error('ERR_CLOSED', operation, `this ${this.role} is closed`);
-    if (loadWord(this.#words, this.#own.state) === RoleState.poisoned) {
+    if (this.#poisoned || loadWord(this.#words, this.#own.state) === RoleState.poisoned) {
       throw this.error('ERR_CORRUPT', operation, 'the ring was found corrupt before');
     }
   }
@@ -265,9 +274,13 @@ class PeerBell {
     if (length < 0 || length > Bell.maxDirectoryBytes) return;
     const start = (this.#at + Bell.directory) * 4;
     const directory = Buffer.from(this.#plain.subarray(start, start + length)).toString();
-    if (directory.includes('\0')) return;
-    this.#pull = new BellPull(directory, id);
-    this.#id = id;
+    try {
+      this.#pull = new BellPull(directory, id);
+      this.#id = id;
+    } catch {
+      // What is named there is no bell of ours, or cannot be opened now. Who parks behind
+      // it looks by itself from time to time; the record it waits for is published.
+    }
   }
 
   close(): void {
