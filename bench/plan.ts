@@ -3,7 +3,7 @@ import type { Kind, Place, Trial } from './trial.js';
 /** What is measured; each of its trials adds how long and until when. */
 export type Subject = Omit<Trial, 'milliseconds' | 'deadline' | 'cores'>;
 
-export const suiteNames = ['throughput', 'threads', 'round-trip', 'flat'] as const;
+export const suiteNames = ['throughput', 'structured', 'threads', 'round-trip', 'flat'] as const;
 export type SuiteName = (typeof suiteNames)[number];
 
 /** Subjects that are compared: their trials take turns. */
@@ -17,17 +17,27 @@ const sweptSizes = [16, 64, 256, 1024, 4096, 65536, 2 ** 20];
 
 export const flatSize = 64;
 const roundTripSize = 64;
+/** What the structured value comes to, for the rate; it has no size of its own. */
+const structuredSize = 150;
 const flatCapacities = [2 ** 16, 2 ** 20, 2 ** 26];
 const flatRings = [1, 64];
 
 const swept = ['cpp', 'ring', 'cpp-corked', 'ring-corked', 'ring-copied'];
-const peers = ['process-send-json', 'process-send-advanced', 'unix-socket'];
+const peers = [
+  'ring-reserved',
+  'channel',
+  'process-send-json',
+  'process-send-advanced',
+  'unix-socket',
+];
 
 const roundTrips: [string, Place][] = [
   ['process-send-json', 'process'],
   ['process-send-advanced', 'process'],
   ['post-message', 'thread'],
   ['unix-socket', 'process'],
+  ['channel', 'process'],
+  ['channel-spin', 'process'],
   ['ring-blocking', 'process'],
   ['ring-tryread', 'process'],
   ['ring', 'process'],
@@ -55,6 +65,14 @@ export function plan(suites: readonly SuiteName[], sizes?: readonly number[]): G
           subjects: transports.map(name => subject(name, 'process', 'throughput', size)),
         };
       }),
+    structured: () => [
+      {
+        suite: 'structured',
+        subjects: ['channel-structured', 'process-send-structured'].map(name =>
+          subject(name, 'process', 'throughput', structuredSize),
+        ),
+      },
+    ],
     threads: () =>
       (sizes ?? defaultSizes).map(size => ({
         suite: 'threads',

@@ -14,6 +14,7 @@ export function tables(results: Results): Table[] {
   return [
     ...throughputTables(results),
     sweepTable(results),
+    structuredTable(results),
     ...threadTables(results),
     roundTripTable(results),
     capacityTable(results),
@@ -111,6 +112,18 @@ function sweepTable(results: Results): Table {
         ratio(copied, cpp),
       ];
     }),
+  };
+}
+
+function structuredTable(results: Results): Table {
+  const base = median(results, 'structured', { transport: 'process-send-structured' });
+  return {
+    title: 'A structured value of ten fields, about 150 B, between processes',
+    columns: [...rateColumns, '× process.send advanced'],
+    rows: select(results, 'structured').map(measurement => [
+      ...rateCells(measurement),
+      ratio(spread(measurement, messages).median, base),
+    ]),
   };
 }
 

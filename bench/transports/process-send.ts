@@ -1,4 +1,4 @@
-import type { Ack } from '../messages.js';
+import type { Ack, Order } from '../messages.js';
 import { Answers } from './answers.js';
 import type { ReceiverContext, Sender, SenderContext, Transport } from './transport.js';
 
@@ -8,25 +8,42 @@ type Serialization = 'json' | 'advanced';
 const windowBytes = 256 * 1024;
 const windowMessages = 64;
 
-export const processSend: Transport[] = (['json', 'advanced'] as const).map(serialization => ({
-  name: `process-send-${serialization}`,
-  label: `process.send, ${serialization}`,
-  places: ['process'],
-  polls: false,
-  send: context => send(context, serialization),
-  receive: context => receive(context, serialization),
-}));
+export const processSend: Transport[] = [
+  variant('process-send-json', 'process.send, json', 'json', false),
+  variant('process-send-advanced', 'process.send, advanced', 'advanced', false),
+  variant('process-send-structured', 'process.send advanced, structured', 'advanced', true),
+];
 
-async function send(context: SenderContext, serialization: Serialization): Promise<Sender> {
+function variant(
+  name: string,
+  label: string,
+  serialization: Serialization,
+  structured: boolean,
+): Transport {
+  return {
+    name,
+    label,
+    places: ['process'],
+    polls: false,
+    send: context => send(context, serialization, structured),
+    receive: context => receive(context, serialization),
+  };
+}
+
+async function send(
+  context: SenderContext,
+  serialization: Serialization,
+  structured: boolean,
+): Promise<Sender> {
   const { trial, outgoing } = context;
   const peer = (await context.start(undefined, serialization)).process!;
   const answers = new Answers<Ack>();
   peer.on('message', answers.give);
   // JSON would turn a Buffer into an array of numbers; a string is what it is good at.
-  const next =
-    serialization === 'json'
-      ? (last: boolean) => outgoing.nextText(last)
-      : (last: boolean) => outgoing.next(last);
+  const next = (last: boolean) => {
+    if (structured) return outgoing.nextOrder(last);
+    return serialization === 'json' ? outgoing.nextText(last) : outgoing.next(last);
+  };
   const window = Math.min(windowMessages, Math.max(1, Math.floor(windowBytes / trial.size)));
 
   return {
@@ -50,8 +67,12 @@ function receive({ incoming, ready }: ReceiverContext, serialization: Serializat
   if (serialization === 'json') {
     process.on('message', (text: string) => acknowledge(incoming.acceptText(text)));
   } else {
-    process.on('message', (bytes: Uint8Array) =>
-      acknowledge(incoming.accept(bytes, 0, bytes.length)),
+    process.on('message', (message: Uint8Array | Order) =>
+      acknowledge(
+        message instanceof Uint8Array
+          ? incoming.accept(message, 0, message.length)
+          : incoming.acceptOrder(message),
+      ),
     );
   }
   ready();

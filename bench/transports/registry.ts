@@ -1,3 +1,4 @@
+import { channels } from './channel.js';
 import { cpp } from './cpp.js';
 import { postMessage } from './post-message.js';
 import { processSend } from './process-send.js';
@@ -7,10 +8,9 @@ import type { ProgramTransport, Transport } from './transport.js';
 import { unixSocket } from './unix-socket.js';
 
 const transports = new Map<string, Transport | ProgramTransport>(
-  [...rings, ringMany, ...processSend, unixSocket, postMessage, ...cpp].map(transport => [
-    transport.name,
-    transport,
-  ]),
+  [...rings, ...channels, ringMany, ...processSend, unixSocket, postMessage, ...cpp].map(
+    transport => [transport.name, transport],
+  ),
 );
 
 export const transportNames: readonly string[] = [...transports.keys()];

@@ -9,6 +9,8 @@ interface Variant {
   label: string;
   /** Publish every so many messages. */
   cork: number;
+  /** Fill reserved records in place instead of copying a message in. */
+  reserve?: boolean;
   /**
    * - in place: drain, polling, the payload read where it lies
    * - copied: drain, polling, the payload copied into a Buffer that is used again
@@ -31,6 +33,13 @@ export const ackCapacity = 4096;
 export const rings: Transport[] = [
   variant({ name: 'ring', label: 'ring', cork: 1, read: 'in place' }),
   variant({ name: 'ring-corked', label: 'ring, corked', cork: corkEvery, read: 'in place' }),
+  variant({
+    name: 'ring-reserved',
+    label: 'ring, reserved and filled',
+    cork: 1,
+    reserve: true,
+    read: 'in place',
+  }),
   variant({ name: 'ring-copied', label: 'ring, copied out', cork: 1, read: 'copied' }),
   variant({ name: 'ring-tryread', label: 'ring, tryRead', cork: 1, read: 'copies' }),
   variant({ name: 'ring-blocking', label: 'ring, blocking', cork: 1, read: 'blocking' }),
@@ -47,7 +56,7 @@ function variant(options: Variant): Transport {
   };
 }
 
-async function send(context: SenderContext, { cork, read }: Variant): Promise<Sender> {
+async function send(context: SenderContext, { cork, reserve, read }: Variant): Promise<Sender> {
   const { trial, outgoing } = context;
   const forth = Ring.create({ capacity: trial.capacity });
   const back = Ring.create({ capacity: ackCapacity });
@@ -75,6 +84,20 @@ async function send(context: SenderContext, { cork, read }: Variant): Promise<Se
     producer.uncork();
   }
 
+  /** Every byte of the payload is made where it will be read. */
+  function writeReserved(count: number): void {
+    for (let i = 1; i <= count; i++) {
+      let record = producer.reserve(trial.size);
+      while (!record) {
+        spin.pause();
+        record = producer.reserve(trial.size);
+      }
+      record.fill(i);
+      outgoing.fill(record as Buffer, 0, i === count);
+      producer.commit();
+    }
+  }
+
   function writeBlocking(count: number): void {
     for (let i = 1; i <= count; i++) producer.writeSync(outgoing.next(i === count));
   }
@@ -97,7 +120,13 @@ async function send(context: SenderContext, { cork, read }: Variant): Promise<Se
     outgoing.check(readAck(ack, 0));
   }
 
-  const write = read === 'blocking' ? writeBlocking : cork > 1 ? writeCorked : writeEach;
+  const write = reserve
+    ? writeReserved
+    : read === 'blocking'
+      ? writeBlocking
+      : cork > 1
+        ? writeCorked
+        : writeEach;
   const readAnswer =
     read === 'blocking' ? readBlocking : read === 'copies' ? readCopyPolling : readPolling;
   return {
