@@ -28,9 +28,10 @@ export async function measure(trial: Trial, sender: Sender): Promise<Outcome> {
   let batch: number;
   let task: () => Promise<void> | void;
   if (trial.kind === 'throughput') {
-    // Twice: the first time it is still being compiled.
-    await calibrate(send, trial.rings, batchMilliseconds / 2);
-    batch = await calibrate(send, trial.rings, batchMilliseconds);
+    // Twice: the first time it is still being compiled, and either may meet a busy machine,
+    // which makes a batch too small, never too large.
+    const cold = await calibrate(send, trial.rings, batchMilliseconds);
+    batch = Math.max(cold, await calibrate(send, trial.rings, batchMilliseconds));
     task = () => send(batch);
   } else {
     for (const end = performance.now() + trial.milliseconds / 4; performance.now() < end;) {
