@@ -1,5 +1,6 @@
 // The addon's entry: its exports, and what belongs to one environment.
 #include "binding_support.h"
+#include "faults.h"
 #include "mapping_binding.h"
 
 namespace {
@@ -31,11 +32,26 @@ Napi::Value TryLease(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), taken);
 }
 
+// The counter of platform::state_changes, for JavaScript to read in place.
+Napi::Value StateChanges(Napi::Env env) {
+  napi_value buffer;
+  const napi_status status =
+      napi_create_external_arraybuffer(env, &platform::state_changes, sizeof(uint32_t),
+                                       [](napi_env, void*, void*) {}, nullptr, &buffer);
+  if (status != napi_ok) {
+    ThrowMisuse(env, "this runtime refused an ArrayBuffer over memory of the addon");
+    return Napi::Value();
+  }
+  return Napi::Uint32Array::New(env, 1, Napi::ArrayBuffer(env, buffer), 0);
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   platform::PinLibrary();
   exports.Set("Mapping", MappingBinding::Define(env));
   exports.Set("reserve", Napi::Function::New<Reserve>(env, "reserve"));
   exports.Set("tryLease", Napi::Function::New<TryLease>(env, "tryLease"));
+  exports.Set("stateChanges", StateChanges(env));
+  exports.Set("pageSize", Napi::Number::New(env, static_cast<double>(platform::PageSize())));
   return exports;
 }
 
