@@ -96,7 +96,7 @@ export class Hold {
     const { native, length } = this.source;
     if (native === undefined || length === 0) return;
     const seen = stateChanges[0]!;
-    if (native.faulted()) throw this.#truncated(operation);
+    if (this.#seen === -1 || native.faulted()) throw this.#truncated(operation);
     this.#restricted = native.restricted();
     this.#seen = seen;
   }

@@ -20,11 +20,13 @@ export interface MemOptions {
   directory?: string;
 }
 
-/** Segments open by name in this thread, to be left in good order when it ends. */
-const open = new Set<MapMem>();
+/**
+ * Segments open in this thread, by the names of their files, to be left in good order when
+ * it ends. Weakly: who drops the last view without closing has it collected.
+ */
+const open = new Map<WeakRef<MapMem>, string>();
 
-/** Their files' names: in use for certain. */
-const inUse = new Set<string>();
+const collected = new FinalizationRegistry<WeakRef<MapMem>>(forget);
 
 const operation = 'openMem';
 
@@ -36,7 +38,7 @@ export class MapMem extends Mapped {
   readonly owner: boolean;
   /** Bytes of the whole segment. */
   readonly capacity: number;
-  readonly #file: string | undefined;
+  readonly #self = new WeakRef(this);
 
   /** @internal */
   constructor(source: Source, capacity: number, owner: boolean, file?: string) {
@@ -44,16 +46,15 @@ export class MapMem extends Mapped {
     this.id = source.address;
     this.owner = owner;
     this.capacity = capacity;
-    this.#file = file;
     if (file === undefined) return;
     if (open.size === 0) process.once('exit', leaveAll);
-    open.add(this);
-    if (owner) inUse.add(file);
+    open.set(this.#self, file);
+    collected.register(this, this.#self, this.#self);
   }
 
   /** As {@link Mapped.close}. The owner's takes the name; others keep what they have open. */
   override close(): void {
-    this.#forget();
+    forget(this.#self);
     super.close();
   }
 
@@ -63,19 +64,19 @@ export class MapMem extends Mapped {
    * @internal
    */
   leaveThread(): void {
-    this.#forget();
+    forget(this.#self);
     this.leave();
-  }
-
-  #forget(): void {
-    if (!open.delete(this)) return;
-    if (this.owner) inUse.delete(this.#file!);
-    if (open.size === 0) process.off('exit', leaveAll);
   }
 }
 
+function forget(mem: WeakRef<MapMem>): void {
+  if (!open.delete(mem)) return;
+  collected.unregister(mem);
+  if (open.size === 0) process.off('exit', leaveAll);
+}
+
 function leaveAll(): void {
-  for (const mem of open) mem.leaveThread();
+  for (const mem of open.keys()) mem.deref()?.leaveThread();
 }
 
 /**
@@ -122,7 +123,7 @@ export function openMem(
 
 function create({ bytes = addon.pageSize, directory }: MemOptions): MapMem {
   const home = regionDirectory(directory);
-  reapBut(home, inUse);
+  reapBut(home, new Set(open.values()));
   const file = createSegment(operation, 'mem', bytes, home);
   try {
     return made(file, bytes, Access.readWrite, true);
@@ -136,7 +137,7 @@ function create({ bytes = addon.pageSize, directory }: MemOptions): MapMem {
 
 function openById(id: string, { bytes, access = 'read', directory }: MemOptions): MapMem {
   const home = regionDirectory(directory);
-  reapBut(home, inUse);
+  reapBut(home, new Set(open.values()));
   const writable = access === 'read-write';
   const file = openSegment(operation, join(home, `mem-${id}`), writable);
   try {
