@@ -33,12 +33,13 @@ class File {
 
   bool is_open() const { return handle_ != kNone; }
   intptr_t handle() const { return handle_; }
-  // The same as node:fs knows it; -1 when closed, and where files have no descriptor.
+  // The same as node:fs knows it; -1 when closed.
   int descriptor() const;
 
  private:
   static constexpr intptr_t kNone = -1;
   intptr_t handle_ = kNone;
+  [[maybe_unused]] int descriptor_ = -1;  // where it is not the handle itself
 };
 
 enum class Access { kRead, kReadWrite, kCopyOnWrite };
@@ -116,7 +117,8 @@ Status Protect(const View& view, Span span, Protection protection, Access access
 Status Resident(const View& view, Span span, uint8_t* pages);
 
 // Puts private zero pages in the place of the file's, in one step for every thread. The
-// range stays readable, and writable where it was. `kUnsupported` leaves it as it was.
+// range stays readable, and writable where it was. `kUnsupported` leaves it as it was:
+// where there is no such step, another thread could touch the gap.
 enum class Blanked { kDone, kUnsupported };
 Blanked Blank(const View& view, Access access);
 

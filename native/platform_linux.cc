@@ -7,6 +7,7 @@
 #include <ctime>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -60,6 +61,17 @@ Status Reserve(const File& file, uint64_t length) {
     result = ftruncate(fd, static_cast<off_t>(length));
   } while (result != 0 && errno == EINTR);
   if (result != 0) return {errno, "ftruncate"};
+  return {};
+}
+
+Status TryLease(const File& file, Lease lease, bool* taken) {
+  const int kind = lease == Lease::kShared ? LOCK_SH : LOCK_EX;
+  int result;
+  do {
+    result = flock(static_cast<int>(file.handle()), kind | LOCK_NB);
+  } while (result != 0 && errno == EINTR);
+  *taken = result == 0;
+  if (result != 0 && errno != EWOULDBLOCK) return {errno, "flock"};
   return {};
 }
 

@@ -1,9 +1,8 @@
 // What Linux and macOS do alike.
-#include "platform.h"
+#include "platform_posix.h"
 
 #include <cerrno>
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -109,21 +108,6 @@ Status Unlink(const char* path) {
   return {};
 }
 
-Status TryLease(const File& file, Lease lease, bool* taken) {
-  const int kind = lease == Lease::kShared ? LOCK_SH : LOCK_EX;
-  int result;
-  do {
-    result = flock(static_cast<int>(file.handle()), kind | LOCK_NB);
-  } while (result != 0 && errno == EINTR);
-  *taken = result == 0;
-  if (result != 0 && errno != EWOULDBLOCK) return {errno, "flock"};
-  return {};
-}
-
-namespace {
-
-// Open-file-description locks: unlike POSIX record locks they do not vanish when
-// the process closes some other descriptor of the file.
 Status ByteLock(const File& file, int command, short kind, uint64_t offset, struct flock* lock) {
   *lock = {};
   lock->l_type = kind;
@@ -137,8 +121,6 @@ Status ByteLock(const File& file, int command, short kind, uint64_t offset, stru
   if (result != 0) return {errno, "fcntl"};
   return {};
 }
-
-}  // namespace
 
 Status TryLockByte(const File& file, uint64_t offset, bool* taken) {
   struct flock lock;
