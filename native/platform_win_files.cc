@@ -18,9 +18,13 @@ Status Reserve(const File& file, uint64_t length) {
   allocation.AllocationSize.QuadPart = static_cast<LONGLONG>(length);
   FILE_END_OF_FILE_INFO end;
   end.EndOfFile.QuadPart = static_cast<LONGLONG>(length);
+  // Where allocating is no call of its own, a longer file gets its blocks by its length.
   if (!SetFileInformationByHandle(HandleOf(file), FileAllocationInfo, &allocation,
-                                  sizeof(allocation)) ||
-      !SetFileInformationByHandle(HandleOf(file), FileEndOfFileInfo, &end, sizeof(end))) {
+                                  sizeof(allocation)) &&
+      GetLastError() != ERROR_CALL_NOT_IMPLEMENTED && GetLastError() != ERROR_NOT_SUPPORTED) {
+    return LastFailure("SetFileInformationByHandle");
+  }
+  if (!SetFileInformationByHandle(HandleOf(file), FileEndOfFileInfo, &end, sizeof(end))) {
     return LastFailure("SetFileInformationByHandle");
   }
   return {};
@@ -49,10 +53,13 @@ Status TryLock(const File& file, uint64_t offset, bool exclusive, bool* taken) {
   return LastFailure("LockFileEx");
 }
 
-Status Unlock(const File& file, uint64_t offset) {
+Status Unlock(const File& file, uint64_t offset, bool* had) {
   OVERLAPPED place = At(offset);
-  if (UnlockFileEx(HandleOf(file), 0, 1, 0, &place)) return {};
-  if (GetLastError() == ERROR_NOT_LOCKED) return {};
+  *had = UnlockFileEx(HandleOf(file), 0, 1, 0, &place) != 0;
+  // The second is what Wine says of a lock that this open file does not hold.
+  if (*had || GetLastError() == ERROR_NOT_LOCKED || GetLastError() == ERROR_LOCK_VIOLATION) {
+    return {};
+  }
   return LastFailure("UnlockFileEx");
 }
 
@@ -62,9 +69,10 @@ Status Unlock(const File& file, uint64_t offset) {
 // exclusive one: so the shared one is given up first, and taken again where that fails.
 Status TryLease(const File& file, Lease lease, bool* taken) {
   if (lease == Lease::kShared) return TryLock(file, kLeaseByte, false, taken);
-  Status status = Unlock(file, kLeaseByte);
+  bool had = false;
+  Status status = Unlock(file, kLeaseByte, &had);
   if (status.ok()) status = TryLock(file, kLeaseByte, true, taken);
-  if (!status.ok() || *taken) return status;
+  if (!status.ok() || *taken || !had) return status;
   bool again = false;
   return TryLock(file, kLeaseByte, false, &again);
 }
@@ -73,7 +81,10 @@ Status TryLockByte(const File& file, uint64_t offset, bool* taken) {
   return TryLock(file, offset, true, taken);
 }
 
-Status UnlockByte(const File& file, uint64_t offset) { return Unlock(file, offset); }
+Status UnlockByte(const File& file, uint64_t offset) {
+  bool had;
+  return Unlock(file, offset, &had);
+}
 
 // There is no question that does not take the lock for a moment.
 Status ByteIsLocked(const File& file, uint64_t offset, bool* locked) {
@@ -81,7 +92,7 @@ Status ByteIsLocked(const File& file, uint64_t offset, bool* locked) {
   const Status status = TryLock(file, offset, true, &taken);
   *locked = status.ok() && !taken;
   if (!taken) return status;
-  return Unlock(file, offset);
+  return UnlockByte(file, offset);
 }
 
 // With POSIX semantics the name goes at once, also while the file is mapped or open. Before

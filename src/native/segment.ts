@@ -158,13 +158,15 @@ function reapOne(path: string): boolean {
   }
 }
 
-/** False where somebody else was faster. */
+/** False where somebody else was faster, and where Windows still has views of it somewhere. */
 function unlinkQuietly(path: string): boolean {
   try {
     unlinkSync(path);
     return true;
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return false;
+    if (process.platform === 'win32' && (code === 'EPERM' || code === 'EBUSY')) return false;
     throw systemError(cause, 'region.unlink', path);
   }
 }

@@ -20,7 +20,7 @@ describe('A full file system', function () {
       mkdirSync(full, { mode: 0o700 });
       const options = `size=${size},mode=0700`;
       mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', options, 'none', full]).status === 0;
-      if (!mounted) skip(this as unknown as Mocha.Context, 'this user may not mount a tmpfs');
+      if (!mounted) skip(this, 'this user may not mount a tmpfs');
     });
     after(() => {
       if (mounted) expect(spawnSync('umount', [full]).status, 'nothing holds it').to.equal(0);
