@@ -160,6 +160,47 @@ export class Hold {
     return new ShmError(code, detail, `${kind}.${operation}`, address, cause);
   }
 
+  byteAt(operation: string, index: number): number {
+    this.permit(operation, index, 1, false);
+    const byte = this.bytes(operation)[index]!;
+    this.check(operation);
+    return byte;
+  }
+
+  /** How many bytes were copied: fewer than `target` holds at the end. */
+  copyOut(operation: string, target: Uint8Array, position: number): number {
+    if (!(target instanceof Uint8Array)) throw this.#notBytes(operation, 'target', target);
+    const bytes = this.bytes(operation);
+    const count = Math.min(target.length, bytes.length - position);
+    if (count <= 0) return 0;
+    this.permit(operation, position, count, false);
+    target.set(bytes.subarray(position, position + count));
+    this.check(operation);
+    return count;
+  }
+
+  /** How many bytes did fit. */
+  copyIn(operation: string, source: Uint8Array, position: number): number {
+    if (!(source instanceof Uint8Array)) throw this.#notBytes(operation, 'source', source);
+    const bytes = this.bytes(operation);
+    this.needWritable(operation);
+    const count = Math.min(source.length, bytes.length - position);
+    if (count <= 0) return 0;
+    this.permit(operation, position, count, true);
+    bytes.set(count === source.length ? source : source.subarray(0, count), position);
+    this.check(operation);
+    return count;
+  }
+
+  shortWrite(operation: string, wanted: number, written: number): ShmError {
+    const detail = `expected room for ${wanted} bytes, got room for ${written}`;
+    return Object.assign(this.error('ERR_SHORT_WRITE', detail, operation), { written });
+  }
+
+  #notBytes(operation: string, name: string, got: unknown): ShmError {
+    return invalidArgument(`${this.source.kind}.${operation}`, name, 'a Uint8Array', got);
+  }
+
   /** Idempotent. See {@link NativeMapping.close} for `discard`. */
   close(discard: boolean): void {
     if (this.closed) return;

@@ -1,7 +1,16 @@
 import type { Readable, Writable } from 'node:stream';
-import { invalidArgument, ShmError, systemError } from '../errors.js';
-import { Advice, Protection } from './addon.js';
+import { invalidArgument } from '../errors.js';
 import { Hold, type Range, type Source } from './hold.js';
+import {
+  type Access,
+  type Advice,
+  advise,
+  lock,
+  protect,
+  resident,
+  sync,
+  unlock,
+} from './pages.js';
 import {
   readStream,
   type ReadStreamOptions,
@@ -88,8 +97,7 @@ export abstract class Mapped {
    */
   at(index: number): number {
     this.#hold.check('at');
-    const byte = this.#byte('at', this.#hold.number('at', 'index', index, this.length - 1));
-    return byte;
+    return this.#hold.byteAt('at', this.#hold.number('at', 'index', index, this.length - 1));
   }
 
   /**
@@ -103,7 +111,7 @@ export abstract class Mapped {
    * if (file.read(header) < 16) throw new Error('too short');
    */
   read(target: Uint8Array): number {
-    const count = this.#copyOut('read', target, this.#position);
+    const count = this.#hold.copyOut('read', target, this.#position);
     this.#position += count;
     return count;
   }
@@ -116,7 +124,7 @@ export abstract class Mapped {
   readByte(): number {
     this.#hold.check('readByte');
     if (this.#position >= this.length) return -1;
-    const byte = this.#byte('readByte', this.#position);
+    const byte = this.#hold.byteAt('readByte', this.#position);
     this.#position++;
     return byte;
   }
@@ -130,7 +138,7 @@ export abstract class Mapped {
    */
   readAt(target: Uint8Array, position: number): number {
     this.#hold.number('readAt', 'position', position, Number.MAX_SAFE_INTEGER);
-    return this.#copyOut('readAt', target, position);
+    return this.#hold.copyOut('readAt', target, position);
   }
 
   /**
@@ -143,9 +151,9 @@ export abstract class Mapped {
    *   some of it may be in the file.
    */
   write(source: Uint8Array): number {
-    const count = this.#copyIn('write', source, this.#position);
+    const count = this.#hold.copyIn('write', source, this.#position);
     this.#position += count;
-    if (count < source.length) throw this.#short('write', source.length, count);
+    if (count < source.length) throw this.#hold.shortWrite('write', source.length, count);
     return count;
   }
 
@@ -168,8 +176,8 @@ export abstract class Mapped {
    */
   writeAt(source: Uint8Array, position: number): number {
     this.#hold.number('writeAt', 'position', position, Number.MAX_SAFE_INTEGER);
-    const count = this.#copyIn('writeAt', source, position);
-    if (count < source.length) throw this.#short('writeAt', source.length, count);
+    const count = this.#hold.copyIn('writeAt', source, position);
+    if (count < source.length) throw this.#hold.shortWrite('writeAt', source.length, count);
     return count;
   }
 
@@ -206,12 +214,7 @@ export abstract class Mapped {
    *   `ERR_TRUNCATED`
    */
   sync(options: Range & { async?: boolean; invalidate?: boolean } = {}): void {
-    const { offset, length } = this.#hold.span('sync', options);
-    const { async, invalidate } = options;
-    this.#pages('sync', length, native => {
-      this.#hold.checkLength('sync');
-      native.sync(offset, length, async ? 1 : 0, invalidate ? 1 : 0);
-    });
+    sync(this.#hold, options);
   }
 
   /**
@@ -225,9 +228,7 @@ export abstract class Mapped {
    * file.advise('willneed', { offset: 0, length: 1 << 20 });
    */
   advise(advice: Advice, range?: Range): void {
-    const number = lookUp(Advice, 'advise', 'advice', advice);
-    const { offset, length } = this.#hold.span('advise', range);
-    this.#pages('advise', length, native => native.advise(offset, length, number));
+    advise(this.#hold, advice, range);
   }
 
   /**
@@ -238,8 +239,7 @@ export abstract class Mapped {
    *   (`RLIMIT_MEMLOCK`), `EAGAIN`, `ERR_OUT_OF_RANGE`, `ERR_CLOSED`, `ERR_TRUNCATED`
    */
   lock(range?: Range): void {
-    const { offset, length } = this.#hold.span('lock', range);
-    this.#pages('lock', length, native => native.lockPages(offset, length));
+    lock(this.#hold, range);
   }
 
   /**
@@ -248,8 +248,7 @@ export abstract class Mapped {
    * @throws {ShmError} as {@link lock}
    */
   unlock(range?: Range): void {
-    const { offset, length } = this.#hold.span('unlock', range);
-    this.#pages('unlock', length, native => native.unlockPages(offset, length));
+    unlock(this.#hold, range);
   }
 
   /**
@@ -259,13 +258,8 @@ export abstract class Mapped {
    * @throws {ShmError} `EACCES` for 'read-write' where the file was opened for reading
    *   only, `ERR_INVALID_ARG`, `ERR_OUT_OF_RANGE`, `ERR_CLOSED`, `ERR_TRUNCATED`
    */
-  protect(access: 'none' | 'read' | 'read-write', range?: Range): void {
-    const number = lookUp(Protection, 'protect', 'access', access);
-    const { offset, length } = this.#hold.span('protect', range);
-    if (number === Protection['read-write'] && !this.writable) {
-      throw this.#hold.error('EACCES', 'the memory was opened for reading only', 'protect');
-    }
-    this.#pages('protect', length, native => native.protect(offset, length, number));
+  protect(access: Access, range?: Range): void {
+    protect(this.#hold, access, range);
   }
 
   /**
@@ -276,10 +270,7 @@ export abstract class Mapped {
    * @throws {ShmError} `ERR_OUT_OF_RANGE`, `ERR_CLOSED`, `ERR_TRUNCATED`, the errno name
    */
   resident(range?: Range): Uint8Array<ArrayBuffer> {
-    const { offset, length } = this.#hold.span('resident', range);
-    let pages = new Uint8Array(0);
-    this.#pages('resident', length, native => (pages = native.resident(offset, length)));
-    return pages;
+    return resident(this.#hold, range);
   }
 
   /**
@@ -334,69 +325,4 @@ export abstract class Mapped {
   protected leave(): void {
     this.#hold.close(false);
   }
-
-  #byte(operation: string, index: number): number {
-    const hold = this.#hold;
-    hold.permit(operation, index, 1, false);
-    const byte = hold.bytes(operation)[index]!;
-    hold.check(operation);
-    return byte;
-  }
-
-  #copyOut(operation: string, target: Uint8Array, position: number): number {
-    const hold = this.#hold;
-    if (!(target instanceof Uint8Array)) throw notBytes(operation, 'target', target);
-    const bytes = hold.bytes(operation);
-    const count = Math.min(target.length, bytes.length - position);
-    if (count <= 0) return 0;
-    hold.permit(operation, position, count, false);
-    target.set(bytes.subarray(position, position + count));
-    hold.check(operation);
-    return count;
-  }
-
-  #copyIn(operation: string, source: Uint8Array, position: number): number {
-    const hold = this.#hold;
-    if (!(source instanceof Uint8Array)) throw notBytes(operation, 'source', source);
-    const bytes = hold.bytes(operation);
-    hold.needWritable(operation);
-    const count = Math.min(source.length, bytes.length - position);
-    if (count <= 0) return 0;
-    hold.permit(operation, position, count, true);
-    bytes.set(count === source.length ? source : source.subarray(0, count), position);
-    hold.check(operation);
-    return count;
-  }
-
-  #short(operation: string, wanted: number, written: number): ShmError {
-    const detail = `expected room for ${wanted} bytes, got room for ${written}`;
-    return Object.assign(this.#hold.error('ERR_SHORT_WRITE', detail, operation), { written });
-  }
-
-  /** Calls the addon about pages; not at all where there are none. */
-  #pages(operation: string, length: number, call: (native: Pages) => unknown): void {
-    const native = this.#hold.pages(operation);
-    if (!native || length === 0) return;
-    try {
-      call(native);
-    } catch (cause) {
-      const { kind, address } = this.#hold.source;
-      throw systemError(cause, `${kind}.${operation}`, address);
-    }
-  }
-}
-
-type Pages = NonNullable<ReturnType<Hold['pages']>>;
-
-/** See {@link Mapped.advise}. */
-export type Advice = keyof typeof Advice;
-
-function lookUp(table: Record<string, number>, operation: string, name: string, key: unknown) {
-  if (typeof key === 'string' && Object.hasOwn(table, key)) return table[key]!;
-  const names = Object.keys(table).map(known => `'${known}'`);
-  throw invalidArgument(operation, name, `one of ${names.join(', ')}`, key);
-}
-
-function notBytes(operation: string, name: string, got: unknown): ShmError {
-  return invalidArgument(operation, name, 'a Uint8Array', got);
 }
