@@ -3,7 +3,6 @@
 
 #include <cerrno>
 #include <climits>
-#include <csignal>
 #include <ctime>
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -15,37 +14,10 @@
 
 namespace platform {
 
-namespace {
-
-// While this lives, the signal that a file-size limit sends does not end the process: the
-// call fails with EFBIG alone.
-class WithoutFileSizeSignal {
- public:
-  WithoutFileSizeSignal() {
-    sigemptyset(&set_);
-    sigaddset(&set_, SIGXFSZ);
-    blocked_ = pthread_sigmask(SIG_BLOCK, &set_, &former_) == 0;
-  }
-  ~WithoutFileSizeSignal() {
-    if (!blocked_ || sigismember(&former_, SIGXFSZ) == 1) return;
-    const timespec now = {};
-    while (sigtimedwait(&set_, nullptr, &now) < 0 && errno == EINTR) {
-    }
-    pthread_sigmask(SIG_SETMASK, &former_, nullptr);
-  }
-
- private:
-  sigset_t set_;
-  sigset_t former_;
-  bool blocked_;
-};
-
-}  // namespace
-
+// Beyond a limit on the size of files it is EFBIG; Node ignores the signal that goes with it.
 // A file system that cannot reserve (some network and user-space ones) leaves the length
 // alone to be set; a full device is a fault there, which the watch answers.
 Status Reserve(const File& file, uint64_t length) {
-  const WithoutFileSizeSignal guard;
   const int fd = static_cast<int>(file.handle());
   int error;
   do {

@@ -3,8 +3,6 @@
 
 #include <cerrno>
 #include <dlfcn.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -22,35 +20,8 @@ using UlockWake = int (*)(uint32_t operation, void*, uint64_t value);
 
 namespace platform {
 
-namespace {
-
-// While this lives, the signal that a file-size limit sends does not end the process: the
-// call fails with EFBIG alone.
-class WithoutFileSizeSignal {
- public:
-  WithoutFileSizeSignal() {
-    sigemptyset(&set_);
-    sigaddset(&set_, SIGXFSZ);
-    blocked_ = pthread_sigmask(SIG_BLOCK, &set_, &former_) == 0;
-  }
-  ~WithoutFileSizeSignal() {
-    if (!blocked_ || sigismember(&former_, SIGXFSZ) == 1) return;
-    sigset_t pending;
-    int signal;
-    if (sigpending(&pending) == 0 && sigismember(&pending, SIGXFSZ) == 1) sigwait(&set_, &signal);
-    pthread_sigmask(SIG_SETMASK, &former_, nullptr);
-  }
-
- private:
-  sigset_t set_;
-  sigset_t former_;
-  bool blocked_;
-};
-
-}  // namespace
-
+// Beyond a limit on the size of files it is EFBIG; Node ignores the signal that goes with it.
 Status Reserve(const File& file, uint64_t length) {
-  const WithoutFileSizeSignal guard;
   const int fd = static_cast<int>(file.handle());
   struct stat stats;
   if (fstat(fd, &stats) != 0) return {errno, "fstat"};
