@@ -46,6 +46,8 @@ export class Consumer {
   readonly #words: Int32Array;
   readonly #counters: Float64Array;
   readonly #records: Buffer;
+  /** The same; a Uint8Array's `slice` copies, and in less than half the time of other ways. */
+  readonly #bytes: Uint8Array;
   readonly #recordWords: Int32Array;
   readonly #capacity: number;
   readonly #mask: number;
@@ -68,6 +70,7 @@ export class Consumer {
     this.#words = memory.words;
     this.#counters = new Float64Array(buffer, byteOffset, headerBytes / 8);
     this.#records = Buffer.from(buffer, byteOffset + headerBytes, capacity);
+    this.#bytes = new Uint8Array(buffer, byteOffset + headerBytes, capacity);
     this.#recordWords = new Int32Array(buffer, byteOffset + headerBytes, capacity / 4);
     this.#capacity = capacity;
     this.#mask = capacity - 1;
@@ -133,8 +136,7 @@ export class Consumer {
     const length = this.#next();
     if (length < 0) return null;
     const offset = this.#take(length);
-    const copy = new Uint8Array(length);
-    copy.set(this.#records.subarray(offset, offset + length));
+    const copy = this.#bytes.slice(offset, offset + length);
     this.#release();
     return copy;
   }
