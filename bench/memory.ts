@@ -257,7 +257,12 @@ async function trial({ job, way, path, bytes, seconds }: Trial): Promise<Outcome
   try {
     const { amount, ways } = jobs[job]!;
     const call = await ways[way]!.prepare(path, bytes);
-    const bench = new Bench({ time: seconds * 1000, warmupTime: 500, warmupIterations: 1 });
+    const bench = new Bench({
+      time: seconds * 1000,
+      warmupTime: 300,
+      warmupIterations: 1,
+      iterations: 3,
+    });
     bench.add('trial', call);
     const [task] = await bench.run();
     const { result } = task!;

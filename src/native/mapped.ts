@@ -303,8 +303,8 @@ export abstract class Mapped {
    * Gives up the memory at once: descriptor and lease are released, the name is removed
    * where this object owns it. Changes are kept by the system; it writes them in its own
    * time. Views that were taken before read zeros from now on, in every thread that did
-   * not take the memory up by `openMem(buffer)`; on Windows before version 1803 they keep
-   * the pages. A second call does nothing.
+   * not take the memory up by `openMem(buffer)`; on Windows they keep
+   * the pages until they are collected. A second call does nothing.
    */
   close(): void {
     this.#hold.close(true);
