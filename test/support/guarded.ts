@@ -153,7 +153,7 @@ export class Driver {
         this.#drain(within);
         return;
       case 'ended':
-        Boolean(consumer.ended);
+        if (typeof consumer.ended !== 'boolean') throw new Error('ended is no boolean');
     }
   }
 
