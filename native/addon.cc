@@ -2,6 +2,7 @@
 #include "bell_pull_binding.h"
 #include "binding_support.h"
 #include "doorbell_binding.h"
+#include "faults.h"
 #include "mapping_binding.h"
 
 namespace {
@@ -45,6 +46,19 @@ Napi::Value MakeFifo(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// The counter of platform::state_changes, for JavaScript to read in place.
+Napi::Value StateChanges(Napi::Env env) {
+  napi_value buffer;
+  const napi_status status =
+      napi_create_external_arraybuffer(env, &platform::state_changes, sizeof(uint32_t),
+                                       [](napi_env, void*, void*) {}, nullptr, &buffer);
+  if (status != napi_ok) {
+    ThrowMisuse(env, "this runtime refused an ArrayBuffer over memory of the addon");
+    return Napi::Value();
+  }
+  return Napi::Uint32Array::New(env, 1, Napi::ArrayBuffer(env, buffer), 0);
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   platform::PinLibrary();
   exports.Set("Mapping", MappingBinding::Define(env));
@@ -53,6 +67,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("makeFifo", Napi::Function::New<MakeFifo>(env, "makeFifo"));
   exports.Set("reserve", Napi::Function::New<Reserve>(env, "reserve"));
   exports.Set("tryLease", Napi::Function::New<TryLease>(env, "tryLease"));
+  exports.Set("stateChanges", StateChanges(env));
+  exports.Set("pageSize", Napi::Number::New(env, static_cast<double>(platform::PageSize())));
   return exports;
 }
 

@@ -14,6 +14,8 @@ struct DoorbellBinding::State {
   std::string path;
   napi_env env;
   Napi::Reference<Napi::Uint32Array> tokens;
+  uint32_t* room;  // the tokens' memory, kept by the reference
+  size_t room_length;
   Napi::FunctionReference callback;
   std::unique_ptr<Napi::AsyncContext> context;
   // Makes the environment's end wait until uv_close is through with the handle.
@@ -69,6 +71,8 @@ DoorbellBinding::DoorbellBinding(const Napi::CallbackInfo& info)
   state_->env = env;
   state_->path = info[1].As<Napi::String>().Utf8Value();
   state_->tokens = Napi::Persistent(info[2].As<Napi::Uint32Array>());
+  state_->room = info[2].As<Napi::Uint32Array>().Data();
+  state_->room_length = info[2].As<Napi::Uint32Array>().ElementLength();
   state_->callback = Napi::Persistent(info[3].As<Napi::Function>());
   state_->context = std::make_unique<Napi::AsyncContext>(env, "mmap-transport doorbell");
   uv_unref(reinterpret_cast<uv_handle_t*>(&state_->poll));
@@ -123,21 +127,34 @@ Napi::Value DoorbellBinding::Close(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// Plain Node-API: a thread that is being terminated refuses every call, which must end
+// quietly here, and node-addon-api would make it fatal.
 void DoorbellBinding::State::OnReadable(uv_poll_t* poll, int, int) {
   State* state = static_cast<State*>(poll->data);
-  const Napi::Env env(state->env);
-  const Napi::HandleScope scope(env);
-  Napi::Uint32Array tokens = state->tokens.Value();
   size_t arrived = 0;
   // An error is as good as nothing to read: the next ring tries again.
   const platform::Status status =
-      platform::ReadTokens(state->fifo, tokens.Data(), tokens.ElementLength(), &arrived);
+      platform::ReadTokens(state->fifo, state->room, state->room_length, &arrived);
   if (!status.ok() || arrived == 0) return;
-  state->callback.MakeCallback(env.Global(),
-                               {Napi::Number::New(env, static_cast<double>(arrived))},
-                               *state->context);
+
+  const napi_env env = state->env;
+  const Napi::HandleScope scope(env);
+  napi_value global, callback, count, result;
+  if (napi_get_global(env, &global) != napi_ok ||
+      napi_get_reference_value(env, state->callback, &callback) != napi_ok ||
+      napi_create_double(env, static_cast<double>(arrived), &count) != napi_ok) {
+    return;
+  }
+  if (napi_make_callback(env, *state->context, global, callback, 1, &count, &result) !=
+      napi_pending_exception) {
+    return;
+  }
   // No JavaScript called us that could catch it: what the callback threw is uncaught.
-  if (env.IsExceptionPending()) {
-    napi_fatal_exception(env, env.GetAndClearPendingException().Value());
+  // A termination shows as null.
+  napi_value exception;
+  napi_valuetype type;
+  if (napi_get_and_clear_last_exception(env, &exception) == napi_ok &&
+      napi_typeof(env, exception, &type) == napi_ok && type != napi_null) {
+    napi_fatal_exception(env, exception);
   }
 }

@@ -1,45 +1,74 @@
 // A mapped view with a reference count, shared by everything that can reach its pages.
 #pragma once
 
+#include "faults.h"
 #include "platform.h"
 
-// Who holds a reference: the JavaScript handle, the SharedArrayBuffer's backing
-// store, and one plain ArrayBuffer per thread. Any thread may drop the last one;
-// that unmaps. Mappings are known to the process by their data address, which is
-// how a thread that was handed only the SharedArrayBuffer finds the mapping again.
+#include <memory>
+
+// Two counts. A *reference* is anything through which the pages can still be touched: a
+// handle, the SharedArrayBuffer's backing store, a plain ArrayBuffer. Any thread may drop
+// the last one; that unmaps. A *handle* is somebody who still works with the mapping;
+// when the last one that is closed asks for it, the pages are given back although views
+// are left, and those read zeros from then on.
+//
+// Mappings are known to the process by their data address, which is how a thread that was
+// handed only the SharedArrayBuffer finds the mapping again.
 class Mapping {
  public:
-  // Maps a part of the file, which is not empty; `*out` has one reference, the caller's.
+  // Maps a part of the file, which is not empty; `*out` has one handle, the caller's.
+  // `name` is what errors call it; copied.
   static platform::Status Create(const platform::File& file, const platform::MapRequest& request,
-                                 Mapping** out);
-  // The live mapping whose data starts at `address`, with a new reference; or null.
+                                 const char* name, Mapping** out);
+  // The live mapping whose data starts at `address`, with a new handle; or null.
   static Mapping* Find(const void* address);
 
   void AddReference();
   void Release();
+  // Gives up a handle and its reference. `discard` asks that the pages go with the last.
+  void ReleaseHandle(bool discard);
 
+  // Sets what the process may do with the pages, and keeps book of it.
+  platform::Status Protect(platform::Span span, platform::Protection protection);
+  // Whether reading, or with `write` writing, all of the span is allowed.
+  bool Permits(platform::Span span, bool write);
+  // Whether Protect has been used, so that Permits must be asked.
+  bool restricted();
+  bool faulted() const { return platform::HasFaulted(watch_); }
+
+  const platform::View& view() const { return view_; }
   uint8_t* data() const { return view_.data; }
   size_t length() const { return view_.length; }
+  platform::Access access() const { return access_; }
+  const char* name() const { return name_.get(); }
 
  private:
-  explicit Mapping(const platform::View& view) : view_(view) {}
+  Mapping(const platform::View& view, platform::Access access) : view_(view), access_(access) {}
   ~Mapping();
 
   const platform::View view_;
-  size_t references_ = 1;  // guarded by the registry's mutex
+  const platform::Access access_;
+  std::unique_ptr<char[]> name_;
+  platform::Watch* watch_ = nullptr;
+  // Guarded by the registry's mutex.
+  size_t references_ = 1;
+  size_t handles_ = 1;
+  bool discard_ = false;
+  std::unique_ptr<platform::Protection[]> protections_;  // one per page, once Protect is used
 };
 
-// Owns one reference.
-class MappingReference {
+// Owns one handle.
+class MappingHandle {
  public:
-  MappingReference() = default;
-  ~MappingReference() { Reset(nullptr); }
-  MappingReference(const MappingReference&) = delete;
-  MappingReference& operator=(const MappingReference&) = delete;
+  MappingHandle() = default;
+  ~MappingHandle() { Close(false); }
+  MappingHandle(const MappingHandle&) = delete;
+  MappingHandle& operator=(const MappingHandle&) = delete;
 
-  void Reset(Mapping* owned) {
-    if (mapping_ != nullptr) mapping_->Release();
-    mapping_ = owned;
+  void Take(Mapping* owned) { mapping_ = owned; }
+  void Close(bool discard) {
+    if (mapping_ != nullptr) mapping_->ReleaseHandle(discard);
+    mapping_ = nullptr;
   }
   Mapping* get() const { return mapping_; }
   Mapping* operator->() const { return mapping_; }

@@ -7,6 +7,8 @@ Napi::Function MappingBinding::Define(Napi::Env env) {
   return DefineClass(env, "Mapping",
                      {
                          InstanceAccessor<&MappingBinding::Fd>("fd"),
+                         InstanceAccessor<&MappingBinding::Name>("name"),
+                         InstanceAccessor<&MappingBinding::Access>("access"),
                          InstanceMethod<&MappingBinding::SharedBuffer>("sharedBuffer"),
                          InstanceMethod<&MappingBinding::Alias>("alias"),
                          InstanceMethod<&MappingBinding::TryLockByte>("tryLockByte"),
@@ -14,6 +16,16 @@ Napi::Function MappingBinding::Define(Napi::Env env) {
                          InstanceMethod<&MappingBinding::ByteIsLocked>("byteIsLocked"),
                          InstanceMethod<&MappingBinding::Wait>("wait"),
                          InstanceMethod<&MappingBinding::Wake>("wake"),
+                         InstanceMethod<&MappingBinding::Sync>("sync"),
+                         InstanceMethod<&MappingBinding::Advise>("advise"),
+                         InstanceMethod<&MappingBinding::LockPages>("lockPages"),
+                         InstanceMethod<&MappingBinding::UnlockPages>("unlockPages"),
+                         InstanceMethod<&MappingBinding::Protect>("protect"),
+                         InstanceMethod<&MappingBinding::Resident>("resident"),
+                         InstanceMethod<&MappingBinding::Faulted>("faulted"),
+                         InstanceMethod<&MappingBinding::Restricted>("restricted"),
+                         InstanceMethod<&MappingBinding::Permits>("permits"),
+                         InstanceMethod<&MappingBinding::OwnName>("ownName"),
                          InstanceMethod<&MappingBinding::Close>("close"),
                      });
 }
@@ -27,27 +39,31 @@ MappingBinding::MappingBinding(const Napi::CallbackInfo& info)
   }
 }
 
+// Also when a thread is terminated: its objects are destroyed with its environment.
+MappingBinding::~MappingBinding() { CloseAll(false); }
+
 void MappingBinding::MapFile(const Napi::CallbackInfo& info) {
   uint64_t fd, offset, length, access, prefault;
   if (!GetOffset(info, 0, &fd) || !GetOffset(info, 1, &offset) || !GetOffset(info, 2, &length) ||
       !GetOffset(info, 3, &access) || !GetOffset(info, 4, &prefault)) {
     return;
   }
-  if (length == 0 || length > SIZE_MAX / 2 || access > 2) {
+  if (length > SIZE_MAX / 2 || access > 2) {
     return ThrowMisuse(info.Env(), "a mapping's length or access is out of range");
   }
+  const std::string name = info[5].IsString() ? info[5].As<Napi::String>().Utf8Value() : "";
   platform::Status status = file_.Duplicate(static_cast<int>(fd));
   Mapping* mapping = nullptr;
-  if (status.ok()) {
+  if (status.ok() && length > 0) {
     status = Mapping::Create(file_,
                              {.offset = offset,
                               .length = static_cast<size_t>(length),
                               .access = static_cast<platform::Access>(access),
                               .prefault = prefault != 0},
-                             &mapping);
+                             name.c_str(), &mapping);
   }
   if (!status.ok()) return ThrowStatus(info.Env(), status);
-  mapping_.Reset(mapping);
+  mapping_.Take(mapping);
 }
 
 void MappingBinding::Attach(const Napi::CallbackInfo& info) {
@@ -61,7 +77,7 @@ void MappingBinding::Attach(const Napi::CallbackInfo& info) {
   if (mapping == nullptr) {
     return ThrowMisuse(info.Env(), "no live mapping of this process starts at these bytes");
   }
-  mapping_.Reset(mapping);
+  mapping_.Take(mapping);
 }
 
 bool MappingBinding::CheckOpen(Napi::Env env) {
@@ -74,6 +90,19 @@ bool MappingBinding::CheckFile(Napi::Env env) {
   if (file_.is_open()) return true;
   ThrowMisuse(env, "this handle has no file of its own");
   return false;
+}
+
+bool MappingBinding::GetSpan(const Napi::CallbackInfo& info, platform::Span* out) {
+  uint64_t offset, length;
+  if (!CheckOpen(info.Env()) || !GetOffset(info, 0, &offset) || !GetOffset(info, 1, &length)) {
+    return false;
+  }
+  if (offset > mapping_->length() || length > mapping_->length() - offset) {
+    ThrowMisuse(info.Env(), "a span ends beyond its mapping");
+    return false;
+  }
+  *out = {static_cast<size_t>(offset), static_cast<size_t>(length)};
+  return true;
 }
 
 uint32_t* MappingBinding::WordAt(const Napi::CallbackInfo& info) {
@@ -89,6 +118,16 @@ uint32_t* MappingBinding::WordAt(const Napi::CallbackInfo& info) {
 
 Napi::Value MappingBinding::Fd(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), file_.descriptor());
+}
+
+Napi::Value MappingBinding::Name(const Napi::CallbackInfo& info) {
+  if (!CheckOpen(info.Env())) return Napi::Value();
+  return Napi::String::New(info.Env(), mapping_->name());
+}
+
+Napi::Value MappingBinding::Access(const Napi::CallbackInfo& info) {
+  if (!CheckOpen(info.Env())) return Napi::Value();
+  return Napi::Number::New(info.Env(), static_cast<double>(mapping_->access()));
 }
 
 Napi::Value MappingBinding::SharedBuffer(const Napi::CallbackInfo& info) {
@@ -159,10 +198,31 @@ Napi::Value MappingBinding::Wake(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), woken);
 }
 
-// Gives back this handle's reference, descriptor and locks. The pages stay mapped
-// while a SharedArrayBuffer or an alias still reaches them.
-Napi::Value MappingBinding::Close(const Napi::CallbackInfo& info) {
-  file_.Close();
-  mapping_.Reset(nullptr);
+Napi::Value MappingBinding::OwnName(const Napi::CallbackInfo& info) {
+  uint64_t only_if_last;
+  if (!CheckFile(info.Env()) || !GetOffset(info, 1, &only_if_last)) return Napi::Value();
+  owned_name_ = info[0].As<Napi::String>().Utf8Value();
+  only_if_last_ = only_if_last != 0;
   return info.Env().Undefined();
+}
+
+// Gives back this handle, its descriptor, its locks and the name it owns; see Mapping for
+// what `discard` does to the pages.
+Napi::Value MappingBinding::Close(const Napi::CallbackInfo& info) {
+  CloseAll(info[0].ToBoolean());
+  return info.Env().Undefined();
+}
+
+void MappingBinding::CloseAll(bool discard) {
+  bool remove = !owned_name_.empty();
+  if (remove && only_if_last_) {
+    bool last = false;
+    remove = platform::TryLease(file_, platform::Lease::kExclusive, &last).ok() && last;
+  }
+  // Windows removes no file that is mapped; elsewhere the order does not matter.
+  mapping_.Close(discard);
+  // A name that cannot be removed is left to the next reap, as after a crash.
+  if (remove) platform::Unlink(owned_name_.c_str());
+  owned_name_.clear();
+  file_.Close();
 }

@@ -35,12 +35,13 @@ class File {
 
   bool is_open() const { return handle_ != kNone; }
   intptr_t handle() const { return handle_; }
-  // The same as node:fs knows it; -1 when closed, and where files have no descriptor.
+  // The same as node:fs knows it; -1 when closed.
   int descriptor() const;
 
  private:
   static constexpr intptr_t kNone = -1;
   intptr_t handle_ = kNone;
+  [[maybe_unused]] int descriptor_ = -1;  // where it is not the handle itself
 };
 
 enum class Access { kRead, kReadWrite, kCopyOnWrite };
@@ -64,6 +65,67 @@ struct MapRequest {
 };
 Status Map(const File& file, const MapRequest& request, View* out);
 void Unmap(const View& view);
+
+size_t PageSize();
+
+// Bytes of a view, counted from its data. The calls below act on every page that the
+// span touches; the caller has checked that it lies within the view.
+struct Span {
+  size_t offset;
+  size_t length;
+};
+
+// The whole pages that a span touches: what the system's own calls take.
+inline Span PagesOf(const View& view, Span span) {
+  const size_t page = PageSize();
+  const size_t start = static_cast<size_t>(view.data - view.base) + span.offset;
+  const size_t first = start - start % page;
+  const size_t past = start + span.length;
+  const size_t end = (past + page - 1) / page * page;
+  return {first, span.length == 0 ? 0 : end - first};
+}
+
+// Writes changed pages to the file: waits for the device, or with `async` only starts.
+// `invalidate` asks that other mappings of the file see fresh pages.
+struct SyncRequest {
+  bool async;
+  bool invalidate;
+};
+Status Sync(const File& file, const View& view, Span span, SyncRequest request);
+
+enum class Advice {
+  kNormal,
+  kRandom,
+  kSequential,
+  kWillNeed,
+  kDontNeed,
+  kHugePage,
+  kNoHugePage,
+  kCold,
+  kPageOut,
+};
+// Tells how the pages will be used. A hint: success where the system has no such advice.
+Status Advise(const View& view, Span span, Advice advice);
+
+// Keeps the pages in memory, and lets them go again.
+Status LockPages(const View& view, Span span);
+Status UnlockPages(const View& view, Span span);
+
+enum class Protection { kNone, kRead, kReadWrite };
+// What this process may do with the pages; `access` is how the view was mapped.
+Status Protect(const View& view, Span span, Protection protection, Access access);
+
+// One byte per page that the span touches: 1 where it is in memory.
+Status Resident(const View& view, Span span, uint8_t* pages);
+
+// Puts private zero pages in the place of the file's, in one step for every thread. The
+// range stays readable, and writable where it was. `kUnsupported` leaves it as it was:
+// where there is no such step, another thread could touch the gap.
+enum class Blanked { kDone, kUnsupported };
+Blanked Blank(const View& view, Access access);
+
+// Removes a name. A missing one is success.
+Status Unlink(const char* path);
 
 // Makes the file at least `length` bytes long and reserves its blocks, so that a
 // full file system is an error here and not a fault at the first store.

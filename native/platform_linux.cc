@@ -6,17 +6,76 @@
 #include <ctime>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 namespace platform {
 
+// Beyond a limit on the size of files it is EFBIG; Node ignores the signal that goes with it.
+// A file system that cannot reserve (some network and user-space ones) leaves the length
+// alone to be set; a full device is a fault there, which the watch answers.
 Status Reserve(const File& file, uint64_t length) {
+  const int fd = static_cast<int>(file.handle());
   int error;
   do {
-    error = posix_fallocate(static_cast<int>(file.handle()), 0, static_cast<off_t>(length));
+    error = posix_fallocate(fd, 0, static_cast<off_t>(length));
   } while (error == EINTR);
-  if (error != 0) return {error, "posix_fallocate"};
+  if (error == 0) return {};
+  if (error != EOPNOTSUPP && error != EINVAL) return {error, "posix_fallocate"};
+  struct stat stats;
+  if (fstat(fd, &stats) != 0) return {errno, "fstat"};
+  if (static_cast<uint64_t>(stats.st_size) >= length) return {};
+  int result;
+  do {
+    result = ftruncate(fd, static_cast<off_t>(length));
+  } while (result != 0 && errno == EINTR);
+  if (result != 0) return {errno, "ftruncate"};
+  return {};
+}
+
+Status TryLease(const File& file, Lease lease, bool* taken) {
+  const int kind = lease == Lease::kShared ? LOCK_SH : LOCK_EX;
+  int result;
+  do {
+    result = flock(static_cast<int>(file.handle()), kind | LOCK_NB);
+  } while (result != 0 && errno == EINTR);
+  *taken = result == 0;
+  if (result != 0 && errno != EWOULDBLOCK) return {errno, "flock"};
+  return {};
+}
+
+Status Sync(const File&, const View& view, Span span, SyncRequest request) {
+  const Span pages = PagesOf(view, span);
+  const int flags =
+      (request.async ? MS_ASYNC : MS_SYNC) | (request.invalidate ? MS_INVALIDATE : 0);
+  if (msync(view.base + pages.offset, pages.length, flags) != 0) return {errno, "msync"};
+  return {};
+}
+
+Status Advise(const View& view, Span span, Advice advice) {
+  // In the order of Advice. The numbers of the last two are newer than some headers.
+  constexpr int kMadvCold = 20;
+  constexpr int kMadvPageOut = 21;
+  constexpr int kAdvice[] = {MADV_NORMAL,   MADV_RANDOM,     MADV_SEQUENTIAL,
+                             MADV_WILLNEED, MADV_DONTNEED,   MADV_HUGEPAGE,
+                             MADV_NOHUGEPAGE, kMadvCold, kMadvPageOut};
+  const Span pages = PagesOf(view, span);
+  if (madvise(view.base + pages.offset, pages.length, kAdvice[static_cast<int>(advice)]) == 0) {
+    return {};
+  }
+  // An older kernel, one built without huge pages, or pages that it has no such advice for.
+  if (errno == EINVAL && advice > Advice::kDontNeed) return {};
+  return {errno, "madvise"};
+}
+
+Status Resident(const View& view, Span span, uint8_t* out) {
+  const Span pages = PagesOf(view, span);
+  if (mincore(view.base + pages.offset, pages.length, out) != 0) return {errno, "mincore"};
+  const size_t count = pages.length / PageSize();
+  for (size_t i = 0; i < count; i++) out[i] &= 1;
   return {};
 }
 

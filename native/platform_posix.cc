@@ -1,9 +1,8 @@
 // What Linux and macOS do alike.
-#include "platform.h"
+#include "platform_posix.h"
 
 #include <cerrno>
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -36,7 +35,7 @@ int File::descriptor() const { return static_cast<int>(handle_); }
 #endif
 
 Status Map(const File& file, const MapRequest& request, View* out) {
-  const uint64_t page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  const uint64_t page = PageSize();
   const size_t lead = static_cast<size_t>(request.offset % page);
   const int protection = request.access == Access::kRead ? PROT_READ : PROT_READ | PROT_WRITE;
   const int flags = (request.access == Access::kCopyOnWrite ? MAP_PRIVATE : MAP_SHARED) |
@@ -55,21 +54,66 @@ void Unmap(const View& view) {
   if (view.base != nullptr) munmap(view.base, view.mapped);
 }
 
-Status TryLease(const File& file, Lease lease, bool* taken) {
-  const int kind = lease == Lease::kShared ? LOCK_SH : LOCK_EX;
-  int result;
-  do {
-    result = flock(static_cast<int>(file.handle()), kind | LOCK_NB);
-  } while (result != 0 && errno == EINTR);
-  *taken = result == 0;
-  if (result != 0 && errno != EWOULDBLOCK) return {errno, "flock"};
-  return {};
+size_t PageSize() {
+  static const size_t size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  return size;
 }
 
 namespace {
 
-// Open-file-description locks: unlike POSIX record locks they do not vanish when
-// the process closes some other descriptor of the file.
+int FlagsOf(Protection protection) {
+  switch (protection) {
+    case Protection::kRead:
+      return PROT_READ;
+    case Protection::kReadWrite:
+      return PROT_READ | PROT_WRITE;
+    default:
+      return PROT_NONE;
+  }
+}
+
+}  // namespace
+
+Status LockPages(const View& view, Span span) {
+  const Span pages = PagesOf(view, span);
+  if (mlock(view.base + pages.offset, pages.length) != 0) return {errno, "mlock"};
+  return {};
+}
+
+Status UnlockPages(const View& view, Span span) {
+  const Span pages = PagesOf(view, span);
+  if (munlock(view.base + pages.offset, pages.length) != 0) return {errno, "munlock"};
+  return {};
+}
+
+// Where the file was opened for reading only, the system itself refuses kReadWrite.
+Status Protect(const View& view, Span span, Protection protection, Access) {
+  const Span pages = PagesOf(view, span);
+  if (mprotect(view.base + pages.offset, pages.length, FlagsOf(protection)) != 0) {
+    return {errno, "mprotect"};
+  }
+  return {};
+}
+
+// One call replaces the pages; other threads see the old ones or zeros, never a gap.
+// Of neighbours that were replaced so the kernel makes one range.
+Blanked Blank(const View& view, Access access) {
+  const int protection = FlagsOf(access == Access::kRead ? Protection::kRead
+                                                         : Protection::kReadWrite);
+#ifdef MAP_NORESERVE
+  constexpr int kFlags = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+#else
+  constexpr int kFlags = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS;
+#endif
+  void* result = mmap(view.base, view.mapped, protection, kFlags, -1, 0);
+  return result == view.base ? Blanked::kDone : Blanked::kUnsupported;
+}
+
+Status Unlink(const char* path) {
+  if (unlink(path) != 0 && errno != ENOENT) return {errno, "unlink"};
+  return {};
+}
+
 Status ByteLock(const File& file, int command, short kind, uint64_t offset, struct flock* lock) {
   *lock = {};
   lock->l_type = kind;
@@ -83,8 +127,6 @@ Status ByteLock(const File& file, int command, short kind, uint64_t offset, stru
   if (result != 0) return {errno, "fcntl"};
   return {};
 }
-
-}  // namespace
 
 Status TryLockByte(const File& file, uint64_t offset, bool* taken) {
   struct flock lock;

@@ -11,7 +11,10 @@ export type ShmErrorCode =
   | 'ERR_PEER_DIED'
   | 'ERR_RESERVED'
   | 'ERR_ROLE_TAKEN'
+  | 'ERR_SHORT_WRITE'
   | 'ERR_TOO_LARGE'
+  | 'ERR_TRUNCATED'
+  | 'ERR_UNALIGNED'
   | 'ERR_UNSAFE_DIRECTORY'
   | 'ERR_UNSAFE_FILE'
   | 'ERR_UNSUPPORTED'
@@ -29,6 +32,8 @@ export class ShmError extends Error {
   readonly operation: string;
   /** The path or address it was done to, where there is one. */
   readonly address: string | undefined;
+  /** With `ERR_SHORT_WRITE`: the bytes that did fit, and are written. */
+  declare readonly written?: number;
 
   constructor(
     code: ShmErrorCode,

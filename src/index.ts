@@ -1,6 +1,28 @@
 export { ShmError, type ShmErrorCode } from './errors.js';
-export { Mapped, MapFile, MapMem, openFile, openMem } from './native/mapped.js';
-export { reap } from './native/region.js';
+export type { Range } from './native/hold.js';
+export { MapFile, type MapOptions, openFile } from './native/map-file.js';
+export { MapMem, type MemOptions, openMem } from './native/map-mem.js';
+export { Mapped } from './native/mapped.js';
+export type { Advice } from './native/pages.js';
+export { reap } from './native/segment.js';
+export type { ReadStreamOptions, WriteStreamOptions } from './native/streams.js';
+export type { MappingEvent, ReapEvent } from './native/trace.js';
+export {
+  Channel,
+  type ChannelCreateOptions,
+  type ChannelEvents,
+  type ChannelHandle,
+  type ChannelOptions,
+} from './transport/channel.js';
+export type { Codec, CodecOption } from './transport/codec.js';
 export { Consumer, type Loan, type RecordHandler } from './transport/consumer.js';
-export { Producer } from './transport/producer.js';
-export { Ring, type RingHandle, type RingOptions } from './transport/ring.js';
+export { Producer, type SideOptions } from './transport/producer.js';
+export type { WaitOptions } from './transport/requests.js';
+export {
+  Ring,
+  type RingHandle,
+  type RingOptions,
+  type RingStats,
+  type SideStats,
+} from './transport/ring.js';
+export type { WaitStrategy } from './transport/wait.js';

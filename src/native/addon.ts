@@ -5,14 +5,34 @@ import { ShmError } from '../errors.js';
 /** How the pages may be used; the numbers are `platform::Access` in native/platform.h. */
 export const Access = { read: 0, readWrite: 1, copyOnWrite: 2 } as const;
 
+/** What `protect` allows; the numbers are `platform::Protection`. */
+export const Protection = { none: 0, read: 1, 'read-write': 2 } as const;
+
+/** Hints about the use of pages; the numbers are `platform::Advice`. */
+export const Advice = {
+  normal: 0,
+  random: 1,
+  sequential: 2,
+  willneed: 3,
+  dontneed: 4,
+  hugepage: 5,
+  nohugepage: 6,
+  cold: 7,
+  pageout: 8,
+} as const;
+
 /**
  * One thread's handle on a mapping. It keeps a descriptor of the file for itself, so
  * the caller may close its own, and holds the locks taken through it.
  * Errors of the system carry `errno` and `syscall`; see `systemError`.
  */
 export interface NativeMapping {
-  /** The handle's own descriptor; -1 once closed, and on Windows. */
+  /** The handle's own descriptor; -1 once closed, and where it has no file of its own. */
   readonly fd: number;
+  /** What the mapping was called when it was made, the same in every thread. */
+  readonly name: string;
+  /** One of {@link Access}. */
+  readonly access: number;
   /** A SharedArrayBuffer over the pages; they stay mapped while any such buffer lives. */
   sharedBuffer(): SharedArrayBuffer;
   /** A plain ArrayBuffer over the same pages, for this thread only. */
@@ -29,8 +49,32 @@ export interface NativeMapping {
   wait(offset: number, expected: number, timeout: number): boolean;
   /** Wakes at most `count` that wait on the word, in any process; returns how many. */
   wake(offset: number, count: number): number;
-  /** Gives up descriptor, locks and this handle's hold on the pages. Twice is harmless. */
-  close(): void;
+  /** Writes changed pages to the file. Offsets and lengths are bytes of the mapping. */
+  sync(offset: number, length: number, async: 0 | 1, invalidate: 0 | 1): void;
+  /** One of {@link Advice}. */
+  advise(offset: number, length: number, advice: number): void;
+  lockPages(offset: number, length: number): void;
+  unlockPages(offset: number, length: number): void;
+  /** One of {@link Protection}, for every handle on the mapping. */
+  protect(offset: number, length: number, protection: number): void;
+  /** One byte per page, 1 where it is in memory. */
+  resident(offset: number, length: number): Uint8Array<ArrayBuffer>;
+  /** Whether a page could not be reached and was replaced by a zero page. */
+  faulted(): boolean;
+  /** Whether `protect` has been used, so that `permits` must be asked. */
+  restricted(): boolean;
+  permits(offset: number, length: number, write: 0 | 1): boolean;
+  /**
+   * Has the file removed when the handle closes or its thread ends, however it ends;
+   * with `onlyIfLast`, only where nobody else holds a lease on it.
+   */
+  ownName(path: string, onlyIfLast: 0 | 1): void;
+  /**
+   * Gives up descriptor, locks and this handle's hold on the pages. With `discard` the
+   * pages go when the last handle of the process has closed, and views that are left read
+   * zeros; else they stay while a view lives. Twice is harmless.
+   */
+  close(discard?: boolean): void;
 }
 
 /** Wakes this thread's event loop when someone writes into its FIFO, which it removes. */
@@ -62,13 +106,17 @@ interface Addon {
   /** Makes a FIFO of mode 0600. */
   makeFifo(path: string): void;
   Mapping: {
-    /** Maps a part of a file. `prefault` enters all pages into the page table at once. */
+    /**
+     * Maps a part of a file; no part, where the length is 0. `prefault` enters all pages
+     * into the page table at once. `name` is what errors call it.
+     */
     new (
       fd: number,
       offset: number,
       length: number,
       access: number,
       prefault: 0 | 1,
+      name: string,
     ): NativeMapping;
     /** Finds the live mapping of this process that starts at these bytes. */
     new (bytes: Uint8Array): NativeMapping;
@@ -80,6 +128,13 @@ interface Addon {
    * kernel drops it with the file's last descriptor, however the process ends.
    */
   tryLease(fd: number, exclusive: 0 | 1): boolean;
+  /**
+   * One word, which changes when the state of some mapping of the process did (`faulted`,
+   * `restricted`): one load instead of a native call, as long as nothing happens.
+   */
+  readonly stateChanges: Uint32Array;
+  /** Bytes of a page. */
+  readonly pageSize: number;
 }
 
 function load(): Addon {

@@ -1,106 +1,328 @@
-import { closeSync, constants, fstatSync, openSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { ShmError, systemError } from '../errors.js';
-import { Access, addon, type NativeMapping } from './addon.js';
-import { plainView, Region } from './region.js';
+import type { Readable, Writable } from 'node:stream';
+import { invalidArgument } from '../errors.js';
+import { Hold, type Range, type Source } from './hold.js';
+import {
+  type Access,
+  type Advice,
+  advise,
+  lock,
+  protect,
+  resident,
+  sync,
+  unlock,
+} from './pages.js';
+import {
+  readStream,
+  type ReadStreamOptions,
+  writeStream,
+  type WriteStreamOptions,
+} from './streams.js';
 
-/** Mapped memory, whatever is behind it. */
+/**
+ * Mapped memory, whatever is behind it: two views of the same bytes, and a cursor to read
+ * and write at as in a file.
+ *
+ * The views are the fast way: no call, no check. `buffer` is for Atomics and for other
+ * threads, `bytes` for everything else. Storing through a view of a read-only mapping ends
+ * the process (SIGSEGV): the pages are write-protected by the processor, and JavaScript
+ * has no read-only view that could refuse. The methods refuse with `EBADF`.
+ *
+ * After `close()` everything but `length`, `writable`, `closed` and what names the memory
+ * throws `ERR_CLOSED`; views that were taken before it read zeros. Where somebody else cut
+ * the file short, views read zeros beyond its end, and every later call throws
+ * `ERR_TRUNCATED`. Pages come in on first touch, and that may block on the device.
+ */
 export abstract class Mapped {
-  /** The memory as shared memory: for Atomics, and to hand to threads. */
-  abstract readonly buffer: SharedArrayBuffer;
-  /** The same memory as plain memory of this thread: for copying. */
-  abstract readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly #hold: Hold;
+  #position = 0;
+
+  /** @internal */
+  constructor(source: Source) {
+    this.#hold = new Hold(source);
+  }
 
   /** Bytes mapped. */
   get length(): number {
-    return this.bytes.length;
+    return this.#hold.source.length;
   }
 
-  abstract close(): void;
+  /** Whether stores reach the memory. */
+  get writable(): boolean {
+    return this.#hold.writable;
+  }
 
+  get closed(): boolean {
+    return this.#hold.closed;
+  }
+
+  /**
+   * The bytes as shared memory: for Atomics, and to hand to threads, which take it up with
+   * `openMem(buffer)`. Valid until `close()`, and then reads zeros.
+   * Atomics on 16, 32 or 64 bits need words that lie at multiples of their size in the
+   * file, so map from an `offset` that is a multiple of 8.
+   *
+   * @throws {ShmError} `ERR_CLOSED`, `ERR_TRUNCATED`; `ERR_UNALIGNED` for another `offset`
+   *   on a processor whose Atomics fault on it (any but x86); `ERR_UNSUPPORTED` on Windows
+   *   before Node 22.23.3
+   */
+  get buffer(): SharedArrayBuffer {
+    return this.#hold.buffer('buffer');
+  }
+
+  /**
+   * The same bytes as plain memory of this thread: for copying. Valid until `close()`, and
+   * then reads zeros.
+   *
+   * @throws {ShmError} `ERR_CLOSED`, `ERR_TRUNCATED`
+   */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    return this.#hold.bytes('bytes');
+  }
+
+  /** The cursor of `read`, `write` and `seek`: bytes from the start, possibly past the end. */
+  get position(): number {
+    return this.#position;
+  }
+
+  set position(position: number) {
+    this.#position = this.#hold.number('position', 'position', position, Number.MAX_SAFE_INTEGER);
+  }
+
+  /**
+   * One byte.
+   *
+   * @param index from 0 to `length - 1`
+   * @throws {ShmError} `ERR_OUT_OF_RANGE`, `ERR_CLOSED`, `ERR_TRUNCATED`; `EACCES` where
+   *   `protect` forbids it
+   */
+  at(index: number): number {
+    this.#hold.check('at');
+    return this.#hold.byteAt('at', this.#hold.number('at', 'index', index, this.length - 1));
+  }
+
+  /**
+   * Copies bytes at the cursor, which moves behind them.
+   *
+   * @returns the bytes copied: fewer than `target` holds near the end, 0 there
+   * @throws {ShmError} `ERR_INVALID_ARG`, `ERR_CLOSED`, `ERR_TRUNCATED`, `EACCES` as
+   *   {@link at}; the cursor has not moved, `target` may hold zeros
+   * @example
+   * const header = Buffer.alloc(16);
+   * if (file.read(header) < 16) throw new Error('too short');
+   */
+  read(target: Uint8Array): number {
+    const count = this.#hold.copyOut('read', target, this.#position);
+    this.#position += count;
+    return count;
+  }
+
+  /**
+   * The byte at the cursor, which moves on; -1 at the end.
+   *
+   * @throws {ShmError} as {@link read}
+   */
+  readByte(): number {
+    this.#hold.check('readByte');
+    if (this.#position >= this.length) return -1;
+    const byte = this.#hold.byteAt('readByte', this.#position);
+    this.#position++;
+    return byte;
+  }
+
+  /**
+   * Copies bytes from a place; the cursor stays.
+   *
+   * @param position bytes from the start; past the end nothing is copied
+   * @returns the bytes copied
+   * @throws {ShmError} as {@link read}; `ERR_OUT_OF_RANGE` for the position
+   */
+  readAt(target: Uint8Array, position: number): number {
+    this.#hold.number('readAt', 'position', position, Number.MAX_SAFE_INTEGER);
+    return this.#hold.copyOut('readAt', target, position);
+  }
+
+  /**
+   * Copies bytes to the cursor, which moves behind them. The file does not grow.
+   *
+   * @returns the bytes written, all of `source`
+   * @throws {ShmError} `ERR_SHORT_WRITE` past the end: what did fit is written, `.written`
+   *   says how much, and the cursor is behind it. Nothing written: `EBADF` where the
+   *   mapping is read-only, `ERR_INVALID_ARG`, `ERR_CLOSED`, `EACCES`. `ERR_TRUNCATED`:
+   *   some of it may be in the file.
+   */
+  write(source: Uint8Array): number {
+    const count = this.#hold.copyIn('write', source, this.#position);
+    this.#position += count;
+    if (count < source.length) throw this.#hold.shortWrite('write', source.length, count);
+    return count;
+  }
+
+  /**
+   * Stores a byte at the cursor, which moves on.
+   *
+   * @param value from 0 to 255
+   * @throws {ShmError} as {@link write}; `ERR_OUT_OF_RANGE` for the value
+   */
+  writeByte(value: number): void {
+    this.write(Uint8Array.of(this.#hold.number('writeByte', 'value', value, 255)));
+  }
+
+  /**
+   * Copies bytes to a place; the cursor stays.
+   *
+   * @param position bytes from the start
+   * @returns the bytes written, all of `source`
+   * @throws {ShmError} as {@link write}; `ERR_OUT_OF_RANGE` for the position
+   */
+  writeAt(source: Uint8Array, position: number): number {
+    this.#hold.number('writeAt', 'position', position, Number.MAX_SAFE_INTEGER);
+    const count = this.#hold.copyIn('writeAt', source, position);
+    if (count < source.length) throw this.#hold.shortWrite('writeAt', source.length, count);
+    return count;
+  }
+
+  /**
+   * Moves the cursor, past the end too, where reads give 0 bytes.
+   *
+   * @param offset bytes, added to the start, the cursor or the end
+   * @returns the new position
+   * @throws {ShmError} `EINVAL` before the start, `ERR_OUT_OF_RANGE`, `ERR_INVALID_ARG`,
+   *   `ERR_CLOSED`; the cursor has not moved
+   */
+  seek(offset: number, whence: 'start' | 'current' | 'end' = 'start'): number {
+    this.#hold.check('seek');
+    const bases = { start: 0, current: this.#position, end: this.length };
+    if (!Object.hasOwn(bases, whence)) {
+      throw invalidArgument('seek', 'whence', "'start', 'current' or 'end'", whence);
+    }
+    if (typeof offset !== 'number') throw invalidArgument('seek', 'offset', 'a number', offset);
+    const position = bases[whence] + offset;
+    if (position < 0) {
+      throw this.#hold.error('EINVAL', `expected a position of 0 or more, got ${position}`, 'seek');
+    }
+    this.#position = this.#hold.number('seek', 'position', position, Number.MAX_SAFE_INTEGER);
+    return position;
+  }
+
+  /**
+   * Writes what was changed to the device and waits for it, so that it survives a power
+   * cut. Blocks. Other processes see changes without it.
+   *
+   * @param options `async`: only starts. `invalidate`: other mappings of the file are to
+   *   see it, on the few systems where they do not anyway. A range, else everything.
+   * @throws {ShmError} the errno name (`EIO`), `ERR_OUT_OF_RANGE`, `ERR_CLOSED`,
+   *   `ERR_TRUNCATED`
+   */
+  sync(options: Range & { async?: boolean; invalidate?: boolean } = {}): void {
+    sync(this.#hold, options);
+  }
+
+  /**
+   * Tells the system how the pages will be used. A hint: nothing happens where the system
+   * has no such advice. `dontneed` on a copy-on-write mapping drops its changes.
+   *
+   * @throws {ShmError} `ERR_INVALID_ARG`, `ERR_OUT_OF_RANGE`, `ERR_CLOSED`,
+   *   `ERR_TRUNCATED`, the errno name
+   * @example
+   * file.advise('sequential');
+   * file.advise('willneed', { offset: 0, length: 1 << 20 });
+   */
+  advise(advice: Advice, range?: Range): void {
+    advise(this.#hold, advice, range);
+  }
+
+  /**
+   * Reads pages in and keeps them in memory until `unlock` or the end of the mapping.
+   * Blocks on the device.
+   *
+   * @throws {ShmError} `ENOMEM` or `EPERM` beyond what the process may lock
+   *   (`RLIMIT_MEMLOCK`), `EAGAIN`, `ERR_OUT_OF_RANGE`, `ERR_CLOSED`, `ERR_TRUNCATED`
+   */
+  lock(range?: Range): void {
+    lock(this.#hold, range);
+  }
+
+  /**
+   * Undoes `lock`. Locks do not nest.
+   *
+   * @throws {ShmError} as {@link lock}
+   */
+  unlock(range?: Range): void {
+    unlock(this.#hold, range);
+  }
+
+  /**
+   * Sets what this process may do with pages, for all its threads and views. Our calls
+   * then throw `EACCES`; touching a view against it ends the process (SIGSEGV).
+   *
+   * @throws {ShmError} `EACCES` for 'read-write' where the file was opened for reading
+   *   only, `ERR_INVALID_ARG`, `ERR_OUT_OF_RANGE`, `ERR_CLOSED`, `ERR_TRUNCATED`
+   */
+  protect(access: Access, range?: Range): void {
+    protect(this.#hold, access, range);
+  }
+
+  /**
+   * Which pages are in memory: one byte per page that the range touches, 1 where it is.
+   * Linux tells it only to those who may write the file, and says 1 to others.
+   *
+   * @returns a new array
+   * @throws {ShmError} `ERR_OUT_OF_RANGE`, `ERR_CLOSED`, `ERR_TRUNCATED`, the errno name
+   */
+  resident(range?: Range): Uint8Array<ArrayBuffer> {
+    return resident(this.#hold, range);
+  }
+
+  /**
+   * A stream of copies of the bytes. It does not move the cursor, and fails with
+   * `ERR_CLOSED` where the mapping is closed before its end.
+   *
+   * @throws {ShmError} `ERR_OUT_OF_RANGE`, `ERR_CLOSED`, `ERR_TRUNCATED`
+   * @example
+   * await pipeline(file.createReadStream(), createGzip(), response);
+   */
+  createReadStream(options: ReadStreamOptions = {}): Readable {
+    this.#hold.check('createReadStream');
+    return readStream(this, options);
+  }
+
+  /**
+   * A stream that writes from `start` on. It does not move the cursor, and fails with
+   * `ERR_SHORT_WRITE` past the end.
+   *
+   * @throws {ShmError} `EBADF` where the mapping is read-only, `ERR_OUT_OF_RANGE`,
+   *   `ERR_CLOSED`, `ERR_TRUNCATED`
+   */
+  createWriteStream(options: WriteStreamOptions = {}): Writable {
+    this.#hold.check('createWriteStream');
+    this.#hold.needWritable('createWriteStream');
+    return writeStream(this, options);
+  }
+
+  /**
+   * Gives up the memory at once: descriptor and lease are released, the name is removed
+   * where this object owns it. Changes are kept by the system; it writes them in its own
+   * time. Views that were taken before read zeros from now on, in every thread that did
+   * not take the memory up by `openMem(buffer)`; on Windows before version 1803 they keep
+   * the pages. A second call does nothing.
+   */
+  close(): void {
+    this.#hold.close(true);
+  }
+
+  /** The same as `close()`, for `using`. */
   [Symbol.dispose](): void {
     this.close();
   }
-}
 
-/** A file mapped whole, read only: see {@link openFile}. */
-export class MapFile extends Mapped {
-  readonly path: string;
-  override readonly buffer: SharedArrayBuffer;
-  override readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly #mapping: NativeMapping | undefined;
-
-  /** @internal */
-  constructor(path: string, mapping: NativeMapping | undefined) {
-    super();
-    this.path = path;
-    this.#mapping = mapping;
-    this.buffer = mapping?.sharedBuffer() ?? new SharedArrayBuffer(0);
-    this.bytes = new Uint8Array(mapping?.alias() ?? new ArrayBuffer(0));
+  /** The file's descriptor. */
+  protected descriptor(operation: string): number {
+    if (this.#hold.closed) throw this.#hold.error('ERR_CLOSED', 'it has been closed', operation);
+    return this.#hold.source.native!.fd;
   }
 
-  /** Gives up the file. Views keep their pages until they are collected. */
-  override close(): void {
-    this.#mapping?.close();
+  /** Gives up name, lease and descriptor, and leaves views as they are. */
+  protected leave(): void {
+    this.#hold.close(false);
   }
-}
-
-/** Shared memory of this user: see {@link openMem}. */
-export class MapMem extends Mapped {
-  override readonly buffer: SharedArrayBuffer;
-  override readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly #region: Region | undefined;
-
-  /** @internal */
-  constructor(buffer: SharedArrayBuffer, bytes: Uint8Array<ArrayBuffer>, region?: Region) {
-    super();
-    this.buffer = buffer;
-    this.bytes = bytes;
-    this.#region = region;
-  }
-
-  /** Gives up the memory. Views keep their pages until they are collected. */
-  override close(): void {
-    this.#region?.close();
-  }
-}
-
-/**
- * Maps a whole file, read only. Storing into the views ends the process: the pages are
- * not writable.
- *
- * @throws {ShmError} the errno name: `ENOENT`, `EACCES`, `EISDIR` for a directory,
- *   `EINVAL` for what is neither file nor directory
- */
-export function openFile(path: string | URL, options: { prefault?: boolean } = {}): MapFile {
-  const name = typeof path === 'string' ? path : fileURLToPath(path);
-  let fd: number | undefined;
-  try {
-    fd = openSync(name, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
-    const stats = fstatSync(fd);
-    if (stats.isDirectory())
-      throw new ShmError('EISDIR', 'expected a file, got a directory', 'openFile', name);
-    if (!stats.isFile()) throw new ShmError('EINVAL', 'expected a plain file', 'openFile', name);
-    const mapping =
-      stats.size === 0
-        ? undefined
-        : new addon.Mapping(fd, 0, stats.size, Access.read, options.prefault ? 1 : 0);
-    return new MapFile(name, mapping);
-  } catch (cause) {
-    throw systemError(cause, 'openFile', name);
-  } finally {
-    if (fd !== undefined) closeSync(fd);
-  }
-}
-
-/**
- * Makes a segment of shared memory; or, given the `buffer` of one that another thread
- * handed over, takes it up in this thread.
- *
- * @throws {ShmError} `ENOSPC`; `ERR_INVALID_ARG` for a buffer that is not mapped memory
- */
-export function openMem(options: { bytes: number } | SharedArrayBuffer): MapMem {
-  if (options instanceof SharedArrayBuffer) return new MapMem(options, plainView(options));
-  const region = Region.create({ bytes: options.bytes, kind: 'mem' });
-  return new MapMem(region.buffer, region.bytes, region);
 }

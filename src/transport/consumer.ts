@@ -113,10 +113,11 @@ export class Consumer {
         const offset = this.#take(length);
         count++;
         handler(this.#records, offset, length);
+        if (this.side.closed) break; // by the handler
         if (((this.#head - this.#released) | 0) >= step) this.#release();
       }
     } finally {
-      if (this.#released !== this.#head) this.#release();
+      if (this.#released !== this.#head && !this.side.closed) this.#release();
     }
     return count;
   }
@@ -242,6 +243,7 @@ export class Consumer {
    */
   close(): void {
     if (this.side.closed) return;
+    if (this.#released !== this.#head) this.#release(); // called from within a drain
     this.side.close();
     this.#requests?.close(this.side.error('ERR_CLOSED', 'read', 'the consumer was closed'));
   }

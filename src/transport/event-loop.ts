@@ -158,11 +158,11 @@ class Parking {
     return token;
   }
 
+  /** With the last one goes the bell, and its file. */
   withdraw(token: number): void {
     this.#enrolled[token] = undefined;
     this.#free.push(token);
     if (this.#free.length < this.#enrolled.length) return;
-    // Nobody can ring any more: a thread without rings leaves no file behind.
     this.#bell?.close();
     this.#bell = undefined;
     this.#enrolled.length = 0;

@@ -227,9 +227,10 @@ export class Producer {
 
   /**
    * @internal Reserves as much as lies in one piece, at least `least` bytes, and tells it as
-   * a range of {@link records}, without making a view. -1: full.
+   * a range of {@link records}, without making a view. -1: there is no such room.
    */
-  reserveRange(least: number): number {
+  tryReserveRange(least: number): number {
+    if (least > this.#maxLength) return -1;
     const index = this.#claim(least);
     if (index < 0) return -1;
     const room = Math.min(this.#capacity - index, (this.#limit - this.#tail) | 0);

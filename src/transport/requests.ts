@@ -13,7 +13,7 @@ interface Request<T> {
   /** Undefined: not yet. */
   attempt: () => T | undefined;
   resolve: (value: T) => void;
-  reject: (error: unknown) => void;
+  reject: (error: Error) => void;
 }
 
 /**
@@ -55,11 +55,11 @@ export class Requests<T> {
       const request: Request<T> = {
         attempt,
         resolve: value => (finish(), resolve(value)),
-        reject: error => (finish(), reject(error as Error)),
+        reject: error => (finish(), reject(error)),
       };
       const abort = () => {
         this.#remove(request);
-        request.reject(signal?.reason);
+        request.reject(signal?.reason as Error);
       };
       signal?.addEventListener('abort', abort, { once: true });
       // Beyond what a timer can count, there is no limit.
@@ -75,12 +75,12 @@ export class Requests<T> {
   }
 
   /** Rejects everything that waits. */
-  fail(error: unknown): void {
+  fail(error: Error): void {
     this.#waiter.stop();
     for (const request of this.#queue.splice(0)) request.reject(error);
   }
 
-  close(error: unknown): void {
+  close(error: Error): void {
     this.fail(error);
     this.#waiter.close();
   }
@@ -93,7 +93,7 @@ export class Requests<T> {
         value = request.attempt();
       } catch (error) {
         this.#queue.shift();
-        request.reject(error);
+        request.reject(error as Error);
         continue;
       }
       if (value === undefined) return this.#waiter.start();

@@ -1,4 +1,4 @@
-import { type ChildProcess, fork, type ForkOptions } from 'node:child_process';
+import { type ChildProcess, fork, type ForkOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -13,7 +13,15 @@ export function sibling(base: string, name: string): string {
 
 /** Forks a script. Whatever becomes of the test, the process is gone after it. */
 export function start(script: string, args: string[] = [], options: ForkOptions = {}) {
-  const child = fork(script, args, { serialization: 'advanced', ...options });
+  return track(fork(script, args, { serialization: 'advanced', ...options }));
+}
+
+/** Starts a script as a user would: not as a child with a channel. */
+export function startAlone(script: string, args: string[] = []): ChildProcess {
+  return track(spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'pipe'] }));
+}
+
+function track(child: ChildProcess): ChildProcess {
   children.add(child);
   child.once('exit', () => children.delete(child));
   return child;

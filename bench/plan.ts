@@ -1,0 +1,109 @@
+import type { Kind, Place, Trial } from './trial.js';
+
+/** What is measured; each of its trials adds how long and until when. */
+export type Subject = Omit<Trial, 'milliseconds' | 'deadline' | 'cores'>;
+
+export const suiteNames = ['throughput', 'structured', 'threads', 'round-trip', 'flat'] as const;
+export type SuiteName = (typeof suiteNames)[number];
+
+/** Subjects that are compared: their trials take turns. */
+export interface Group {
+  readonly suite: SuiteName;
+  readonly subjects: readonly Subject[];
+}
+
+export const defaultSizes = [64, 1024, 65536];
+const sweptSizes = [16, 64, 256, 1024, 4096, 65536, 2 ** 20];
+
+export const flatSize = 64;
+const roundTripSize = 64;
+/** What the structured value comes to, for the rate; it has no size of its own. */
+const structuredSize = 150;
+const flatCapacities = [2 ** 16, 2 ** 20, 2 ** 26];
+const flatRings = [1, 64];
+
+const swept = ['cpp', 'ring', 'cpp-corked', 'ring-corked', 'ring-copied'];
+const peers = [
+  'ring-reserved',
+  'channel',
+  'process-send-json',
+  'process-send-advanced',
+  'unix-socket',
+];
+
+const roundTrips: [string, Place][] = [
+  ['process-send-json', 'process'],
+  ['process-send-advanced', 'process'],
+  ['post-message', 'thread'],
+  ['unix-socket', 'process'],
+  ['channel', 'process'],
+  ['channel-spin', 'process'],
+  ['ring-blocking', 'process'],
+  ['ring-tryread', 'process'],
+  ['ring', 'process'],
+  ['cpp', 'process'],
+];
+
+/** A megabyte lies in the caches; a large message needs room for some. */
+function capacityFor(size: number): number {
+  return Math.max(2 ** 20, 2 ** Math.ceil(Math.log2(4 * size)));
+}
+
+function subject(transport: string, place: Place, kind: Kind, size: number): Subject {
+  return { transport, place, kind, size, capacity: capacityFor(size), rings: 1 };
+}
+
+/** @param sizes in place of the usual ones; those of round trips and flat cost stay */
+export function plan(suites: readonly SuiteName[], sizes?: readonly number[]): Group[] {
+  const groups: Record<SuiteName, () => Group[]> = {
+    throughput: () =>
+      (sizes ?? sweptSizes).map(size => {
+        const all = sizes ?? defaultSizes;
+        const transports = all.includes(size) ? [...swept, ...peers] : swept;
+        return {
+          suite: 'throughput',
+          subjects: transports.map(name => subject(name, 'process', 'throughput', size)),
+        };
+      }),
+    structured: () => [
+      {
+        suite: 'structured',
+        subjects: ['channel-structured', 'process-send-structured'].map(name =>
+          subject(name, 'process', 'throughput', structuredSize),
+        ),
+      },
+    ],
+    threads: () =>
+      (sizes ?? defaultSizes).map(size => ({
+        suite: 'threads',
+        subjects: ['ring', 'ring-corked', 'ring-copied', 'post-message'].map(name =>
+          subject(name, 'thread', 'throughput', size),
+        ),
+      })),
+    'round-trip': () => [
+      {
+        suite: 'round-trip',
+        subjects: roundTrips.map(([name, place]) =>
+          subject(name, place, 'round-trip', roundTripSize),
+        ),
+      },
+    ],
+    flat: () => [
+      {
+        suite: 'flat',
+        subjects: [
+          ...flatCapacities.map(capacity => ({
+            ...subject('ring', 'process', 'throughput', flatSize),
+            capacity,
+          })),
+          ...flatRings.map(rings => ({
+            ...subject('ring-many', 'process', 'throughput', flatSize),
+            capacity: 2 ** 16,
+            rings,
+          })),
+        ],
+      },
+    ],
+  };
+  return suites.flatMap(name => groups[name]());
+}

@@ -1,0 +1,198 @@
+import { flatSize, type SuiteName } from '../plan.js';
+import type { Subject } from '../plan.js';
+import { type Figure, type Measurement, type Results, select, spread } from '../results.js';
+import { bytes, count, microseconds, none, range, rate, ratio } from './format.js';
+
+export interface Table {
+  readonly title: string;
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+}
+
+/** All tables of a run, those without rows left out. */
+export function tables(results: Results): Table[] {
+  return [
+    ...throughputTables(results),
+    sweepTable(results),
+    structuredTable(results),
+    ...threadTables(results),
+    roundTripTable(results),
+    capacityTable(results),
+    ringsTable(results),
+  ].filter(({ rows }) => rows.length > 0);
+}
+
+const messages: Figure = 'messagesPerSecond';
+
+/** The median of the first measurement that matches. */
+export function median(
+  results: Results,
+  suite: SuiteName,
+  match: Partial<Subject>,
+  figure: Figure = messages,
+): number | undefined {
+  const found = select(results, suite, match)[0];
+  return found && spread(found, figure).median;
+}
+
+function sizesOf(measurements: readonly Measurement[]): number[] {
+  return [...new Set(measurements.map(({ size }) => size))].sort((a, b) => a - b);
+}
+
+const rateColumns = ['', 'messages/s', 'lowest – highest', 'payload'];
+
+function rateCells(measurement: Measurement): string[] {
+  const figures = spread(measurement, messages);
+  return [
+    measurement.label,
+    count(figures.median),
+    range(figures, count),
+    rate(figures.median * measurement.size),
+  ];
+}
+
+/** One table per size at which anything besides the rings was measured. */
+function throughputTables(results: Results): Table[] {
+  const all = select(results, 'throughput');
+  const compared = all.filter(({ transport }) => !/^(ring|cpp)/.test(transport));
+  return sizesOf(compared.length > 0 ? compared : all).map(size => {
+    const base = (transport: string) => median(results, 'throughput', { transport, size });
+    return {
+      title: `Between processes, ${bytes(size)}`,
+      columns: [
+        ...rateColumns,
+        '× process.send advanced',
+        '× Unix socket',
+        '× C++',
+        '× C++ corked',
+      ],
+      rows: select(results, 'throughput', { size }).map(measurement => {
+        const own = spread(measurement, messages).median;
+        return [
+          ...rateCells(measurement),
+          ratio(own, base('process-send-advanced')),
+          ratio(own, base('unix-socket')),
+          ratio(own, base('cpp')),
+          ratio(own, base('cpp-corked')),
+        ];
+      }),
+    };
+  });
+}
+
+function sweepTable(results: Results): Table {
+  const cell = (value: number | undefined) => (value === undefined ? none : count(value));
+  return {
+    title: 'The ring and the same ring in C++, messages/s between processes',
+    columns: [
+      'size',
+      'C++',
+      'ring',
+      'ring / C++',
+      'C++ corked',
+      'ring corked',
+      'corked / C++ corked',
+      'copied out',
+      'copied out / C++',
+    ],
+    rows: sizesOf(select(results, 'throughput', { transport: 'ring' })).map(size => {
+      const of = (transport: string) => median(results, 'throughput', { transport, size });
+      const [cpp, ring] = [of('cpp'), of('ring')];
+      const [cppCorked, corked] = [of('cpp-corked'), of('ring-corked')];
+      const copied = of('ring-copied');
+      return [
+        bytes(size),
+        cell(cpp),
+        cell(ring),
+        ratio(ring, cpp),
+        cell(cppCorked),
+        cell(corked),
+        ratio(corked, cppCorked),
+        cell(copied),
+        ratio(copied, cpp),
+      ];
+    }),
+  };
+}
+
+function structuredTable(results: Results): Table {
+  const base = median(results, 'structured', { transport: 'process-send-structured' });
+  return {
+    title: 'A structured value of ten fields, about 150 B, between processes',
+    columns: [...rateColumns, '× process.send advanced'],
+    rows: select(results, 'structured').map(measurement => [
+      ...rateCells(measurement),
+      ratio(spread(measurement, messages).median, base),
+    ]),
+  };
+}
+
+function threadTables(results: Results): Table[] {
+  return sizesOf(select(results, 'threads')).map(size => {
+    const base = median(results, 'threads', { transport: 'post-message', size });
+    return {
+      title: `Between threads, ${bytes(size)}`,
+      columns: [...rateColumns, '× postMessage'],
+      rows: select(results, 'threads', { size }).map(measurement => [
+        ...rateCells(measurement),
+        ratio(spread(measurement, messages).median, base),
+      ]),
+    };
+  });
+}
+
+function roundTripTable(results: Results): Table {
+  const base = (transport: string) => median(results, 'round-trip', { transport }, 'p50');
+  const all = select(results, 'round-trip');
+  return {
+    title: `Round trip of ${all[0] ? bytes(all[0].size) : 'a message'}, microseconds`,
+    columns: [
+      '',
+      'between',
+      'p50',
+      'lowest – highest p50',
+      'p99',
+      'process.send advanced / this',
+      'Unix socket / this',
+      'this / C++',
+    ],
+    rows: all.map(measurement => {
+      const p50 = spread(measurement, 'p50');
+      return [
+        measurement.label,
+        measurement.place === 'process' ? 'processes' : 'threads',
+        microseconds(p50.median),
+        range(p50, microseconds),
+        microseconds(spread(measurement, 'p99').median),
+        ratio(base('process-send-advanced'), p50.median),
+        ratio(base('unix-socket'), p50.median),
+        ratio(p50.median, base('cpp')),
+      ];
+    }),
+  };
+}
+
+function capacityTable(results: Results): Table {
+  const all = select(results, 'flat', { transport: 'ring' });
+  const base = all[0] && spread(all[0], messages).median;
+  return {
+    title: `One ring by its capacity, ${bytes(flatSize)}`,
+    columns: ['capacity', 'messages/s', 'lowest – highest', `× the first`],
+    rows: all.map(measurement => flatCells(bytes(measurement.capacity), measurement, base)),
+  };
+}
+
+function ringsTable(results: Results): Table {
+  const all = select(results, 'flat', { transport: 'ring-many' });
+  const base = all[0] && spread(all[0], messages).median;
+  return {
+    title: `Rings polled by one loop, ${bytes(flatSize)}, ${bytes(all[0]?.capacity ?? 0)} each`,
+    columns: ['rings', 'messages/s, all together', 'lowest – highest', '× one ring'],
+    rows: all.map(measurement => flatCells(String(measurement.rings), measurement, base)),
+  };
+}
+
+function flatCells(name: string, measurement: Measurement, base: number | undefined): string[] {
+  const figures = spread(measurement, messages);
+  return [name, count(figures.median), range(figures, count), ratio(figures.median, base)];
+}

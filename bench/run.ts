@@ -1,0 +1,109 @@
+// Measures the transports against each other, prints tables and writes the results.
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Cores } from './cores.js';
+import { environment } from './environment.js';
+import { killRunning, launch } from './launch.js';
+import { type Options, parseOptions, usage } from './options.js';
+import { plan } from './plan.js';
+import { writeDocs } from './report/docs.js';
+import { printEnvironment, printTables } from './report/print.js';
+import type { Measurement, Results } from './results.js';
+import { isProgram, transport } from './transports/registry.js';
+import type { Outcome } from './trial.js';
+import { makeWorkplace, removeWorkplace, type Workplace } from './workplace.js';
+
+/** Beyond what is measured, a trial may take so long to start, to calibrate and to end. */
+const allowanceMilliseconds = 15_000;
+
+const latest = fileURLToPath(new URL('../../build/bench/results.json', import.meta.url));
+
+const options = readOptions();
+if (options.help) console.log(usage);
+else if (options.render) await writeDocs(options.render.map(readResults));
+else await run(options);
+
+async function run(options: Options): Promise<void> {
+  const workplace = makeWorkplace();
+  const stop = (code: number): void => {
+    killRunning();
+    removeWorkplace(workplace);
+    process.exit(code);
+  };
+  process.once('SIGINT', () => stop(130));
+  process.once('SIGTERM', () => stop(143));
+  try {
+    const host = environment();
+    printEnvironment(host);
+    if (workplace.reason) console.log(`C++ left out, it could not be built: ${workplace.reason}`);
+    const { measurements, failures } = await measureAll(options, workplace, host.pinned);
+    const { trials, milliseconds } = options;
+    const results: Results = { environment: host, trials, milliseconds, measurements };
+
+    printTables(results);
+    save(options.json ?? latest, results);
+    if (options.whole && failures.length === 0) await writeDocs([results]);
+    for (const failure of failures) console.error(`failed: ${failure}`);
+    if (failures.length > 0) process.exitCode = 1;
+  } finally {
+    removeWorkplace(workplace);
+  }
+}
+
+/** Trials of a group take turns, so that a drift of the machine hits all alike. */
+async function measureAll(options: Options, workplace: Workplace, cores?: Cores) {
+  const measurements: Measurement[] = [];
+  const failures: string[] = [];
+  for (const { suite, subjects } of plan(options.suites, options.sizes)) {
+    const group = subjects
+      .filter(({ transport: name }) => options.transports?.includes(name) ?? true)
+      .filter(({ transport: name }) => workplace.program || !isProgram(transport(name)))
+      .map(subject => ({ subject, outcomes: [] as Outcome[] }));
+    for (let trial = 1; trial <= options.trials; trial++) {
+      for (const { subject, outcomes } of group) {
+        const { milliseconds } = options;
+        const deadline = Date.now() + 4 * milliseconds + allowanceMilliseconds;
+        const what = `${suite} ${subject.transport}, ${subject.size} B, trial ${trial}`;
+        const pinned = cores && transport(subject.transport).polls;
+        const order = { ...subject, milliseconds, deadline, ...(pinned && { cores }) };
+        progress(what);
+        try {
+          outcomes.push(await launch(order, workplace));
+        } catch (error) {
+          failures.push(`${what}: ${(error as Error).message}`);
+        }
+      }
+    }
+    for (const { subject, outcomes } of group) {
+      const { label } = transport(subject.transport);
+      if (outcomes.length > 0) measurements.push({ suite, label, ...subject, outcomes });
+    }
+  }
+  progress('');
+  return { measurements, failures };
+}
+
+/** One line, rewritten, and only where somebody watches. */
+function progress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);
+}
+
+function save(path: string, results: Results): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, `${JSON.stringify(results, null, 2)}\n`);
+  console.log(`results: ${path}`);
+}
+
+function readResults(path: string): Results {
+  return JSON.parse(readFileSync(path, 'utf8')) as Results;
+}
+
+function readOptions(): Options {
+  try {
+    return parseOptions(process.argv.slice(2));
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${usage}`);
+    process.exit(2);
+  }
+}

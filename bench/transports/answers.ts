@@ -1,0 +1,18 @@
+/** Turns an event that answers a request into a promise; one request at a time. */
+export class Answers<T> {
+  #resolve: ((value: T) => void) | undefined;
+  #reject: ((reason: Error) => void) | undefined;
+
+  /** To be called before the request is sent. */
+  next(): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  /** The event's listener. */
+  readonly give = (value: T): void => this.#resolve?.(value);
+
+  readonly fail = (reason: Error): void => this.#reject?.(reason);
+}

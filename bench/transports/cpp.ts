@@ -1,0 +1,25 @@
+import { join } from 'node:path';
+import type { Trial } from '../trial.js';
+import type { ProgramTransport } from './transport.js';
+
+/** The yardstick of bench/cpp/spsc.cc: the same ring in C++, between processes. */
+export const cpp: ProgramTransport[] = [
+  program('cpp', 'C++ ring', 1),
+  program('cpp-corked', 'C++ ring, corked', 32),
+];
+
+function program(name: string, label: string, cork: number): ProgramTransport {
+  return {
+    name,
+    label,
+    places: ['process'],
+    polls: true,
+    arguments: (trial: Trial, directory: string) => [
+      join(directory, 'spsc'),
+      trial.kind,
+      ...[trial.size, trial.capacity, cork, trial.milliseconds].map(String),
+      String(Math.max(1, Math.ceil((trial.deadline - Date.now()) / 1000))),
+      ...(trial.cores ?? []).map(String),
+    ],
+  };
+}

@@ -1,0 +1,193 @@
+import { closeSync, rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { invalidArgument, outOfRange, systemError } from '../errors.js';
+import { Access, addon, type NativeMapping } from './addon.js';
+import { regionDirectory } from './directory.js';
+import { maxLength, type Source } from './hold.js';
+import { Mapped } from './mapped.js';
+import { createSegment, openSegment, reapBut, type SegmentFile } from './segment.js';
+import { trace } from './trace.js';
+import { takeUp } from './views.js';
+
+export interface MemOptions {
+  /**
+   * Bytes to map. @default one page of a new segment, the whole of one that exists
+   */
+  bytes?: number;
+  /** @default 'read' for a segment that exists; a new one is always writable */
+  access?: 'read' | 'read-write';
+  /** Where the segment lies. @default the per-user region directory */
+  directory?: string;
+}
+
+/**
+ * Segments open in this thread, by the names of their files, to be left in good order when
+ * it ends. Weakly: who drops the last view without closing has it collected.
+ */
+const open = new Map<WeakRef<MapMem>, string>();
+
+const collected = new FinalizationRegistry<WeakRef<MapMem>>(forget);
+
+const operation = 'openMem';
+
+/** Shared memory of this user: see {@link openMem}. */
+export class MapMem extends Mapped {
+  /** What another process opens it by. */
+  readonly id: string;
+  /** Whether this object made the segment; its name goes with `close()`. */
+  readonly owner: boolean;
+  /** Bytes of the whole segment. */
+  readonly capacity: number;
+  readonly #self = new WeakRef(this);
+
+  /** @internal */
+  constructor(source: Source, capacity: number, owner: boolean, file?: string) {
+    super(source);
+    this.id = source.address;
+    this.owner = owner;
+    this.capacity = capacity;
+    if (file === undefined) return;
+    if (open.size === 0) process.once('exit', leaveAll);
+    open.set(this.#self, file);
+    collected.register(this, this.#self, this.#self);
+  }
+
+  /** As {@link Mapped.close}. The owner's takes the name; others keep what they have open. */
+  override close(): void {
+    forget(this.#self);
+    super.close();
+  }
+
+  /**
+   * When the thread ends: another one may go on with the memory it was handed.
+   *
+   * @internal
+   */
+  leaveThread(): void {
+    forget(this.#self);
+    this.leave();
+  }
+}
+
+function forget(mem: WeakRef<MapMem>): void {
+  if (!open.delete(mem)) return;
+  collected.unregister(mem);
+  if (open.size === 0) process.off('exit', leaveAll);
+}
+
+function leaveAll(): void {
+  for (const mem of open.keys()) mem.deref()?.leaveThread();
+}
+
+/**
+ * Makes a segment of shared memory, filled with zeros and owned by this object; its memory
+ * is reserved. What killed processes left in the directory is reaped first.
+ *
+ * @returns the segment, to be closed by `close()` or `using`
+ * @throws {ShmError} `ENOSPC` with the bytes wanted and free, and no file is left;
+ *   `ERR_OUT_OF_RANGE` for the size, `ERR_INVALID_ARG`, `ERR_UNSAFE_DIRECTORY`
+ * @example
+ * using mem = openMem({ bytes: 1 << 20 });
+ * child.send(mem.id);                             // there: openMem(id).bytes
+ */
+export function openMem(options?: MemOptions): MapMem;
+/**
+ * Opens a segment that another object made, here or in another process; read-only by
+ * default. Without an id it makes one.
+ *
+ * @param id of 24 hexadecimal digits: {@link MapMem.id}
+ * @throws {ShmError} `ENOENT` where it is gone, `ERR_OUT_OF_RANGE` for a size beyond the
+ *   segment, `ERR_INVALID_ARG` for what is no id, `ERR_UNSAFE_FILE` and
+ *   `ERR_UNSAFE_DIRECTORY` for what others can reach
+ */
+export function openMem(id: string | undefined, options?: MemOptions): MapMem;
+/**
+ * Takes up in this thread the `buffer` of mapped memory that another thread handed over,
+ * of a file too. It stays valid when the other thread closes its own.
+ *
+ * @throws {ShmError} `ERR_INVALID_ARG` for a buffer that is not live mapped memory
+ */
+export function openMem(buffer: SharedArrayBuffer): MapMem;
+export function openMem(
+  first?: string | SharedArrayBuffer | MemOptions,
+  second?: MemOptions,
+): MapMem {
+  if (first instanceof SharedArrayBuffer) return fromThread(first);
+  const isOptions = typeof first === 'object' && first !== null;
+  const options = (isOptions ? first : second) ?? {};
+  checkOptions(options);
+  if (isOptions || first === undefined) return create(options);
+  if (typeof first === 'string' && /^[0-9a-f]{24}$/.test(first)) return openById(first, options);
+  throw invalidArgument(operation, 'id', 'the 24 hexadecimal digits of a segment', first);
+}
+
+function create({ bytes = addon.pageSize, directory }: MemOptions): MapMem {
+  const home = regionDirectory(directory);
+  reapBut(home, new Set(open.values()));
+  const file = createSegment(operation, 'mem', bytes, home);
+  try {
+    return made(file, bytes, Access.readWrite, true);
+  } catch (error) {
+    rmSync(file.path, { force: true });
+    throw error;
+  } finally {
+    closeSync(file.fd);
+  }
+}
+
+function openById(id: string, { bytes, access = 'read', directory }: MemOptions): MapMem {
+  const home = regionDirectory(directory);
+  reapBut(home, new Set(open.values()));
+  const writable = access === 'read-write';
+  const file = openSegment(operation, join(home, `mem-${id}`), writable);
+  try {
+    if (bytes !== undefined && bytes > file.size) {
+      const expected = `at most the segment's ${file.size}`;
+      throw outOfRange(operation, 'bytes', expected, bytes);
+    }
+    const length = bytes ?? file.size;
+    return made(file, length, writable ? Access.readWrite : Access.read, false);
+  } finally {
+    closeSync(file.fd);
+  }
+}
+
+function made(file: SegmentFile, length: number, access: number, owner: boolean): MapMem {
+  let native: NativeMapping;
+  try {
+    native = new addon.Mapping(file.fd, 0, length, access, 0, file.path);
+  } catch (cause) {
+    throw systemError(cause, operation, file.path);
+  }
+  // Where the owner was killed, the last one to close removes the name.
+  native.ownName(file.path, owner ? 0 : 1);
+  const address = idOf(file.path);
+  trace('open', { operation, address, length });
+  const source: Source = { native, length, offset: 0, access, address, kind: 'mem' };
+  return new MapMem(source, file.size, owner, basename(file.path));
+}
+
+function fromThread(buffer: SharedArrayBuffer): MapMem {
+  const length = buffer.byteLength;
+  const native = length === 0 ? undefined : takeUp(buffer, operation);
+  const access = native?.access ?? Access.read;
+  const address = native === undefined ? '' : idOf(native.name);
+  trace('open', { operation, address, length });
+  return new MapMem({ native, length, offset: 0, access, address, kind: 'mem' }, length, false);
+}
+
+/** The id of a segment; of other memory its path. */
+function idOf(path: string): string {
+  return /^mem-([0-9a-f]{24})$/.exec(basename(path))?.[1] ?? path;
+}
+
+function checkOptions(options: MemOptions): void {
+  const { bytes, access } = options;
+  if (access !== undefined && access !== 'read' && access !== 'read-write') {
+    throw invalidArgument(operation, 'access', "'read' or 'read-write'", access);
+  }
+  if (bytes === undefined) return;
+  if (typeof bytes !== 'number') throw invalidArgument(operation, 'bytes', 'a number', bytes);
+  if (Number.isInteger(bytes) && bytes > 0 && bytes <= maxLength) return;
+  throw outOfRange(operation, 'bytes', `a whole number from 1 to ${maxLength}`, bytes);
+}

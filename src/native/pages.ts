@@ -1,0 +1,72 @@
+import { invalidArgument, systemError } from '../errors.js';
+import { Advice as advices, type NativeMapping, Protection } from './addon.js';
+import type { Hold, Range } from './hold.js';
+
+// What Mapped does with whole pages; its methods say what each is for.
+
+/** How pages will be used; hints. */
+export type Advice = keyof typeof advices;
+
+/** What `protect` leaves allowed. */
+export type Access = keyof typeof Protection;
+
+export function sync(hold: Hold, options: Range & { async?: boolean; invalidate?: boolean }): void {
+  onPages(hold, 'sync', options, (native, offset, length) => {
+    hold.checkLength('sync');
+    native.sync(offset, length, options.async ? 1 : 0, options.invalidate ? 1 : 0);
+  });
+}
+
+export function advise(hold: Hold, advice: Advice, range?: Range): void {
+  const number = lookUp(advices, 'advise', 'advice', advice);
+  onPages(hold, 'advise', range, (native, offset, length) => native.advise(offset, length, number));
+}
+
+export function lock(hold: Hold, range?: Range): void {
+  onPages(hold, 'lock', range, (native, offset, length) => native.lockPages(offset, length));
+}
+
+export function unlock(hold: Hold, range?: Range): void {
+  onPages(hold, 'unlock', range, (native, offset, length) => native.unlockPages(offset, length));
+}
+
+export function protect(hold: Hold, access: Access, range?: Range): void {
+  const number = lookUp(Protection, 'protect', 'access', access);
+  onPages(hold, 'protect', range, (native, offset, length) => {
+    if (number === Protection['read-write'] && !hold.writable) {
+      throw hold.error('EACCES', 'the memory was opened for reading only', 'protect');
+    }
+    native.protect(offset, length, number);
+  });
+}
+
+export function resident(hold: Hold, range?: Range): Uint8Array<ArrayBuffer> {
+  let pages = new Uint8Array(0);
+  onPages(hold, 'resident', range, (native, offset, length) => {
+    pages = native.resident(offset, length);
+  });
+  return pages;
+}
+
+/** Calls the addon about the pages of a range; not at all where there are none. */
+function onPages(
+  hold: Hold,
+  operation: string,
+  range: Range | undefined,
+  call: (native: NativeMapping, offset: number, length: number) => void,
+): void {
+  const { offset, length } = hold.span(operation, range);
+  const native = hold.pages(operation);
+  if (!native || length === 0) return;
+  try {
+    call(native, offset, length);
+  } catch (cause) {
+    throw systemError(cause, `${hold.source.kind}.${operation}`, hold.source.address);
+  }
+}
+
+function lookUp(table: Record<string, number>, operation: string, name: string, key: unknown) {
+  if (typeof key === 'string' && Object.hasOwn(table, key)) return table[key]!;
+  const names = Object.keys(table).map(known => `'${known}'`);
+  throw invalidArgument(operation, name, `one of ${names.join(', ')}`, key);
+}

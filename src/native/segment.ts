@@ -1,0 +1,190 @@
+import { randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readdirSync,
+  statfsSync,
+  unlinkSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { ShmError, systemError } from '../errors.js';
+import { addon } from './addon.js';
+import { regionDirectory, unsafe } from './directory.js';
+import { trace } from './trace.js';
+
+const noFollow = constants.O_NOFOLLOW ?? 0; // Windows has no such flag
+
+/** Marks the files of this package, so that `reap` touches nothing else. */
+const namePattern = /^(?:region|ring|mem|link|bell)-[0-9a-f]{24}$/;
+
+export type SegmentKind = 'region' | 'ring' | 'mem' | 'link';
+
+/** A file of shared memory, open, with a shared lease. Whoever gets it closes `fd`. */
+export interface SegmentFile {
+  path: string;
+  fd: number;
+  /** Bytes. */
+  size: number;
+}
+
+/**
+ * Makes a file with a new name in the region directory, its blocks reserved.
+ *
+ * @throws {ShmError} `ENOSPC` with the size wanted and the size free; no file is left
+ */
+export function createSegment(
+  operation: string,
+  kind: SegmentKind,
+  bytes: number,
+  directory: string,
+): SegmentFile {
+  for (;;) {
+    const name = `${kind}-${randomBytes(12).toString('hex')}`;
+    const file = tryCreate(operation, join(directory, name), bytes);
+    if (file) return file;
+  }
+}
+
+/**
+ * Makes the file `path`, which must not exist, its blocks reserved.
+ *
+ * @throws {ShmError} `EEXIST`; `ENOSPC` with the size wanted and the size free; no file is
+ *   left
+ */
+export function createSegmentAt(operation: string, path: string, bytes: number): SegmentFile {
+  const file = tryCreate(operation, path, bytes);
+  if (file) return file;
+  throw new ShmError('ENOENT', 'the file was removed while it was made', operation, path);
+}
+
+/** Undefined where another process reaped the file between its making and its lease. */
+function tryCreate(operation: string, path: string, bytes: number): SegmentFile | undefined {
+  let fd: number;
+  try {
+    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | noFollow;
+    fd = openSync(path, flags, 0o600);
+  } catch (cause) {
+    throw systemError(cause, operation, path);
+  }
+  try {
+    if (!addon.tryLease(fd, 0) || fstatSync(fd).nlink === 0) {
+      closeSync(fd);
+      return undefined;
+    }
+    addon.reserve(fd, bytes);
+    return { path, fd, size: bytes };
+  } catch (cause) {
+    const error = explainFull(cause, operation, path, bytes);
+    closeSync(fd);
+    unlinkSync(path);
+    throw error;
+  }
+}
+
+/**
+ * Opens a file of shared memory and takes a shared lease on it.
+ *
+ * @throws {ShmError} `ENOENT` where it is gone, `ERR_UNSAFE_FILE` where the file is not a
+ *   plain file of this user's that only this user can open
+ */
+export function openSegment(operation: string, path: string, writable: boolean): SegmentFile {
+  let fd: number | undefined;
+  try {
+    // Without O_NONBLOCK a FIFO in the file's place would block here.
+    const flags = (constants.O_NONBLOCK ?? 0) | noFollow;
+    fd = openSync(path, flags | (writable ? constants.O_RDWR : constants.O_RDONLY));
+    const stats = fstatSync(fd);
+    const fault = unsafe(stats, 'file');
+    if (fault) throw new ShmError('ERR_UNSAFE_FILE', fault, operation, path);
+    if (!addon.tryLease(fd, 0) || fstatSync(fd).nlink === 0) {
+      throw new ShmError('ENOENT', 'its last user is gone', operation, path);
+    }
+    if (stats.size === 0) {
+      const detail = 'expected shared memory, got an empty file';
+      throw new ShmError('ERR_OUT_OF_RANGE', detail, operation, path);
+    }
+    return { path, fd, size: stats.size };
+  } catch (cause) {
+    if (fd !== undefined) closeSync(fd);
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'ELOOP' || code === 'EMLINK') {
+      const detail = 'expected a plain file, got a symbolic link';
+      throw new ShmError('ERR_UNSAFE_FILE', detail, operation, path, cause);
+    }
+    throw systemError(cause, operation, path);
+  }
+}
+
+/**
+ * Removes the regions and segments of a directory that nobody has open any more, because
+ * their last user was killed. Whether one is in use is asked of the kernel (its lease), so
+ * this is right across containers and never touches a live one. Blocks for a few system
+ * calls per file.
+ *
+ * @param directory @default the per-user region directory
+ * @returns the names removed; this thread's own array
+ * @throws {ShmError} `ERR_UNSAFE_DIRECTORY`, and nothing has been removed
+ * @example
+ * console.log(reap().length, 'leftovers of killed processes removed');
+ */
+export function reap(directory?: string): string[] {
+  return reapBut(regionDirectory(directory), new Set());
+}
+
+/** The same, without a look at names that are known to be in use. */
+export function reapBut(home: string, inUse: ReadonlySet<string>): string[] {
+  const removed = readdirSync(home).filter(
+    name => namePattern.test(name) && !inUse.has(name) && reapOne(join(home, name)),
+  );
+  for (const name of removed) trace('reap', { directory: home, name });
+  return removed;
+}
+
+function reapOne(path: string): boolean {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDWR | (constants.O_NONBLOCK ?? 0) | noFollow);
+  } catch {
+    return false; // gone already, or not ours to open
+  }
+  try {
+    return (
+      unsafe(fstatSync(fd), 'file') === undefined && addon.tryLease(fd, 1) && unlinkQuietly(path)
+    );
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** False where somebody else was faster, and where Windows still has views of it somewhere. */
+function unlinkQuietly(path: string): boolean {
+  try {
+    unlinkSync(path);
+    return true;
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return false;
+    if (process.platform === 'win32' && (code === 'EPERM' || code === 'EBUSY')) return false;
+    throw systemError(cause, 'region.unlink', path);
+  }
+}
+
+/** A full file system is told with what was wanted and what there is. */
+export function explainFull(
+  cause: unknown,
+  operation: string,
+  path: string,
+  wanted: number,
+): ShmError {
+  const error = systemError(cause, operation, path);
+  if (error.code === 'EFBIG') {
+    const detail = `wanted ${wanted} bytes, beyond the limit of this process or file system`;
+    return new ShmError(error.code, detail, operation, path, cause);
+  }
+  if (error.code !== 'ENOSPC') return error;
+  const { bavail, bsize } = statfsSync(dirname(path));
+  const detail = `wanted ${wanted} bytes, ${bavail * bsize} are free on the file system`;
+  return new ShmError(error.code, detail, operation, path, cause);
+}

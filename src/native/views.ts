@@ -1,0 +1,45 @@
+import { ShmError } from '../errors.js';
+import { addon, type NativeMapping } from './addon.js';
+
+// A handle lives as long as its views: who keeps only the bytes keeps the file, its lease
+// and its name too.
+const handles = new WeakMap<ArrayBufferLike, NativeMapping>();
+
+/** The pages as plain memory of this thread. */
+export function plainBytes(mapping: NativeMapping): Uint8Array<ArrayBuffer> {
+  const buffer = mapping.alias();
+  handles.set(buffer, mapping);
+  return new Uint8Array(buffer);
+}
+
+/** The pages as shared memory. */
+export function sharedBuffer(mapping: NativeMapping): SharedArrayBuffer {
+  const buffer = mapping.sharedBuffer();
+  handles.set(buffer, mapping);
+  return buffer;
+}
+
+/**
+ * A handle of this thread on the mapping that another thread handed over.
+ *
+ * @throws {ShmError} `ERR_INVALID_ARG` where `buffer` is not that of a live mapping
+ */
+export function takeUp(buffer: SharedArrayBuffer, operation: string): NativeMapping {
+  try {
+    return new addon.Mapping(new Uint8Array(buffer));
+  } catch (cause) {
+    const detail = 'expected the SharedArrayBuffer of mapped memory, got memory of another kind';
+    throw new ShmError('ERR_INVALID_ARG', detail, operation, undefined, cause);
+  }
+}
+
+/**
+ * A plain view of this thread on shared memory that another thread mapped and handed
+ * over, so that copies run at the speed of `memcpy`. Valid as long as it is reachable,
+ * also when the other thread closes the memory meanwhile.
+ *
+ * @throws {ShmError} `ERR_INVALID_ARG` where `buffer` is not the `buffer` of a region
+ */
+export function plainView(buffer: SharedArrayBuffer): Uint8Array<ArrayBuffer> {
+  return plainBytes(takeUp(buffer, 'plainView'));
+}

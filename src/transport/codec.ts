@@ -1,0 +1,91 @@
+import { invalidArgument } from '../errors.js';
+import { structured } from './structured.js';
+
+/** Turns values into bytes and back, for a channel. */
+export interface Codec<T> {
+  /** @returns the value's bytes; they are copied before the next call */
+  encode(value: T): Uint8Array;
+  /** @param bytes valid during the call only: copy what is to stay */
+  decode(bytes: Uint8Array): T;
+}
+
+/**
+ * - `'bytes'`: a Uint8Array or Buffer; arrives as a Buffer of the receiver's own.
+ * - `'string'`: a string, as UTF-8.
+ * - `'structured'`: what the structured clone algorithm takes, as `process.send` does with
+ *   `serialization: 'advanced'`: Map, Set, Date, RegExp, BigInt, typed arrays, Error,
+ *   undefined, cycles. What it refuses (functions, symbols) throws.
+ */
+export type CodecOption<T> = 'bytes' | 'string' | 'structured' | Codec<T>;
+
+/**
+ * What a channel works with: a codec that can write into a part of a larger buffer, and
+ * read from one, without making a view per message.
+ */
+export interface RangeCodec<T> {
+  /**
+   * Room that is reserved before encoding in place is tried. 0: the codec does not encode
+   * in place.
+   */
+  readonly inPlace: number;
+  /**
+   * Writes the value into `target` between `start` and `end`.
+   *
+   * @returns the bytes written; or, where there was not enough room, the value's bytes
+   *   elsewhere
+   */
+  encodeInto(value: T, target: Buffer, start: number, end: number): number | Uint8Array;
+  encode(value: T): Uint8Array;
+  decode(bytes: Buffer, start: number, end: number): T;
+}
+
+const bytes: RangeCodec<Uint8Array> = {
+  inPlace: 0,
+  encodeInto: value => value,
+  encode(value) {
+    if (value instanceof Uint8Array) return value;
+    throw invalidArgument('channel.send', 'value', 'a Uint8Array', value);
+  },
+  decode: (source, start, end) => Buffer.from(source.subarray(start, end)),
+};
+
+const string: RangeCodec<string> = {
+  inPlace: 256,
+  encodeInto(value, target, start, end) {
+    checkString(value);
+    // UTF-8 takes at most three bytes per UTF-16 unit.
+    const fits = value.length * 3 <= end - start || Buffer.byteLength(value) <= end - start;
+    return fits ? target.write(value, start) : Buffer.from(value);
+  },
+  encode(value) {
+    checkString(value);
+    return Buffer.from(value);
+  },
+  decode: (source, start, end) => source.toString('utf8', start, end),
+};
+
+function checkString(value: unknown): void {
+  if (typeof value !== 'string') throw invalidArgument('channel.send', 'value', 'a string', value);
+}
+
+/** A user's codec: its bytes are copied in, and it reads from a view. */
+function custom<T>(codec: Codec<T>): RangeCodec<T> {
+  return {
+    inPlace: 0,
+    encodeInto: value => codec.encode(value),
+    encode: value => codec.encode(value),
+    decode: (source, start, end) => codec.decode(source.subarray(start, end)),
+  };
+}
+
+/** @throws {ShmError} `ERR_INVALID_ARG` */
+export function rangeCodec<T>(option: CodecOption<T> = 'structured'): RangeCodec<T> {
+  // The caller's type parameter and its codec option are one decision; types cannot tie them.
+  if (option === 'bytes') return bytes as unknown as RangeCodec<T>;
+  if (option === 'string') return string as unknown as RangeCodec<T>;
+  if (option === 'structured') return structured as RangeCodec<T>;
+  const { encode, decode } = (option ?? {}) as Partial<Codec<T>>;
+  if (typeof encode === 'function' && typeof decode === 'function') return custom(option);
+  const expected = "'bytes', 'string', 'structured' or { encode, decode }";
+  throw invalidArgument('channel', 'codec', expected, option);
+}

@@ -1,0 +1,58 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import type { Results } from '../../bench/results.js';
+import { outcome, sibling, start } from '../support/processes.js';
+
+const script = sibling(import.meta.url, '../../bench/run.js');
+const run = (...args: string[]) => outcome(start(script, args, { silent: true }));
+
+describe('npm run bench', function () {
+  this.timeout(120_000); // other tests may hold the cores that polling wants
+
+  let home: string;
+  before(() => (home = mkdtempSync(join(tmpdir(), 'bench-test-'))));
+  after(() => rmSync(home, { recursive: true }));
+
+  it('measures every transport between processes and writes the results', async () => {
+    const json = join(home, 'results.json');
+    const only = ['--only', 'throughput', '--sizes', '64', '--quick', '--trials', '1'];
+    const { code, stdout, stderr } = await run(...only, '--milliseconds', '20', '--json', json);
+    expect(stderr).to.equal('');
+    expect(code).to.equal(0);
+    expect(stdout).to.contain('process.send, advanced');
+
+    const results = JSON.parse(readFileSync(json, 'utf8')) as Results;
+    expect(results.environment.node).to.equal(process.versions.node);
+    const names = results.measurements.map(({ transport }) => transport);
+    expect(names).to.include.members(['ring', 'ring-corked', 'unix-socket']);
+    for (const { transport, outcomes } of results.measurements) {
+      expect(outcomes, transport).to.have.length(1);
+      const { messages, batch, messagesPerSecond } = outcomes[0]!;
+      expect(messagesPerSecond, transport).to.be.above(0).and.below(1e10);
+      expect(messages, transport).to.be.at.least(batch);
+    }
+  });
+
+  it('measures round trips between threads and between processes', async () => {
+    const json = join(home, 'trips.json');
+    const only = ['--only', 'round-trip', '--transports', 'ring,post-message', '--trials', '1'];
+    const { code, stderr } = await run(...only, '--milliseconds', '20', '--json', json);
+    expect(stderr).to.equal('');
+    expect(code).to.equal(0);
+    const { measurements } = JSON.parse(readFileSync(json, 'utf8')) as Results;
+    expect(measurements.map(({ place }) => place).sort()).to.deep.equal(['process', 'thread']);
+    for (const { outcomes } of measurements) {
+      const { p50, p99 } = outcomes[0]!;
+      expect(p50).to.be.above(0);
+      expect(p99).to.be.at.least(p50!);
+    }
+  });
+
+  it('refuses what it does not know, in one line before the usage', async () => {
+    const { code, stderr } = await run('--only', 'speed');
+    expect(stderr.split('\n')[0]).to.match(/--only: expected one of throughput.*got speed/);
+    expect(code).to.equal(2);
+  });
+});

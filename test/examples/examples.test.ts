@@ -1,0 +1,54 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { outcome, sibling, startAlone } from '../support/processes.js';
+
+const root = sibling(import.meta.url, '../../..');
+
+/** What an example prints, started as a user would: not as a child with a channel. */
+async function run(script: string): Promise<string[]> {
+  const { code, stdout, stderr } = await outcome(startAlone(script));
+  expect(stderr).to.equal('');
+  expect(code).to.equal(0);
+  return stdout.trimEnd().split('\n');
+}
+
+describe('examples', () => {
+  const example = (name: string) => join(root, 'dist/examples', name);
+
+  it('channel', async () => {
+    expect(await run(example('channel.js'))).to.deep.equal([
+      'order 1: 1 apples',
+      'order 2: 2 apples',
+      'order 3: 3 apples',
+    ]);
+  });
+
+  it('ring-in-a-file', async () => {
+    expect(await run(example('ring-in-a-file.js'))).to.deep.equal([
+      'read before the restart: first',
+      'read after it: second',
+      'read after it: third',
+    ]);
+  });
+
+  it('zero-copy', async () => {
+    expect(await run(example('zero-copy.js'))).to.deep.equal(['the largest of 1000 is 31.607']);
+  });
+
+  it('the one in the README, pasted into an empty folder', async () => {
+    const readme = readFileSync(join(root, 'README.md'), 'utf8');
+    const code = /```js\n([\s\S]*?)```/.exec(readme)?.[1];
+    expect(code).to.be.a('string');
+    const home = mkdtempSync(join(tmpdir(), 'readme-'));
+    try {
+      mkdirSync(join(home, 'node_modules'));
+      symlinkSync(root, join(home, 'node_modules/mmap-transport'));
+      writeFileSync(join(home, 'example.mjs'), code!);
+      expect(await run(join(home, 'example.mjs'))).to.deep.equal(['hello', 'shared', 'memory']);
+    } finally {
+      rmSync(home, { recursive: true });
+    }
+  });
+});

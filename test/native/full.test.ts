@@ -1,0 +1,109 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync, statfsSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { openFile, openMem, Ring } from '../../src/index.js';
+import { sibling } from '../support/processes.js';
+import { scratch, skip, thrown } from './support.js';
+
+const size = 4 << 20;
+const module = sibling(import.meta.url, '../../src/index.js');
+
+describe('A full file system', function () {
+  const path = scratch();
+
+  describe('of 4 MiB in memory', () => {
+    let full: string;
+    let mounted = false;
+    before(function () {
+      full = path('full');
+      mkdirSync(full, { mode: 0o700 });
+      const options = `size=${size},mode=0700`;
+      mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', options, 'none', full]).status === 0;
+      if (!mounted) skip(this, 'this user may not mount a tmpfs');
+    });
+    after(() => {
+      if (mounted) expect(spawnSync('umount', [full]).status, 'nothing holds it').to.equal(0);
+    });
+
+    const free = () => {
+      const { bavail, bsize } = statfsSync(full);
+      return bavail * bsize;
+    };
+
+    it('openMem and rings say what was wanted and what is free, and leave no file', () => {
+      const room = free();
+      for (const make of [
+        () => openMem({ bytes: 2 * size, directory: full }),
+        () => Ring.create({ capacity: 2 * size, directory: full }),
+      ]) {
+        const error = thrown(make);
+        expect(error.code).to.equal('ENOSPC');
+        expect(error.address).to.match(/full\/(mem|ring)-/);
+        expect(error.message)
+          .to.match(/wanted 8\d{6} bytes/)
+          .and.to.contain(`${room} are free`);
+        expect(readdirSync(full)).to.deep.equal([]);
+        expect(free(), 'no block is kept').to.equal(room);
+      }
+      openMem({ bytes: size / 2, directory: full }).close();
+    });
+
+    it('openFile leaves no file that it made', () => {
+      const made = join(full, 'made');
+      const error = thrown(() =>
+        openFile(made, { access: 'read-write', create: true, size: 2 * size }),
+      );
+      expect(error).to.include({ code: 'ENOSPC', address: made });
+      expect(error.message).to.contain(`wanted ${2 * size} bytes`);
+      expect(readdirSync(full)).to.deep.equal([]);
+    });
+
+    it('openFile leaves a file that was there as long as it was', () => {
+      const kept = join(full, 'kept');
+      writeFileSync(kept, 'kept');
+      const error = thrown(() =>
+        openFile(kept, { access: 'read-write', create: true, size: 2 * size }),
+      );
+      expect(error.code).to.equal('ENOSPC');
+      expect(statSync(kept).size).to.equal(4);
+    });
+  });
+
+  describe('by a limit on the size of files', () => {
+    /** Runs where no file may be longer than 1 MiB. */
+    function limited(call: string): { code: string; message: string } {
+      const script = `import * as m from ${JSON.stringify(module)};
+        try { ${call}; console.log('{}'); } catch ({ code, message }) {
+          console.log(JSON.stringify({ code, message }));
+        }`;
+      const child = spawnSync(
+        'sh',
+        [
+          '-c',
+          'ulimit -f 2048; exec "$@"',
+          'sh',
+          process.execPath,
+          '--input-type=module',
+          '-e',
+          script,
+        ],
+        { encoding: 'utf8' },
+      );
+      expect(child.signal, 'no signal ends it').to.equal(null);
+      expect(child.stderr).to.equal('');
+      return JSON.parse(child.stdout) as { code: string; message: string };
+    }
+
+    it('is EFBIG with the size wanted, and leaves no file', () => {
+      const { code, message } = limited(`m.openMem({ bytes: ${size} })`);
+      expect(code).to.equal('EFBIG');
+      expect(message).to.contain(`wanted ${size} bytes`);
+      const made = path('made');
+      const options = `{ access: 'read-write', create: true, size: ${size} }`;
+      expect(limited(`m.openFile(${JSON.stringify(made)}, ${options})`).code).to.equal('EFBIG');
+      expect(readdirSync(path(''))).to.not.contain('made');
+      expect(limited('m.openMem({ bytes: 4096 }).close()')).to.deep.equal({});
+    });
+  });
+});

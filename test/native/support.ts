@@ -1,0 +1,77 @@
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { expect } from 'chai';
+import { ShmError } from '../../src/index.js';
+
+/** What a call throws, as a ShmError; fails where it throws nothing. */
+export function thrown(call: () => unknown): ShmError {
+  try {
+    call();
+  } catch (error) {
+    expect(error).to.be.instanceOf(ShmError);
+    return error as ShmError;
+  }
+  throw new Error('expected an error');
+}
+
+/** What a promise is rejected with, as a ShmError. */
+export async function rejected(promise: Promise<unknown>): Promise<ShmError> {
+  try {
+    await promise;
+  } catch (error) {
+    expect(error).to.be.instanceOf(ShmError);
+    return error as ShmError;
+  }
+  throw new Error('expected an error');
+}
+
+/** A directory that goes with the suite. */
+export function scratch(): (name: string) => string {
+  let home: string;
+  before(() => (home = mkdtempSync(join(tmpdir(), 'mmap-transport-'))));
+  after(() => rmSync(home, { recursive: true }));
+  return name => join(home, name);
+}
+
+/** Why a test cannot run here, in the report; then leaves it. */
+export function skip(test: Mocha.Context, reason: string): never {
+  console.log(`      skipped: ${reason}`);
+  test.skip();
+}
+
+/** What this process has open and mapped, from the kernel. */
+export function held(): { descriptors: number; mappings: number; residentBytes: number } {
+  const maps = readFileSync('/proc/self/maps', 'utf8');
+  const pages = Number(readFileSync('/proc/self/statm', 'utf8').split(' ')[1]);
+  return {
+    descriptors: readdirSync('/proc/self/fd').length,
+    mappings: maps.split('\n').length,
+    residentBytes: pages * 4096,
+  };
+}
+
+/** How many descriptors and mappings of this process are of a path. */
+export function holdsOf(path: string): { descriptors: number; mappings: number } {
+  const links = readdirSync('/proc/self/fd').map(fd => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`);
+    } catch {
+      return ''; // the descriptor that read the directory
+    }
+  });
+  const maps = readFileSync('/proc/self/maps', 'utf8').split('\n');
+  return {
+    descriptors: links.filter(link => link.startsWith(path)).length,
+    mappings: maps.filter(line => line.includes(path)).length,
+  };
+}
+
+/** Collects garbage, and lets its finalizers run. */
+export async function collect(): Promise<void> {
+  for (let i = 0; i < 3; i++) {
+    (globalThis as { gc?: () => void }).gc!();
+    await nextTurn();
+  }
+}
