@@ -87,10 +87,10 @@ export class HeapMemory implements RingMemory {
     consumer: Field.consumerLock,
   };
 
-  constructor(buffer: SharedArrayBuffer) {
-    this.words = new Int32Array(buffer);
+  constructor(buffer: SharedArrayBuffer, offset = 0, bytes = buffer.byteLength - offset) {
+    this.words = new Int32Array(buffer, offset, bytes >> 2);
     // Typed arrays take either kind of buffer; the cast only spares a second type everywhere.
-    this.plain = new Uint8Array(buffer as unknown as ArrayBuffer);
+    this.plain = new Uint8Array(buffer as unknown as ArrayBuffer, offset, bytes);
   }
 
   wait(field: number, expected: number, timeout: number): boolean {
