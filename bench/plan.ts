@@ -44,9 +44,9 @@ const roundTrips: [string, Place][] = [
   ['cpp', 'process'],
 ];
 
-/** A megabyte lies in the caches; a large message needs room for some. */
+/** A megabyte lies in the caches; of large messages there is room for some dozens. */
 function capacityFor(size: number): number {
-  return Math.max(2 ** 20, 2 ** Math.ceil(Math.log2(4 * size)));
+  return Math.min(2 ** 26, Math.max(2 ** 20, 2 ** Math.ceil(Math.log2(64 * size))));
 }
 
 function subject(transport: string, place: Place, kind: Kind, size: number): Subject {

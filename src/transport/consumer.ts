@@ -14,6 +14,9 @@ import { Requests, type WaitOptions } from './requests.js';
 import { Side } from './side.js';
 import { checkTimeout, parseStrategy } from './wait.js';
 
+/** A drain gives room back at least after so many bytes; one store per long record is cheap. */
+const releaseStep = 16 * 1024;
+
 /**
  * Called once per record by {@link Consumer.drain}: the payload is `length` bytes from
  * `offset` on, valid during the call only.
@@ -107,7 +110,7 @@ export class Consumer {
     }
     this.side.checkUsable('drain');
     // Room goes back in steps, so that the producer refills while the drain goes on.
-    const step = this.#capacity >> 2;
+    const step = Math.min(this.#capacity >> 2, releaseStep);
     let count = 0;
     try {
       while (count < limit) {
