@@ -30,12 +30,12 @@ function defaultDirectory(): string {
 }
 
 /**
- * Why a directory or file must not be trusted with shared memory: it is of another kind,
+ * Why a directory, file or FIFO must not be trusted with shared memory: it is of another kind,
  * belongs to somebody else, or others may open it. Undefined where nothing is wrong.
  */
-export function unsafe(stats: Stats, kind: 'directory' | 'file'): string | undefined {
-  const isKind = kind === 'directory' ? stats.isDirectory() : stats.isFile();
-  if (!isKind) return `expected a plain ${kind}, got something else`;
+export function unsafe(stats: Stats, kind: 'directory' | 'file' | 'FIFO'): string | undefined {
+  const isKind = { directory: stats.isDirectory(), file: stats.isFile(), FIFO: stats.isFIFO() };
+  if (!isKind[kind]) return `expected a plain ${kind}, got something else`;
   // Windows keeps the temporary directory private by access lists, not by mode and uid.
   if (process.platform === 'win32') return undefined;
   const uid = process.getuid?.();

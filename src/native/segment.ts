@@ -150,9 +150,10 @@ function reapOne(path: string): boolean {
     return false; // gone already, or not ours to open
   }
   try {
-    return (
-      unsafe(fstatSync(fd), 'file') === undefined && addon.tryLease(fd, 1) && unlinkQuietly(path)
-    );
+    const stats = fstatSync(fd);
+    // The doorbells that lie beside the regions are FIFOs.
+    const fault = unsafe(stats, stats.isFIFO() ? 'FIFO' : 'file');
+    return fault === undefined && addon.tryLease(fd, 1) && unlinkQuietly(path);
   } finally {
     closeSync(fd);
   }
