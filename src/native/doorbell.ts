@@ -23,6 +23,8 @@ export class Doorbell {
   readonly directory: string;
   readonly #native: NativeDoorbell;
   #refs = 0;
+  // `process.exit` ends the main thread without the addon's clean-up.
+  readonly #atExit = () => this.#native.close();
 
   /**
    * @param onRing called from the loop with the number that a ring carried
@@ -42,6 +44,7 @@ export class Doorbell {
     } finally {
       closeSync(fd); // the addon has its own
     }
+    process.once('exit', this.#atExit);
   }
 
   /** The loop stays alive for as long as there are more calls of this than of `unref`. */
@@ -55,6 +58,7 @@ export class Doorbell {
 
   /** Removes the FIFO. The end of the thread does the same. */
   close(): void {
+    process.off('exit', this.#atExit);
     this.#native.close();
   }
 }
