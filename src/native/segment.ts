@@ -8,7 +8,7 @@ import {
   statfsSync,
   unlinkSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { ShmError, systemError } from '../errors.js';
 import { addon } from './addon.js';
 import { regionDirectory, unsafe } from './directory.js';
@@ -150,9 +150,8 @@ function reapOne(path: string): boolean {
     return false; // gone already, or not ours to open
   }
   try {
-    const stats = fstatSync(fd);
     // The doorbells that lie beside the regions are FIFOs.
-    const fault = unsafe(stats, stats.isFIFO() ? 'FIFO' : 'file');
+    const fault = unsafe(fstatSync(fd), basename(path).startsWith('bell-') ? 'FIFO' : 'file');
     return fault === undefined && addon.tryLease(fd, 1) && unlinkQuietly(path);
   } finally {
     closeSync(fd);
