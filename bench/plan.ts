@@ -37,6 +37,7 @@ const roundTrips: [string, Place][] = [
   ['post-message', 'thread'],
   ['unix-socket', 'process'],
   ['channel', 'process'],
+  ['channel-asleep', 'process'],
   ['channel-spin', 'process'],
   ['ring-blocking', 'process'],
   ['ring-tryread', 'process'],

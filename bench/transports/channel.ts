@@ -13,11 +13,17 @@ interface Variant {
 
 type Message = Uint8Array | Order | Ack;
 
-/** Microseconds of polling before an end parks. */
+/** Microseconds of polling before an end sleeps; the default is 20. */
 const spin = 50;
 
 export const channels: Transport[] = [
-  variant({ name: 'channel', label: 'channel, parked', codec: 'bytes', wait: 'park' }),
+  variant({ name: 'channel', label: 'channel', codec: 'bytes', wait: 'park' }),
+  variant({
+    name: 'channel-asleep',
+    label: 'channel, no polling',
+    codec: 'bytes',
+    wait: { spin: 0 },
+  }),
   variant({ name: 'channel-spin', label: 'channel, spin', codec: 'bytes', wait: { spin } }),
   variant({
     name: 'channel-structured',

@@ -47,7 +47,7 @@ export class LoopWaiter {
   /** Begins to wait. While it waits, a second call does nothing. */
   start(): void {
     if (this.#state !== 'idle') return;
-    const spin = this.#side.spin.eventLoop;
+    const { spin } = this.#side;
     if (spin > 0) {
       this.#state = 'polling';
       this.deadline = performance.now() + spin / 1000;

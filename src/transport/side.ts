@@ -3,7 +3,6 @@ import { BellPull, type Doorbell } from '../native/doorbell.js';
 import { loadWord, storeWord, takeWord } from './atomics.js';
 import { Bell, Counter, Field, RoleState, Waiting } from './layout.js';
 import type { RingMemory, Role } from './memory.js';
-import type { Spin } from './wait.js';
 
 interface RoleFields {
   readonly state: number;
@@ -47,7 +46,8 @@ const pollsPerClock = 100;
 export class Side {
   readonly role: Role;
   readonly memory: RingMemory;
-  readonly spin: Spin;
+  /** Microseconds of polling before sleep. */
+  readonly spin: number;
   readonly #words: Int32Array;
   readonly #counters: Float64Array;
   readonly #own: RoleFields;
@@ -62,7 +62,7 @@ export class Side {
    * @throws {ShmError} `ERR_ROLE_TAKEN` where somebody holds the role, `ERR_CORRUPT` where
    *   a holder of either role found the ring corrupt; nothing has changed
    */
-  constructor(memory: RingMemory, role: Role, spin: Spin) {
+  constructor(memory: RingMemory, role: Role, spin: number) {
     this.role = role;
     this.memory = memory;
     this.spin = spin;
@@ -153,9 +153,10 @@ export class Side {
    * @throws {ShmError} `ERR_PEER_DIED`, `ERR_CORRUPT`, as {@link checkPeer}
    */
   waitSync(operation: string, ready: () => boolean, timeout: number): boolean {
-    if (ready()) return true;
+    // The first looks go without the clock: what comes within a microsecond is not timed.
+    for (let i = this.spin > 0 ? pollsPerClock : 1; i > 0; i--) if (ready()) return true;
     const start = performance.now();
-    const asleepAfter = Math.min(start + this.spin.blocking / 1000, start + timeout);
+    const asleepAfter = Math.min(start + this.spin / 1000, start + timeout);
     let now = start;
     let look = start + livenessInterval;
     while (now < asleepAfter) {
