@@ -22,7 +22,7 @@ const structuredSize = 150;
 const flatCapacities = [2 ** 16, 2 ** 20, 2 ** 26];
 const flatRings = [1, 64];
 
-const swept = ['cpp', 'ring', 'cpp-corked', 'ring-corked', 'ring-copied'];
+const swept = ['cpp', 'ring', 'cpp-corked', 'ring-corked', 'cpp-copied', 'ring-copied'];
 const peers = [
   'ring-reserved',
   'channel',

@@ -136,13 +136,19 @@ struct Tally {
   }
 };
 
-// The receiving process: acknowledges each batch with what it has counted so far.
-[[noreturn]] void Receive(Ring forth, Ring back) {
+// The receiving process: acknowledges each batch with what it has counted so far. With
+// `copy` it moves each payload into memory of its own before it reads it.
+[[noreturn]] void Receive(Ring forth, Ring back, uint32_t size, bool copy) {
+  std::vector<uint8_t> own(size);
   Consumer consumer(forth);
   Producer acks(back);
   Tally tally;
   for (;;) {
     consumer.Drain([&](const uint8_t* payload, uint32_t length) {
+      if (copy) {
+        std::memcpy(own.data(), payload, length);
+        payload = own.data();
+      }
       uint32_t words[2];
       std::memcpy(words, payload, sizeof words);
       tally.Add(words[0], payload[length - 1]);
@@ -278,6 +284,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: spsc FILE KIND SIZE CAPACITY CORK MILLISECONDS SECONDS [CORE CORE]\n");
     return 2;
   }
+  const bool copy = std::string_view(argv[2]) == "copied";
   const bool round_trip = std::string_view(argv[2]) == "round-trip";
   const auto size = static_cast<uint32_t>(std::strtoul(argv[3], nullptr, 10));
   const auto capacity = static_cast<uint32_t>(std::strtoul(argv[4], nullptr, 10));
@@ -302,7 +309,7 @@ int main(int argc, char** argv) {
   if (peer < 0) Fail("fork");
   alarm(seconds);
   if (argc == 10) Bind(argv[peer == 0 ? 9 : 8]);
-  if (peer == 0) Receive(forth, back);
+  if (peer == 0) Receive(forth, back, size, copy);
 
   Sender sender(forth, back, size, cork);
   // As in bench/measure.ts, a sample is long against the clock that times it.

@@ -92,14 +92,15 @@ function sweepTable(results: Results): Table {
       'C++ corked',
       'ring corked',
       'corked / C++ corked',
+      'C++ copied out',
       'copied out',
-      'copied out / C++',
+      'copied out / C++ copied out',
     ],
     rows: sizesOf(select(results, 'throughput', { transport: 'ring' })).map(size => {
       const of = (transport: string) => median(results, 'throughput', { transport, size });
       const [cpp, ring] = [of('cpp'), of('ring')];
       const [cppCorked, corked] = [of('cpp-corked'), of('ring-corked')];
-      const copied = of('ring-copied');
+      const [cppCopied, copied] = [of('cpp-copied'), of('ring-copied')];
       return [
         bytes(size),
         cell(cpp),
@@ -108,8 +109,9 @@ function sweepTable(results: Results): Table {
         cell(cppCorked),
         cell(corked),
         ratio(corked, cppCorked),
+        cell(cppCopied),
         cell(copied),
-        ratio(copied, cpp),
+        ratio(copied, cppCopied),
       ];
     }),
   };

@@ -6,9 +6,10 @@ import type { ProgramTransport } from './transport.js';
 export const cpp: ProgramTransport[] = [
   program('cpp', 'C++ ring', 1),
   program('cpp-corked', 'C++ ring, corked', 32),
+  program('cpp-copied', 'C++ ring, copied out', 1, true),
 ];
 
-function program(name: string, label: string, cork: number): ProgramTransport {
+function program(name: string, label: string, cork: number, copy = false): ProgramTransport {
   return {
     name,
     label,
@@ -16,7 +17,7 @@ function program(name: string, label: string, cork: number): ProgramTransport {
     polls: true,
     arguments: (trial: Trial, directory: string) => [
       join(directory, 'spsc'),
-      trial.kind,
+      copy ? 'copied' : trial.kind,
       ...[trial.size, trial.capacity, cork, trial.milliseconds].map(String),
       String(Math.max(1, Math.ceil((trial.deadline - Date.now()) / 1000))),
       ...(trial.cores ?? []).map(String),

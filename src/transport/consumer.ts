@@ -131,6 +131,9 @@ export class Consumer {
   /**
    * Takes one record out. Does not block.
    *
+   * The record is given back before the copy is handed out: a consumer killed between the
+   * two has lost it. `drain`, `peek` and `borrow` give it back after it was handled.
+   *
    * @returns a copy of the payload, yours to keep; null: the ring is empty
    * @throws {ShmError} `ERR_CORRUPT`, `ERR_CLOSED`
    */
