@@ -3,10 +3,10 @@ import type { RingHandle } from '../../src/index.js';
 import type { Algorithm } from './tag.js';
 
 /** Bytes of the file that travel together. */
-export const chunkBytes = 2 * 1024 * 1024;
+export const chunkBytes = 4 * 1024 * 1024;
 
 /** Tasks that the worker's threads have in hand at once. */
-export const tasks = 8;
+export const tasks = 6;
 
 export const threads = 2;
 
