@@ -2,7 +2,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { type Mapped, openFile, openMem } from '../../src/index.js';
 import { random } from '../support/traffic.js';
-import { scratch, thrown } from './support.js';
+import { thrown } from '../support/errors.js';
+import { scratch } from './support.js';
 
 const size = 10_000;
 

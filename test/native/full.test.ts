@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { openFile, openMem, Ring } from '../../src/index.js';
 import { sibling } from '../support/processes.js';
-import { scratch, skip, thrown } from './support.js';
+import { thrown } from '../support/errors.js';
+import { scratch, skip } from './support.js';
 
 const size = 4 << 20;
 const module = sibling(import.meta.url, '../../src/index.js');

@@ -19,7 +19,8 @@ import { constants as bufferConstants } from 'node:buffer';
 import { expect } from 'chai';
 import { openFile } from '../../src/index.js';
 import { random } from '../support/traffic.js';
-import { holdsOf, scratch, thrown } from './support.js';
+import { thrown } from '../support/errors.js';
+import { holdsOf, scratch } from './support.js';
 
 const text = Buffer.from('The quick brown fox jumps over the lazy dog.');
 

@@ -17,7 +17,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect } from 'chai';
 import { openFile, openMem, reap } from '../../src/index.js';
 import { message, sibling, start } from '../support/processes.js';
-import { scratch, skip, thrown } from './support.js';
+import { thrown } from '../support/errors.js';
+import { scratch, skip } from './support.js';
 
 const peer = sibling(import.meta.url, './mem-peer.js');
 const home = () => process.env.MMAP_TRANSPORT_DIR!;

@@ -3,7 +3,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { type Advice, type Mapped, openFile, openMem } from '../../src/index.js';
 import { sibling } from '../support/processes.js';
-import { scratch, skip, thrown } from './support.js';
+import { thrown } from '../support/errors.js';
+import { scratch, skip } from './support.js';
 
 const page = 4096;
 const onLinux = process.platform === 'linux';

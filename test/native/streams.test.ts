@@ -10,7 +10,8 @@ import { createGunzip, createGzip } from 'node:zlib';
 import { expect } from 'chai';
 import { type MapFile, openFile } from '../../src/index.js';
 import { random } from '../support/traffic.js';
-import { rejected, scratch, thrown } from './support.js';
+import { rejected, thrown } from '../support/errors.js';
+import { scratch } from './support.js';
 
 const size = 3_000_017;
 

@@ -2,30 +2,6 @@ import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { expect } from 'chai';
-import { ShmError } from '../../src/index.js';
-
-/** What a call throws, as a ShmError; fails where it throws nothing. */
-export function thrown(call: () => unknown): ShmError {
-  try {
-    call();
-  } catch (error) {
-    expect(error).to.be.instanceOf(ShmError);
-    return error as ShmError;
-  }
-  throw new Error('expected an error');
-}
-
-/** What a promise is rejected with, as a ShmError. */
-export async function rejected(promise: Promise<unknown>): Promise<ShmError> {
-  try {
-    await promise;
-  } catch (error) {
-    expect(error).to.be.instanceOf(ShmError);
-    return error as ShmError;
-  }
-  throw new Error('expected an error');
-}
 
 /** A directory that goes with the suite. */
 export function scratch(): (name: string) => string {

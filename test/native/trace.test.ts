@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { openFile, openMem, reap } from '../../src/index.js';
 import { sibling } from '../support/processes.js';
-import { scratch, thrown } from './support.js';
+import { thrown } from '../support/errors.js';
+import { scratch } from './support.js';
 
 const module = sibling(import.meta.url, '../../src/index.js');
 

@@ -4,7 +4,8 @@ import { truncateSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { openFile } from '../../src/index.js';
 import { message, sibling, start } from '../support/processes.js';
-import { scratch, skip, thrown } from './support.js';
+import { thrown } from '../support/errors.js';
+import { scratch, skip } from './support.js';
 import type { Touched } from './truncated-peer.js';
 
 const peer = sibling(import.meta.url, './truncated-peer.js');

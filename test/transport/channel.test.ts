@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { expect } from 'chai';
 import { Channel, ShmError, type WaitStrategy } from '../../src/index.js';
+import { rejected } from '../support/errors.js';
 import { message, outcome, sibling, start } from '../support/processes.js';
 import { Traffic } from '../support/traffic.js';
 import type { Orders } from './channel-peer.js';
@@ -15,15 +16,6 @@ async function launch(orders: Orders, kind = 'process') {
   if (!(peer instanceof Worker)) peer.send(orders);
   expect(await message(peer)).to.equal('open');
   return peer;
-}
-
-async function rejection(promise: Promise<unknown>): Promise<ShmError> {
-  try {
-    await promise;
-  } catch (error) {
-    return error as ShmError;
-  }
-  throw new Error('expected a rejection');
 }
 
 describe('Channel', function () {
@@ -157,7 +149,7 @@ describe('Channel', function () {
     await channel.close();
     await channel.close();
     expect(code(() => channel.send(1))).to.equal('ERR_CLOSED');
-    expect((await rejection(channel.ready())).code).to.equal('ERR_CLOSED');
+    expect((await rejected(channel.ready())).code).to.equal('ERR_CLOSED');
   });
 
   it('goes on after a listener threw', async () => {

@@ -2,20 +2,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { type Consumer, type Producer, Ring, type ShmError } from '../../src/index.js';
+import { type Consumer, type Producer, Ring } from '../../src/index.js';
+import { rejected } from '../support/errors.js';
 import type { WaitStrategy } from '../../src/index.js';
 import { Bell, Field, Waiting } from '../../src/transport/layout.js';
 
 /** What a promise rejects with; fails where it resolves. */
-async function rejection(promise: Promise<unknown>): Promise<ShmError> {
-  try {
-    await promise;
-  } catch (error) {
-    return error as ShmError;
-  }
-  throw new Error('expected a rejection');
-}
-
 const text = (record: Uint8Array | null) => record && Buffer.from(record).toString();
 const turn = () => new Promise(resolve => setImmediate(resolve));
 
@@ -79,8 +71,8 @@ for (const wait of ['park', { spin: 50 }, 'busy'] as WaitStrategy[]) {
       const reason = new Error('enough');
       const aborted = AbortSignal.abort(reason);
       producer.tryWrite(Buffer.from('kept'));
-      expect(await rejection(consumer.read({ signal: aborted }))).to.equal(reason);
-      expect(await rejection(producer.write(Buffer.from('x'), { signal: aborted }))).to.equal(
+      expect(await rejected(consumer.read({ signal: aborted }))).to.equal(reason);
+      expect(await rejected(producer.write(Buffer.from('x'), { signal: aborted }))).to.equal(
         reason,
       );
       expect(text(await consumer.read())).to.equal('kept');
@@ -88,7 +80,7 @@ for (const wait of ['park', { spin: 50 }, 'busy'] as WaitStrategy[]) {
       const [given, kept] = [consumer.read({ signal: controller.signal }), consumer.read()];
       await turn();
       controller.abort(reason);
-      expect(await rejection(given)).to.equal(reason);
+      expect(await rejected(given)).to.equal(reason);
       producer.tryWrite(Buffer.from('next'));
       expect(text(await kept)).to.equal('next');
     });
@@ -99,7 +91,7 @@ for (const wait of ['park', { spin: 50 }, 'busy'] as WaitStrategy[]) {
       expect(consumer.drain(() => {})).to.equal(4);
       for (let i = 0; i < 3; i++) producer.tryWrite(new Uint8Array(1000));
       const controller = new AbortController();
-      const long = rejection(producer.write(new Uint8Array(1064), { signal: controller.signal }));
+      const long = rejected(producer.write(new Uint8Array(1064), { signal: controller.signal }));
       const short = producer.write(new Uint8Array(40));
       await turn();
       controller.abort();
@@ -132,23 +124,23 @@ for (const wait of ['park', { spin: 50 }, 'busy'] as WaitStrategy[]) {
     });
 
     it('rejects what waits when its own side is closed', async () => {
-      const read = rejection(consumer.read());
+      const read = rejected(consumer.read());
       await turn();
       consumer.close();
       expect((await read).code).to.equal('ERR_CLOSED');
-      expect((await rejection(consumer.read())).code).to.equal('ERR_CLOSED');
+      expect((await rejected(consumer.read())).code).to.equal('ERR_CLOSED');
       ring.consumer();
       fill();
-      const write = rejection(producer.write(new Uint8Array(1000)));
+      const write = rejected(producer.write(new Uint8Array(1000)));
       await turn();
       producer.end();
       expect((await write).code).to.equal('ERR_CLOSED');
-      expect((await rejection(producer.write(new Uint8Array(1)))).code).to.equal('ERR_CLOSED');
+      expect((await rejected(producer.write(new Uint8Array(1)))).code).to.equal('ERR_CLOSED');
     });
 
     it('rejects a write that waits for a consumer that closes', async () => {
       fill();
-      const write = rejection(producer.write(new Uint8Array(1000)));
+      const write = rejected(producer.write(new Uint8Array(1000)));
       await turn();
       consumer.close();
       expect((await write).code).to.equal('ERR_PEER_CLOSED');

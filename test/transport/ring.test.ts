@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { Ring, ShmError } from '../../src/index.js';
 import { Field, headerBytes, Stamp } from '../../src/transport/layout.js';
 import { HeapMemory } from '../../src/transport/memory.js';
+import { thrown } from '../support/errors.js';
 import { message, sibling, start } from '../support/processes.js';
 import { random, Traffic } from '../support/traffic.js';
 import type { Orders, Report } from './ring-peer.js';
@@ -14,17 +15,6 @@ function heapRing(capacity: number, position = 0): Ring {
   memory.words[Field.tail] = position;
   memory.words[Field.head] = position;
   return Ring.format(memory, capacity);
-}
-
-/** What a call throws, as a ShmError; fails where it throws nothing. */
-function thrown(call: () => unknown): ShmError {
-  try {
-    call();
-  } catch (error) {
-    expect(error).to.be.instanceOf(ShmError);
-    return error as ShmError;
-  }
-  throw new Error('expected an error');
 }
 
 const backings: [string, (capacity: number) => Ring][] = [

@@ -1,0 +1,24 @@
+import { expect } from 'chai';
+import { ShmError } from '../../src/index.js';
+
+/** What a call throws, as a ShmError; fails where it throws nothing. */
+export function thrown(call: () => unknown): ShmError {
+  try {
+    call();
+  } catch (error) {
+    expect(error).to.be.instanceOf(ShmError);
+    return error as ShmError;
+  }
+  throw new Error('expected an error');
+}
+
+/** What a promise is rejected with, as a ShmError; a signal's reason passes for one. */
+export async function rejected(promise: Promise<unknown>): Promise<ShmError> {
+  try {
+    await promise;
+  } catch (error) {
+    expect(error).to.be.instanceOf(Error);
+    return error as ShmError;
+  }
+  throw new Error('expected a rejection');
+}
