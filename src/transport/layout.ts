@@ -118,7 +118,8 @@ const magic = 0x4752_4d4d; // 'MMRG' as the bytes lie in memory
 const version = 1;
 
 /**
- * Bytes a record of `length` payload bytes takes up in the ring.
+ * Bytes a record of `length` payload bytes takes up in the ring. Where a message passes,
+ * producer and consumer write this out: the call made corked writes and reads a tenth slower.
  */
 export function recordBytes(length: number): number {
   return (length + recordHeaderBytes + recordAlignment - 1) & -recordAlignment;
