@@ -9,6 +9,7 @@ export type ShmErrorCode =
   | 'ERR_OUT_OF_RANGE'
   | 'ERR_PEER_CLOSED'
   | 'ERR_PEER_DIED'
+  | 'ERR_PROTOCOL'
   | 'ERR_RESERVED'
   | 'ERR_ROLE_TAKEN'
   | 'ERR_SHORT_WRITE'

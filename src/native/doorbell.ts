@@ -81,29 +81,49 @@ function makeFifo(directory: string): { id: Uint8Array; path: string; fd: number
   }
 }
 
+interface SharedPull {
+  readonly native: NativeBellPull;
+  users: number;
+}
+
+/** Of this thread, by path: many rings with one peer share a descriptor. */
+const pulls = new Map<string, SharedPull>();
+
 /** Rings the doorbell of another thread or process. */
 export class BellPull {
-  readonly #native: NativeBellPull;
+  readonly #path: string;
+  readonly #shared: SharedPull;
+  #closed = false;
 
   /**
    * @throws {ShmError} `EINVAL` where the path is anything but a FIFO of this user's.
    *   A bell that is gone is no error: `ring` says so.
    */
   constructor(directory: string, id: Uint8Array) {
-    const path = join(directory, fileName(id));
-    try {
-      this.#native = new addon.BellPull(path);
-    } catch (cause) {
-      throw systemError(cause, 'doorbell.open', path);
+    this.#path = join(directory, fileName(id));
+    let shared = pulls.get(this.#path);
+    if (!shared) {
+      try {
+        shared = { native: new addon.BellPull(this.#path), users: 0 };
+      } catch (cause) {
+        throw systemError(cause, 'doorbell.open', this.#path);
+      }
+      pulls.set(this.#path, shared);
     }
+    shared.users++;
+    this.#shared = shared;
   }
 
   /** False: nobody listens there any more. */
   ring(token: number): boolean {
-    return this.#native.ring(token);
+    return this.#shared.native.ring(token);
   }
 
   close(): void {
-    this.#native.close();
+    if (this.#closed) return;
+    this.#closed = true;
+    if (--this.#shared.users > 0) return;
+    pulls.delete(this.#path);
+    this.#shared.native.close();
   }
 }

@@ -1,4 +1,4 @@
-import { closeSync, rmSync } from 'node:fs';
+import { closeSync, rmSync, unlinkSync } from 'node:fs';
 import { systemError } from '../errors.js';
 import { Access, addon, type NativeMapping } from './addon.js';
 import { regionDirectory } from './directory.js';
@@ -127,15 +127,34 @@ export class Region {
   }
 
   /**
-   * Gives up lease and locks, and removes the file if nobody else has it open.
-   * Views keep their pages until they are collected. A second call does nothing.
+   * Removes the name: nobody can open the region any more, and nothing is left of it when
+   * the last of those who have it open is gone, however they go. Windows keeps the name of
+   * a mapped file; the last to close removes it there.
    */
-  close(): void {
+  unlink(): void {
+    if (process.platform === 'win32') return;
+    try {
+      unlinkSync(this.path);
+    } catch (cause) {
+      const error = systemError(cause, 'region.unlink', this.path);
+      if (error.code !== 'ENOENT') throw error;
+    }
+    this.#mapping.ownName('', 0);
+  }
+
+  /**
+   * Gives up lease and locks, and removes the file if nobody else has it open. A second
+   * call does nothing.
+   *
+   * @param discard gives the memory back at once: views that are left read zeros.
+   *   Otherwise they keep their pages until they are collected.
+   */
+  close(discard = false): void {
     if (this.#closed) return;
     this.#closed = true;
     open.delete(this);
     if (open.size === 0) process.off('exit', closeAll);
-    this.#mapping.close();
+    this.#mapping.close(discard);
   }
 
   [Symbol.dispose](): void {

@@ -21,6 +21,11 @@ const namePattern = /^(?:region|ring|mem|link|bell)-[0-9a-f]{24}$/;
 
 export type SegmentKind = 'region' | 'ring' | 'mem' | 'link';
 
+/** Whether a file's name is one that this package gives to that kind. */
+export function isSegmentName(name: string, kind: SegmentKind): boolean {
+  return namePattern.test(name) && name.startsWith(`${kind}-`);
+}
+
 /** A file of shared memory, open, with a shared lease. Whoever gets it closes `fd`. */
 export interface SegmentFile {
   path: string;

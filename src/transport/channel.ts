@@ -5,7 +5,7 @@ import { type CodecOption, type RangeCodec, rangeCodec } from './codec.js';
 import type { Consumer } from './consumer.js';
 import { LoopWaiter } from './event-loop.js';
 import { checkCapacity, headerBytes } from './layout.js';
-import { RegionMemory } from './memory.js';
+import { halves } from './memory.js';
 import type { Producer } from './producer.js';
 import { Ring } from './ring.js';
 import type { WaitStrategy } from './wait.js';
@@ -336,10 +336,4 @@ export class Channel<T = unknown> extends EventEmitter<ChannelEvents<T>> {
   #peerClosed(operation: string): ShmError {
     return this.#output.side.error('ERR_PEER_CLOSED', operation, 'the peer closed its end');
   }
-}
-
-/** Two rings, one after the other, in one region. */
-function halves(region: Region): [RegionMemory, RegionMemory] {
-  const bytes = region.bytes.length / 2;
-  return [new RegionMemory(region, 0, bytes), new RegionMemory(region, bytes, bytes)];
 }

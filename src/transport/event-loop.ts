@@ -92,12 +92,27 @@ export class LoopWaiter {
     return true;
   }
 
+  /**
+   * Makes sure of a doorbell and tells it to the peer. The first wait does it where nobody
+   * has; done before, it is not the event loop that it throws into.
+   *
+   * @throws {ShmError} the errno name where the doorbell cannot be made
+   */
+  prepare(): void {
+    if (this.#token >= 0) return;
+    const token = parking.enroll(this);
+    try {
+      this.#side.announce(parking.bell, token);
+    } catch (error) {
+      parking.withdraw(token);
+      throw error;
+    }
+    this.#token = token;
+  }
+
   /** SYNC park: the flag first, then one more look. */
   park(): void {
-    if (this.#token < 0) {
-      this.#token = parking.enroll(this);
-      this.#side.announce(parking.bell, this.#token);
-    }
+    this.prepare();
     this.#state = 'parked';
     parking.enter(this);
     this.#side.park();

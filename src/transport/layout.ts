@@ -3,7 +3,7 @@ import { ShmError } from '../errors.js';
 /*
  * A ring in memory: a header of eight lines, then `capacity` bytes of records.
  *
- *   byte 0      constants       magic, version, capacity: written once, magic last
+ *   byte 0      constants       magic, version, capacity: written once, magic last; proofs
  *   byte 128    producer line   tail, state, pid, counters     written by the producer
  *   byte 256    consumer line   head, state, pid, counters     written by the consumer
  *   byte 384    consumer park   waiting: set by the consumer, taken by the producer
@@ -30,6 +30,9 @@ import { ShmError } from '../errors.js';
  * kept as signed 32-bit integers, which is what V8 holds without allocating. A position
  * becomes an index into the record area by `& (capacity - 1)`; two are compared by their
  * difference `| 0`, which is right as long as it is below 2^31: capacity is at most 2^30.
+ *
+ * The ring of a byte stream has the same header, and no records: its bytes follow each
+ * other, round the end, and a position may be any number.
  */
 
 const lineBytes = 128;
@@ -43,6 +46,9 @@ export const Field = {
   /** Stand in for the kernel's locks where the memory is JavaScript's own. */
   producerLock: word(0, 3),
   consumerLock: word(0, 4),
+  /** Four words each, in a link's first ring: what shows both sides that they map one file. */
+  listenerProof: word(0, 8),
+  dialerProof: word(0, 12),
 
   /** Bytes published. One writer: the producer. */
   tail: word(1, 0),
@@ -114,9 +120,6 @@ export const recordAlignment = 8;
 export const minCapacity = 4096;
 export const maxCapacity = 2 ** 30;
 
-const magic = 0x4752_4d4d; // 'MMRG' as the bytes lie in memory
-const version = 1;
-
 /**
  * Bytes a record of `length` payload bytes takes up in the ring. Where a message passes,
  * producer and consumer write this out: the call made corked writes and reads a tenth slower.
@@ -133,8 +136,14 @@ export function maxPayload(capacity: number): number {
   return capacity / 2 - recordHeaderBytes;
 }
 
-/** What an opener checks, and what a maker writes. The magic is stored by the caller, last. */
-export const Stamp = { magic, version } as const;
+/** What an opener checks, and what a maker writes; see header.ts. */
+export const Stamp = {
+  /** A ring of records: 'MMRG' as the bytes lie in memory. */
+  ring: 0x4752_4d4d,
+  /** A ring of bytes without records: 'MMSG'. */
+  stream: 0x4753_4d4d,
+  version: 1,
+} as const;
 
 export function isCapacity(value: number): boolean {
   const fits = typeof value === 'number' && value >= minCapacity && value <= maxCapacity;

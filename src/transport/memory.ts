@@ -77,6 +77,12 @@ export class RegionMemory implements RingMemory {
   }
 }
 
+/** Two rings of one size, one after the other, in one region. */
+export function halves(region: Region): [RegionMemory, RegionMemory] {
+  const bytes = region.bytes.length / 2;
+  return [new RegionMemory(region, 0, bytes), new RegionMemory(region, bytes, bytes)];
+}
+
 /** A ring in JavaScript's own memory: for tests without native code. */
 export class HeapMemory implements RingMemory {
   readonly words: Int32Array;

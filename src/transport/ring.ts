@@ -1,17 +1,9 @@
 import { ShmError } from '../errors.js';
 import { Region } from '../native/region.js';
-import { loadPosition, loadWord, storeWord } from './atomics.js';
+import { loadPosition, loadWord } from './atomics.js';
 import { Consumer } from './consumer.js';
-import {
-  checkCapacity,
-  Counter,
-  Field,
-  headerBytes,
-  isCapacity,
-  maxPayload,
-  minCapacity,
-  Stamp,
-} from './layout.js';
+import { checkHeader, formatHeader } from './header.js';
+import { checkCapacity, Counter, Field, headerBytes, maxPayload, Stamp } from './layout.js';
 import { RegionMemory, type RingMemory, type Role } from './memory.js';
 import { Producer, type SideOptions } from './producer.js';
 
@@ -59,9 +51,6 @@ export interface RingStats {
   producer: SideStats;
   consumer: SideStats;
 }
-
-/** How long an opener waits for the maker to finish the header. */
-const openTimeout = 100;
 
 /**
  * A queue of byte records in shared memory, for one producer and one consumer, each a
@@ -117,40 +106,13 @@ export class Ring {
 
   /** @internal Lays an empty ring into zeroed memory. */
   static format(memory: RingMemory, capacity: number): Ring {
-    storeWord(memory.words, Field.version, Stamp.version);
-    storeWord(memory.words, Field.capacity, capacity);
-    // Last: whoever sees the magic sees the rest.
-    storeWord(memory.words, Field.magic, Stamp.magic);
-    memory.wake(Field.magic);
+    formatHeader(memory, Stamp.ring, capacity);
     return new Ring(memory, capacity);
   }
 
   /** @internal Checks and takes up the ring in a piece of memory. */
   static attach(memory: RingMemory): Ring {
-    const { words, address } = memory;
-    const fail = (code: string, detail: string) => new ShmError(code, detail, 'ring.open', address);
-    if (words.byteLength < headerBytes + minCapacity) {
-      const least = headerBytes + minCapacity;
-      throw fail('ERR_CORRUPT', `expected at least ${least} bytes, got ${words.byteLength}`);
-    }
-    if (loadWord(words, Field.magic) === 0) memory.wait(Field.magic, 0, openTimeout);
-    const magic = loadWord(words, Field.magic);
-    if (magic !== Stamp.magic) {
-      throw fail('ERR_CORRUPT', `expected the mark of a ring, got ${magic}`);
-    }
-    const version = loadWord(words, Field.version);
-    if (version !== Stamp.version) {
-      throw fail('ERR_VERSION', `expected layout version ${Stamp.version}, got ${version}`);
-    }
-    const capacity = loadWord(words, Field.capacity);
-    if (!isCapacity(capacity) || headerBytes + capacity > words.byteLength) {
-      const room = words.byteLength - headerBytes;
-      throw fail(
-        'ERR_CORRUPT',
-        `expected a power of two of at most ${room} as capacity, got ${capacity}`,
-      );
-    }
-    return new Ring(memory, capacity);
+    return new Ring(memory, checkHeader(memory, Stamp.ring, 'ring.open'));
   }
 
   /** The ring's memory, header included: to hand to threads that read borrowed records. */

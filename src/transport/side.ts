@@ -90,12 +90,20 @@ export class Side {
     return this.#closed;
   }
 
-  /** Gives the role up. A peer that sleeps is woken to see it. */
-  close(): void {
+  /**
+   * Gives the role up. A peer that sleeps is woken to see it.
+   *
+   * @param orderly false: leaves the role as a killed holder would
+   */
+  close(orderly = true): void {
     if (this.#closed) return;
     this.#closed = true;
     storeWord(this.#words, this.#own.waiting, Waiting.none);
-    if (!this.#poisoned && loadWord(this.#words, this.#own.state) === RoleState.attached) {
+    if (
+      orderly &&
+      !this.#poisoned &&
+      loadWord(this.#words, this.#own.state) === RoleState.attached
+    ) {
       storeWord(this.#words, this.#own.state, RoleState.ended);
     }
     this.wakePeer();
@@ -211,6 +219,15 @@ export class Side {
   }
 
   /**
+   * Rings the bell that the peer has told, though it may not sleep. False: it cannot be
+   * reached from here, as where the two see different directories.
+   */
+  canRing(): boolean {
+    this.#pull ??= new PeerBell(this.#words, this.memory.plain, this.#peer.bell);
+    return this.#pull.ring();
+  }
+
+  /**
    * SYNC park, the sleeper's side on the event loop. After this the caller looks once more
    * whether it need sleep at all, and calls {@link unpark} if not.
    */
@@ -260,12 +277,12 @@ class PeerBell {
     this.#at = at;
   }
 
-  ring(): void {
+  /** False: nobody listens there. Its death is told to who waits for it, not here. */
+  ring(): boolean {
     const start = (this.#at + Bell.id) * 4;
     const id = this.#plain.subarray(start, start + Bell.idWords * 4);
     if (!this.#id.equals(id)) this.#open(Buffer.from(id));
-    // Nobody listening means that the peer is gone; its death is told to who waits for it.
-    this.#pull?.ring(loadWord(this.#words, this.#at + Bell.token) >>> 0);
+    return this.#pull?.ring(loadWord(this.#words, this.#at + Bell.token) >>> 0) ?? false;
   }
 
   /** What the header says of the bell is the peer's word: a path within bounds, a FIFO. */

@@ -183,7 +183,7 @@ describe('A ring whose peer writes nonsense', function () {
       fc.oneof({ weight: 6, arbitrary: fc.constant(value) }, nonsense);
     const header = fc.record({
       // A magic of 0 means a ring that is being made, which an opener waits for.
-      magic: near(Stamp.magic).filter(value => value !== 0),
+      magic: near(Stamp.ring).filter(value => value !== 0),
       version: near(Stamp.version),
       capacity: near(capacity),
       head: nonsense,

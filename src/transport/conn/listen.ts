@@ -1,0 +1,31 @@
+import type { Address } from '../link/address.js';
+import { type LinkListenOptions, Listener } from '../link/listener.js';
+import { Conn } from './conn.js';
+import { streamContent } from './shared-carrier.js';
+
+export interface ListenOptions extends LinkListenOptions {
+  /** Connections keep their writing half when the peer ends its own. @default false */
+  allowHalfOpen?: boolean;
+}
+
+/**
+ * Listens for connections, as a `net.Server` does.
+ *
+ * @param address a path, where a Unix socket is made (on Windows, the name of a pipe); or a
+ *   TCP port, 0 for a free one. A socket that a killed process left behind is replaced.
+ * @throws {ShmError} `EADDRINUSE`, `EACCES` and other errno names; `ERR_INVALID_ARG`,
+ *   `ERR_OUT_OF_RANGE`. Nothing is left then.
+ * @example
+ * const listener = await listen('/run/app/shm.sock', conn => conn.pipe(conn));
+ */
+export async function listen(
+  address: Address,
+  options: ListenOptions | ((conn: Conn) => void) = {},
+  onConnection?: (conn: Conn) => void,
+): Promise<Listener<Conn>> {
+  if (typeof options === 'function') return listen(address, {}, options);
+  const content = streamContent(options.wait);
+  const listener = await Listener.open(address, content, options, link => new Conn(link, options));
+  if (onConnection) listener.on('connection', onConnection);
+  return listener;
+}

@@ -1,0 +1,292 @@
+import type { Socket } from 'node:net';
+import { ShmError } from '../../errors.js';
+import type { Region } from '../../native/region.js';
+import { LoopWaiter } from '../event-loop.js';
+import { checkHeader, formatHeader } from '../header.js';
+import { Stamp } from '../layout.js';
+import type { Content, Ends } from '../link/sharing.js';
+import { StreamConsumer, StreamProducer } from '../stream-ring.js';
+import { parseStrategy, type WaitStrategy } from '../wait.js';
+import type { Carrier, CarrierUser, Done } from './carrier.js';
+
+/** Bytes of one chunk for the reader; as much as libuv reads from a socket at once. */
+const chunkBytes = 64 * 1024;
+
+/** Bytes handed out before the event loop gets its turn. */
+const bytesPerTurn = 1024 * 1024;
+
+/** A stream each way. */
+export class StreamEnds implements Ends {
+  readonly output: StreamProducer;
+  readonly input: StreamConsumer;
+  /** Waits for bytes. */
+  readonly receiving: LoopWaiter;
+  /** Waits for room. */
+  readonly draining: LoopWaiter;
+  /** Bytes the writer waits with. */
+  needed = 1;
+  #received: ((error?: ShmError) => void) | undefined;
+  #drained: ((error?: ShmError) => void) | undefined;
+
+  constructor(output: StreamProducer, input: StreamConsumer) {
+    this.output = output;
+    this.input = input;
+    this.receiving = new LoopWaiter(input.side, input.ready, error => this.#received?.(error));
+    this.draining = new LoopWaiter(
+      output.side,
+      () => output.hasRoom(this.needed) || output.side.peerEnded(),
+      error => this.#drained?.(error),
+    );
+  }
+
+  get sides() {
+    return [this.output.side, this.input.side];
+  }
+
+  prepare(): void {
+    this.receiving.prepare();
+    this.draining.prepare();
+  }
+
+  listen(received: (error?: ShmError) => void, drained: (error?: ShmError) => void): void {
+    this.#received = received;
+    this.#drained = drained;
+  }
+
+  close(orderly = true): void {
+    this.receiving.close();
+    this.draining.close();
+    this.output.close(orderly);
+    this.input.close(orderly);
+  }
+}
+
+/** What a connection's link carries. @param wait how this side waits */
+export function streamContent(wait: WaitStrategy | undefined): Content<StreamEnds> {
+  const spin = parseStrategy('conn', wait);
+  return {
+    name: 'stream',
+    defaultCapacity: 128 * 1024,
+    create(output, input, capacity) {
+      for (const memory of [output, input]) formatHeader(memory, Stamp.stream, capacity);
+      return new StreamEnds(
+        new StreamProducer(output, capacity, spin),
+        new StreamConsumer(input, capacity, spin),
+      );
+    },
+    open(output, input) {
+      const [room, bytes] = [output, input].map(memory =>
+        checkHeader(memory, Stamp.stream, 'dial'),
+      ) as [number, number];
+      return new StreamEnds(
+        new StreamProducer(output, room, spin),
+        new StreamConsumer(input, bytes, spin),
+      );
+    },
+  };
+}
+
+/** Carriers of this thread, whose streams end in good order when the process does. */
+const open = new Set<SharedCarrier>();
+
+function endAll(code: number): void {
+  if (code === 0) for (const carrier of open) carrier.endAtExit();
+}
+
+/**
+ * Two rings in shared memory carry the bytes. The socket of the handshake stays open, idle:
+ * its end is the peer's, known at once from the kernel.
+ */
+export class SharedCarrier implements Carrier {
+  readonly transport = 'shared-memory';
+  readonly #socket: Socket;
+  readonly #region: Region;
+  readonly #ends: StreamEnds;
+  #conn!: CarrierUser;
+  #chunks: readonly Uint8Array[] = [];
+  /** The chunk under way, and what of it is in the ring. */
+  #chunk = 0;
+  #offset = 0;
+  #done: Done | undefined;
+  #reading = false;
+  #turn: NodeJS.Immediate | undefined;
+  #refed = true;
+  /** The socket has closed: nobody is at the other end any more. */
+  #alone = false;
+  #closed = false;
+
+  constructor(socket: Socket, region: Region, ends: StreamEnds) {
+    this.#socket = socket;
+    this.#region = region;
+    this.#ends = ends;
+  }
+
+  start(conn: CarrierUser): void {
+    this.#conn = conn;
+    this.#ends.listen(
+      error => this.#receive(error),
+      error => this.#fill(error),
+    );
+    const socket = this.#socket;
+    socket.on('data', () => {
+      conn.fail(new ShmError('ERR_PROTOCOL', 'expected silence on the socket', 'conn.read'));
+    });
+    // Its peer closes it after the rings are closed, or the kernel does when the peer dies.
+    socket.on('error', () => socket.destroy());
+    socket.on('end', () => socket.destroy());
+    socket.once('close', () => this.#lost());
+    socket.resume();
+    if (socket.destroyed) this.#alone = true;
+    if (open.size === 0) process.prependListener('exit', endAll);
+    open.add(this);
+  }
+
+  write(chunks: readonly Uint8Array[], done: Done): void {
+    this.#chunks = chunks;
+    this.#done = done;
+    this.#fill();
+  }
+
+  end(done: Done): void {
+    this.#ends.output.close(true);
+    done();
+  }
+
+  resume(): void {
+    if (this.#reading || this.#turn || this.#ends.receiving.active) return;
+    this.#receive();
+  }
+
+  ref(): void {
+    this.#setRef(true);
+    this.#socket.ref();
+  }
+
+  unref(): void {
+    this.#setRef(false);
+    this.#socket.unref();
+  }
+
+  setNoDelay(): void {} // nothing here is ever held back
+
+  setKeepAlive(): void {} // the kernel tells of the peer's end by itself
+
+  close(reset: boolean, closed: () => void): void {
+    this.#closed = true;
+    open.delete(this);
+    if (open.size === 0) process.off('exit', endAll);
+    clearImmediate(this.#turn);
+    this.#done = undefined;
+    this.#ends.close(!reset);
+    this.#region.close(true);
+    if (this.#socket.closed) return closed();
+    this.#socket.once('close', closed);
+    this.#socket.destroy();
+  }
+
+  /** The process ends: what was written is all there is, unless something is under way. */
+  endAtExit(): void {
+    if (!this.#done) this.#ends.output.close(true);
+  }
+
+  /** Moves what it can into the ring; waits for room for the rest. */
+  #fill(error?: ShmError): void {
+    if (this.#closed || !this.#done) return;
+    const { output, draining } = this.#ends;
+    try {
+      // Nobody will read it, though there may be room.
+      if (error || this.#alone || output.side.peerEnded()) return this.#brokenPipe(error);
+      while (this.#chunk < this.#chunks.length) {
+        const chunk = this.#chunks[this.#chunk]!;
+        const count = output.write(chunk, this.#offset);
+        this.#offset += count;
+        if (this.#offset < chunk.length) {
+          output.publish();
+          if (count > 0) this.#conn.active();
+          this.#ends.needed = chunk.length - this.#offset;
+          return draining.start();
+        }
+        this.#chunk++;
+        this.#offset = 0;
+      }
+      output.publish();
+    } catch (cause) {
+      return this.#finish(cause as Error);
+    }
+    this.#conn.active();
+    this.#finish();
+  }
+
+  #finish(error?: Error): void {
+    const done = this.#done!;
+    this.#done = undefined;
+    this.#chunks = [];
+    this.#chunk = 0;
+    this.#offset = 0;
+    done(error);
+  }
+
+  #brokenPipe(cause?: ShmError): void {
+    if (cause && cause.code !== 'ERR_PEER_DIED') return this.#finish(cause);
+    const detail = 'the peer has closed the connection';
+    this.#finish(new ShmError('EPIPE', detail, 'conn.write', undefined, cause));
+  }
+
+  /** Hands out what is there, a turn's worth, then waits for more. */
+  #receive(error?: ShmError): void {
+    if (this.#closed) return;
+    this.#turn = undefined;
+    this.#reading = true;
+    try {
+      this.#deliver(error);
+    } catch (cause) {
+      if (!(cause instanceof ShmError)) throw cause; // a listener's own
+      this.#conn.fail(cause);
+    } finally {
+      this.#reading = false;
+    }
+  }
+
+  #deliver(error?: ShmError): void {
+    if (error && error.code !== 'ERR_PEER_DIED') return this.#conn.fail(error);
+    const { input, receiving } = this.#ends;
+    let left = bytesPerTurn;
+    for (let chunk; (chunk = input.read(chunkBytes));) {
+      this.#conn.active();
+      left -= chunk.length;
+      if (!this.#conn.push(chunk) || this.#closed) return;
+      if (left > 0) continue;
+      this.#turn = setImmediate(() => this.#receive());
+      if (!this.#refed) this.#turn.unref();
+      return;
+    }
+    if (input.ended) {
+      this.#conn.push(null);
+    } else if (this.#alone || error) {
+      const detail = 'the peer ended without closing the connection';
+      this.#conn.fail(new ShmError('ECONNRESET', detail, 'conn.read', undefined, error));
+    } else {
+      receiving.start();
+    }
+  }
+
+  /** The socket has closed. What the peer had written before is in the ring. */
+  #lost(): void {
+    if (this.#closed) return;
+    this.#alone = true;
+    if (this.#ends.receiving.active) {
+      this.#ends.receiving.stop();
+      this.#receive();
+    }
+    if (this.#ends.draining.active) {
+      this.#ends.draining.stop();
+      this.#fill();
+    }
+  }
+
+  #setRef(refed: boolean): void {
+    this.#refed = refed;
+    this.#ends.receiving.setRef(refed);
+    this.#ends.draining.setRef(refed);
+  }
+}

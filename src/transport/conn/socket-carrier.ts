@@ -1,0 +1,69 @@
+import type { Socket } from 'node:net';
+import type { Carrier, CarrierUser, Done } from './carrier.js';
+
+/** Where memory cannot be shared: the socket of the handshake carries the bytes. */
+export class SocketCarrier implements Carrier {
+  readonly transport = 'socket';
+  readonly #socket: Socket;
+
+  /** @param socket paused, with nothing of the handshake left in it */
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  start(conn: CarrierUser): void {
+    const socket = this.#socket;
+    socket.on('data', (chunk: Buffer) => {
+      conn.active();
+      if (!conn.push(chunk)) socket.pause();
+    });
+    socket.pause(); // until the reader asks
+    socket.on('end', () => conn.push(null));
+    socket.on('error', error => conn.fail(error));
+  }
+
+  write(chunks: readonly Uint8Array[], done: Done): void {
+    const socket = this.#socket;
+    const last = chunks.length - 1;
+    if (last > 0) socket.cork();
+    for (let i = 0; i <= last; i++) {
+      socket.write(chunks[i]!, i === last ? error => done(error ?? undefined) : undefined);
+    }
+    if (last > 0) socket.uncork();
+  }
+
+  end(done: Done): void {
+    // Its 'finish' comes when the kernel has it; a lost connection is told by 'error'.
+    this.#socket.end(() => done());
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  ref(): void {
+    this.#socket.ref();
+  }
+
+  unref(): void {
+    this.#socket.unref();
+  }
+
+  setNoDelay(on: boolean): void {
+    this.#socket.setNoDelay(on);
+  }
+
+  setKeepAlive(on: boolean, delay: number): void {
+    this.#socket.setKeepAlive(on, delay);
+  }
+
+  close(reset: boolean, closed: () => void): void {
+    const socket = this.#socket;
+    if (socket.closed) return closed();
+    socket.once('close', closed);
+    socket.on('error', () => {}); // of what was still under way
+    // Only TCP can be reset.
+    if (reset && socket.remoteAddress !== undefined) socket.resetAndDestroy();
+    else socket.destroy();
+  }
+}

@@ -1,0 +1,49 @@
+import { ShmError } from '../errors.js';
+import { loadWord, storeWord } from './atomics.js';
+import { Field, headerBytes, isCapacity, minCapacity, Stamp } from './layout.js';
+import type { RingMemory } from './memory.js';
+
+/** How long an opener waits for the maker to finish the header, in milliseconds. */
+const openTimeout = 100;
+
+/** Writes the constants of an empty ring into zeroed memory. */
+export function formatHeader(memory: RingMemory, magic: number, capacity: number): void {
+  storeWord(memory.words, Field.version, Stamp.version);
+  storeWord(memory.words, Field.capacity, capacity);
+  // Last: whoever sees the magic sees the rest.
+  storeWord(memory.words, Field.magic, magic);
+  memory.wake(Field.magic);
+}
+
+/**
+ * Checks the constants before anything is written into a ring that somebody else made.
+ *
+ * @returns its capacity in bytes
+ * @throws {ShmError} `ERR_CORRUPT` where it is no ring of that kind, `ERR_VERSION`
+ */
+export function checkHeader(memory: RingMemory, magic: number, operation: string): number {
+  const { words, address } = memory;
+  const fail = (code: string, detail: string) => new ShmError(code, detail, operation, address);
+  if (words.byteLength < headerBytes + minCapacity) {
+    const least = headerBytes + minCapacity;
+    throw fail('ERR_CORRUPT', `expected at least ${least} bytes, got ${words.byteLength}`);
+  }
+  if (loadWord(words, Field.magic) === 0) memory.wait(Field.magic, 0, openTimeout);
+  const found = loadWord(words, Field.magic);
+  if (found !== magic) {
+    throw fail('ERR_CORRUPT', `expected the mark of a ring (${magic}), got ${found}`);
+  }
+  const version = loadWord(words, Field.version);
+  if (version !== Stamp.version) {
+    throw fail('ERR_VERSION', `expected layout version ${Stamp.version}, got ${version}`);
+  }
+  const capacity = loadWord(words, Field.capacity);
+  if (!isCapacity(capacity) || headerBytes + capacity > words.byteLength) {
+    const room = words.byteLength - headerBytes;
+    throw fail(
+      'ERR_CORRUPT',
+      `expected a power of two of at most ${room} as capacity, got ${capacity}`,
+    );
+  }
+  return capacity;
+}

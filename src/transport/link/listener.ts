@@ -1,0 +1,146 @@
+import { EventEmitter, on } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { checkCapacity } from '../layout.js';
+import { checkTimeout, type WaitStrategy } from '../wait.js';
+import type { Address } from './address.js';
+import type { Link } from './handshake.js';
+import type { Content, Ends } from './sharing.js';
+import { LinkServer } from './server.js';
+
+export interface LinkListenOptions {
+  /**
+   * Bytes each direction of a connection holds: a power of two from 4 KiB to 1 GiB. Where
+   * both sides ask for one, the smaller counts. @default what the dialer asks for, up to
+   * 16 MiB, or 128 KiB for a `Conn`, 1 MiB for a `Channel`
+   */
+  capacity?: number;
+  /** How this end of the connections waits. @default 'park' */
+  wait?: WaitStrategy;
+  /** Directory of the connections' memory. @default the per-user region directory */
+  directory?: string;
+  /** Milliseconds a peer has for the handshake. @default 5000 */
+  handshakeTimeout?: number;
+  /** False: connections go over sockets only. @default true */
+  sharedMemory?: boolean;
+  /** Peers that may wait to be accepted. @default 511 */
+  backlog?: number;
+}
+
+export interface ListenerEvents<C> {
+  connection: [connection: C];
+  /** A peer that failed the handshake; it was told why, and nothing is left of it. */
+  clientError: [error: Error];
+  error: [error: Error];
+  close: [];
+}
+
+/** What a listener needs of its connections. */
+interface Connection {
+  once(event: 'close', listener: () => void): unknown;
+}
+
+const defaults = { handshakeTimeout: 5000, backlog: 511 };
+
+/**
+ * Emits `connection` for each peer that connects; `close` once it and all its connections
+ * are closed, like a `net.Server`.
+ */
+export class Listener<C extends Connection> extends EventEmitter<ListenerEvents<C>> {
+  readonly #links: { close(): void; server: LinkServer<never>['server'] };
+  readonly #connections = new Set<C>();
+  #closing: Promise<void> | undefined;
+
+  /** @internal Use `listen` or `listenChannel`. */
+  static async open<C extends Connection, E extends Ends>(
+    address: Address,
+    content: Content<E>,
+    options: LinkListenOptions,
+    connect: (link: Link<E>) => C,
+  ): Promise<Listener<C>> {
+    const { capacity, handshakeTimeout = defaults.handshakeTimeout } = options;
+    if (capacity !== undefined) checkCapacity('listen', capacity);
+    checkTimeout('listen', handshakeTimeout);
+    const { backlog = defaults.backlog } = options;
+    const links = new LinkServer(
+      content,
+      { ...options, handshakeTimeout, backlog },
+      {
+        link: link => listener.#add(connect(link)),
+        refused: error => listener.emit('clientError', error),
+      },
+    );
+    const listener = new Listener<C>(links);
+    await links.listen(address);
+    return listener;
+  }
+
+  private constructor(links: { close(): void; server: LinkServer<never>['server'] }) {
+    super();
+    this.#links = links;
+    links.server.on('error', error => this.emit('error', error));
+    links.server.on('close', () => this.#settle());
+  }
+
+  /** The path, or the TCP address with its port; null once closed. */
+  address(): AddressInfo | string | null {
+    return this.#links.server.address();
+  }
+
+  get listening(): boolean {
+    return this.#links.server.listening;
+  }
+
+  /** Connections that are open. */
+  get connections(): ReadonlySet<C> {
+    return this.#connections;
+  }
+
+  /** The listener keeps the process alive; the default. */
+  ref(): this {
+    this.#links.server.ref();
+    return this;
+  }
+
+  unref(): this {
+    this.#links.server.unref();
+    return this;
+  }
+
+  /** The connections as they come, until the listener is closed. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<C, void, undefined> {
+    for await (const [connection] of on(this, 'connection', { close: ['close'] })) {
+      yield connection as C;
+    }
+  }
+
+  /**
+   * Accepts nobody any more. Connections stay open until they close.
+   *
+   * @returns resolved once all of them have
+   */
+  close(): Promise<void> {
+    this.#closing ??= new Promise(resolve => {
+      this.once('close', resolve);
+      this.#links.close();
+    });
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #add(connection: C): void {
+    this.#connections.add(connection);
+    connection.once('close', () => {
+      this.#connections.delete(connection);
+      this.#settle();
+    });
+    this.emit('connection', connection);
+  }
+
+  #settle(): void {
+    const { server } = this.#links;
+    if (this.#closing && !server.listening && this.#connections.size === 0) this.emit('close');
+  }
+}
