@@ -31,3 +31,9 @@ export { dial, type DialOptions } from './transport/conn/dial.js';
 export { listen, type ListenOptions } from './transport/conn/listen.js';
 export type { Address } from './transport/link/address.js';
 export { Listener, type ListenerEvents } from './transport/link/listener.js';
+export {
+  dialChannel,
+  type DialChannelOptions,
+  listenChannel,
+  type ListenChannelOptions,
+} from './transport/messages/link.js';

@@ -2,12 +2,10 @@ import { EventEmitter } from 'node:events';
 import { ShmError } from '../errors.js';
 import { Region } from '../native/region.js';
 import { type CodecOption, type RangeCodec, rangeCodec } from './codec.js';
-import type { Consumer } from './consumer.js';
-import { LoopWaiter } from './event-loop.js';
 import { checkCapacity, headerBytes } from './layout.js';
 import { halves } from './memory.js';
-import type { Producer } from './producer.js';
-import { Ring } from './ring.js';
+import type { Inlet, MessageEnds, Outlet } from './messages/ends.js';
+import { RingEnds } from './messages/ring-ends.js';
 import type { WaitStrategy } from './wait.js';
 
 export interface ChannelOptions<T> {
@@ -61,13 +59,15 @@ const messagesPerTurn = 256;
  * if (!channel.send({ id: 1 })) await channel.ready();
  */
 export class Channel<T = unknown> extends EventEmitter<ChannelEvents<T>> {
-  readonly #region: Region;
-  readonly #capacity: number;
+  /** Where its messages go; `socket` only after a handshake that found no memory to share. */
+  readonly transport: 'shared-memory' | 'socket';
+  /** Why it goes over a socket; undefined where it does not. */
+  readonly fallbackReason: string | undefined;
+  readonly #handle: ChannelHandle | undefined;
   readonly #codec: RangeCodec<T>;
-  readonly #output: Producer;
-  readonly #input: Consumer;
-  readonly #receiving: LoopWaiter;
-  readonly #draining: LoopWaiter;
+  readonly #ends: MessageEnds;
+  readonly #output: Outlet;
+  readonly #input: Inlet;
   #needed = 0;
   /** Calls of `ready` that wait for room. */
   #waiters: { resolve: () => void; reject: (error: Error) => void }[] = [];
@@ -75,7 +75,7 @@ export class Channel<T = unknown> extends EventEmitter<ChannelEvents<T>> {
   #turn: NodeJS.Immediate | undefined;
   #refed = true;
   #inputEnded = false;
-  #closed = false;
+  #closing: Promise<void> | undefined;
 
   /** Makes a channel and takes its first end. @throws {ShmError} as {@link Ring.create} */
   static create<T = unknown>(options: ChannelCreateOptions<T> = {}): Channel<T> {
@@ -84,8 +84,8 @@ export class Channel<T = unknown> extends EventEmitter<ChannelEvents<T>> {
     const bytes = 2 * (headerBytes + capacity);
     const region = Region.create({ bytes, kind: 'ring', ...(directory && { directory }) });
     return Channel.#build(region, options, () => {
-      const [first, second] = halves(region);
-      return [Ring.format(first, capacity), Ring.format(second, capacity)];
+      const [output, input] = halves(region);
+      return RingEnds.create(output, input, capacity, options.wait);
     });
   }
 
@@ -102,38 +102,41 @@ export class Channel<T = unknown> extends EventEmitter<ChannelEvents<T>> {
     }
     const region = Region.open(path);
     return Channel.#build(region, options, () => {
-      const [first, second] = halves(region);
-      return [Ring.attach(second), Ring.attach(first)];
+      const [input, output] = halves(region);
+      return RingEnds.open(output, input, options.wait);
     });
   }
 
   /** Gives the region back where its rings cannot be taken. */
-  static #build<T>(region: Region, options: ChannelOptions<T>, rings: () => [Ring, Ring]) {
-    let taken: Ring[] = [];
+  static #build<T>(region: Region, options: ChannelOptions<T>, take: () => RingEnds) {
+    let ends: RingEnds | undefined;
     try {
-      const [output, input] = (taken = rings());
-      return new Channel<T>(region, output, input, options);
+      ends = take();
+      const handle = { path: region.path, capacity: ends.capacity };
+      return new Channel<T>(ends.own(region), rangeCodec(options.codec), { handle });
     } catch (error) {
-      for (const ring of taken) ring.close();
+      void ends?.close();
       region.close();
       throw error;
     }
   }
 
-  private constructor(region: Region, output: Ring, input: Ring, options: ChannelOptions<T>) {
+  /** @internal Use {@link Channel.create}, {@link Channel.open}, `listenChannel`, `dialChannel`. */
+  constructor(
+    ends: MessageEnds,
+    codec: RangeCodec<T>,
+    origin: { handle?: ChannelHandle; fallbackReason?: string | undefined },
+  ) {
     super();
-    this.#region = region;
-    this.#capacity = output.capacity;
-    this.#codec = rangeCodec(options.codec);
-    const { wait = 'park' } = options;
-    this.#output = output.producer({ wait });
-    this.#input = input.consumer({ wait });
-    this.#receiving = new LoopWaiter(this.#input.side, this.#input.ready, error =>
-      error ? this.#fail(error) : this.#receive(),
-    );
-    this.#draining = new LoopWaiter(
-      this.#output.side,
-      () => this.#output.hasRoom(this.#needed) || this.#output.side.peerEnded(),
+    this.#ends = ends;
+    this.#output = ends.output;
+    this.#input = ends.input;
+    this.#codec = codec;
+    this.#handle = origin.handle;
+    this.fallbackReason = origin.fallbackReason;
+    this.transport = origin.fallbackReason === undefined ? 'shared-memory' : 'socket';
+    ends.listen(
+      error => (error ? this.#fail(error) : this.#receive()),
       error => (error ? this.#fail(error) : this.#drained()),
     );
     (this as EventEmitter).on('newListener', (event: string) => {
@@ -142,13 +145,18 @@ export class Channel<T = unknown> extends EventEmitter<ChannelEvents<T>> {
     });
   }
 
-  /** For the other end. */
+  /**
+   * For the other end.
+   *
+   * @throws {ShmError} `ERR_UNSUPPORTED` for a channel that was dialled: it has both ends
+   */
   get handle(): ChannelHandle {
-    return { path: this.#region.path, capacity: this.#capacity };
+    if (this.#handle) return this.#handle;
+    throw this.#ends.error('ERR_UNSUPPORTED', 'handle', 'both ends of this channel are taken');
   }
 
   get closed(): boolean {
-    return this.#closed;
+    return this.#closing !== undefined;
   }
 
   /**
@@ -160,8 +168,10 @@ export class Channel<T = unknown> extends EventEmitter<ChannelEvents<T>> {
    */
   send(value: T): boolean {
     if (this.#trySend(value)) return true;
-    if (this.#output.side.peerEnded()) throw this.#peerClosed('send');
-    this.#draining.start();
+    if (this.#ends.peerEnded()) {
+      throw this.#ends.error('ERR_PEER_CLOSED', 'send', 'the peer closed its end');
+    }
+    this.#ends.awaitRoom(this.#needed);
     return false;
   }
 
@@ -197,10 +207,10 @@ export class Channel<T = unknown> extends EventEmitter<ChannelEvents<T>> {
   /** Resolves once `send` may succeed again; at once where it may now. */
   ready(): Promise<void> {
     return new Promise<void>((resolve, reject) => {
-      if (this.#closed) throw this.#output.side.error('ERR_CLOSED', 'ready', 'it is closed');
+      if (this.closed) throw this.#ends.error('ERR_CLOSED', 'ready', 'it is closed');
       if (this.#output.hasRoom(this.#needed)) return resolve();
       this.#waiters.push({ resolve, reject });
-      this.#draining.start();
+      this.#ends.awaitRoom(this.#needed);
     });
   }
 
@@ -224,23 +234,20 @@ export class Channel<T = unknown> extends EventEmitter<ChannelEvents<T>> {
   }
 
   /**
-   * Closes this end. What was sent is in the ring for the peer to read; it sees `end` after
-   * that. What the peer sent and was not read yet is dropped.
+   * Closes this end. What was sent is there for the peer to read; it sees `end` after that.
+   * What the peer sent and was not read yet is dropped.
+   *
+   * @returns resolved once this process has nothing more to do for it: at once, but over a
+   *   socket, when what was sent has left
    */
   close(): Promise<void> {
-    if (!this.#closed) {
-      this.#closed = true;
-      clearImmediate(this.#turn);
-      this.#receiving.close();
-      this.#draining.close();
-      const error = this.#output.side.error('ERR_CLOSED', 'ready', 'the channel was closed');
-      for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
-      this.#output.end();
-      this.#input.close();
-      this.#region.close();
-      setImmediate(() => this.emit('close'));
-    }
-    return Promise.resolve();
+    if (this.#closing) return this.#closing;
+    clearImmediate(this.#turn);
+    const error = this.#ends.error('ERR_CLOSED', 'ready', 'the channel was closed');
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
+    this.#closing = this.#ends.close();
+    void this.#closing.then(() => setImmediate(() => this.emit('close')));
+    return this.#closing;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -274,7 +281,7 @@ export class Channel<T = unknown> extends EventEmitter<ChannelEvents<T>> {
   }
 
   #flow(): void {
-    if (this.#flowing || this.#closed) return;
+    if (this.#flowing || this.closed) return;
     this.#flowing = true;
     this.#receive();
   }
@@ -282,7 +289,7 @@ export class Channel<T = unknown> extends EventEmitter<ChannelEvents<T>> {
   /** Hands out what is there, a turn's worth, then waits for more. */
   #receive(): void {
     this.#turn = undefined;
-    if (this.#closed) return;
+    if (this.closed) return;
     let count: number;
     try {
       count = this.#input.drain(this.#deliver, messagesPerTurn);
@@ -292,14 +299,14 @@ export class Channel<T = unknown> extends EventEmitter<ChannelEvents<T>> {
       this.#again();
       throw error;
     }
-    if (this.#closed) return;
+    if (this.closed) return;
     if (count === messagesPerTurn) this.#again();
     else if (this.#input.ended) this.#end();
-    else this.#receiving.start();
+    else this.#ends.awaitMessage();
   }
 
   readonly #deliver = (bytes: Buffer, offset: number, length: number) => {
-    if (this.#closed) return;
+    if (this.closed) return;
     this.emit('message', this.#codec.decode(bytes, offset, offset + length));
   };
 
@@ -328,12 +335,7 @@ export class Channel<T = unknown> extends EventEmitter<ChannelEvents<T>> {
 
   #setRef(refed: boolean): this {
     this.#refed = refed;
-    this.#receiving.setRef(refed);
-    this.#draining.setRef(refed);
+    this.#ends.setRef(refed);
     return this;
-  }
-
-  #peerClosed(operation: string): ShmError {
-    return this.#output.side.error('ERR_PEER_CLOSED', operation, 'the peer closed its end');
   }
 }

@@ -55,6 +55,8 @@ export class Side {
   readonly #peerRole: Role;
   #pull: PeerBell | undefined;
   #closed = false;
+  /** Somebody else than the kernel's lock has told that the peer is gone. */
+  #peerLost = false;
   /** Kept here too: the word in the header could be overwritten by who wrote the nonsense. */
   #poisoned = false;
 
@@ -134,6 +136,14 @@ export class Side {
   }
 
   /**
+   * The socket beside the ring is closed, so the peer is gone, though its lock may go a
+   * moment later. In good order or not, its state says.
+   */
+  lose(): void {
+    this.#peerLost = true;
+  }
+
+  /**
    * Throws where the peer poisoned the ring, or was killed: it says it is attached, yet
    * the kernel has dropped its lock. Committed records are still there to be read.
    */
@@ -142,7 +152,8 @@ export class Side {
     if (state === RoleState.poisoned) {
       throw this.error('ERR_CORRUPT', operation, `the ${this.#peerRole} found the ring corrupt`);
     }
-    if (state !== RoleState.attached || this.memory.isLocked(this.#peerRole)) return;
+    if (state !== RoleState.attached) return;
+    if (!this.#peerLost && this.memory.isLocked(this.#peerRole)) return;
     // It may have ended between the two looks; the state is stored before the lock goes.
     if (loadWord(this.#words, this.#peer.state) !== RoleState.attached) return;
     const pid = loadWord(this.#words, this.#peer.pid);

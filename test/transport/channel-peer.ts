@@ -4,11 +4,15 @@ import {
   Channel,
   type ChannelHandle,
   type CodecOption,
+  dialChannel,
   type WaitStrategy,
 } from '../../src/index.js';
 
 export interface Orders {
-  channel: ChannelHandle;
+  /** Its handle, or where to dial it. */
+  channel: ChannelHandle | string;
+  /** For a dialled one. */
+  sharedMemory?: boolean;
   codec?: CodecOption<unknown>;
   wait?: WaitStrategy;
   /**
@@ -21,8 +25,11 @@ export interface Orders {
 const tell = (value: unknown) =>
   parentPort ? parentPort.postMessage(value) : process.send!(value);
 
-async function run({ channel: handle, does, codec = 'structured', wait = 'park' }: Orders) {
-  const channel = Channel.open(handle, { codec, wait });
+async function run({ channel: at, does, sharedMemory, ...rest }: Orders) {
+  const { codec = 'structured', wait = 'park' } = rest;
+  const options = { codec, wait, sharedMemory: sharedMemory ?? true };
+  const channel =
+    typeof at === 'string' ? await dialChannel(at, options) : Channel.open(at, options);
   tell('open');
   if (does === 'idle') {
     channel.on('message', () => {}).unref();

@@ -60,6 +60,8 @@ export interface Link<E extends Ends> {
   readonly ends?: E;
   readonly region?: Region;
   readonly fallbackReason?: string;
+  /** Bytes each direction may hold, as agreed; also where it goes over its socket. */
+  readonly capacity: number;
   /** What the peer told besides; not to be trusted. */
   readonly greeting: unknown;
 }
@@ -85,16 +87,16 @@ export async function acceptLink<E extends Ends>(
   try {
     const hello = await receiveMessage(socket, Kind.hello, attempt);
     checkContent(hello, content.name, attempt);
-    const { greeting } = options;
-    let fallbackReason: string | undefined;
-    try {
-      const proof = newProof();
-      shared = offered(socket, content, options, hello, proof);
-      sendMessage(socket, Kind.offer, { path: shared.region.path, proof, greeting });
-    } catch (error) {
-      fallbackReason = reasonOf(error);
-      sendMessage(socket, Kind.offer, { fallback: fallbackReason, greeting });
-    }
+    const capacity = agreed(options.capacity, hello.capacity, content.defaultCapacity);
+    const proof = newProof();
+    let fallbackReason =
+      fallbackOf(hello) ??
+      refusal(() => (shared = offered(socket, content, capacity, options, proof)));
+    sendMessage(socket, Kind.offer, {
+      capacity,
+      greeting: options.greeting,
+      ...(shared ? { path: shared.region.path, proof } : { fallback: fallbackReason }),
+    });
     const answer = await receiveMessage(socket, Kind.answer, attempt);
     fallbackReason ??= fallbackOf(answer);
     if (shared && fallbackReason === undefined)
@@ -102,7 +104,7 @@ export async function acceptLink<E extends Ends>(
     if (shared && fallbackReason !== undefined) shared = discard(shared);
     shared?.region.unlink();
     sendMessage(socket, Kind.start, { fallback: fallbackReason });
-    return { socket, ...shared, ...reason(fallbackReason), greeting: hello.greeting };
+    return { socket, capacity, ...shared, ...reason(fallbackReason), greeting: hello.greeting };
   } catch (error) {
     if (shared) discard(shared);
     refuse(socket, error as Error);
@@ -121,17 +123,18 @@ export async function openLink<E extends Ends>(
   options: LinkOptions,
   attempt: Attempt,
 ): Promise<Link<E>> {
-  const { capacity, greeting, sharedMemory = true } = options;
+  const { greeting, sharedMemory = true } = options;
   let shared: Shared<E> | undefined;
   try {
     const proof = newProof();
-    const hello = { content: content.name, capacity, proof, greeting };
+    const hello = { content: content.name, capacity: options.capacity, proof, greeting };
     if (!fits(hello)) {
       const detail = 'the greeting does not fit into a message';
       throw new ShmError('ERR_TOO_LARGE', detail, attempt.operation, attempt.address);
     }
     sendMessage(socket, Kind.hello, sharedMemory ? hello : { ...hello, fallback: unwanted });
     const offer = await receiveMessage(socket, Kind.offer, attempt);
+    const capacity = checkOffered(offer, attempt);
     let fallbackReason =
       fallbackOf(offer) ??
       refusal(() => (shared = takeRegion(content, offer.path, offer.proof, proof)));
@@ -139,7 +142,7 @@ export async function openLink<E extends Ends>(
     const start = await receiveMessage(socket, Kind.start, attempt);
     fallbackReason ??= fallbackOf(start);
     if (shared && fallbackReason !== undefined) shared = discard(shared);
-    return { socket, ...shared, ...reason(fallbackReason), greeting: offer.greeting };
+    return { socket, capacity, ...shared, ...reason(fallbackReason), greeting: offer.greeting };
   } catch (error) {
     if (shared) discard(shared);
     refuse(socket, error as Error);
@@ -151,21 +154,24 @@ export async function openLink<E extends Ends>(
 function offered<E extends Ends>(
   socket: Socket,
   content: Content<E>,
+  capacity: number,
   options: LinkOptions,
-  hello: Body,
   proof: string,
 ): Shared<E> {
-  const reason = fallbackOf(hello);
-  if (reason !== undefined) throw new Fallback(reason);
   if (options.sharedMemory === false) throw new Fallback(unwanted);
   if (!isLocal(socket)) throw new Fallback('the peer is on another machine');
-  const capacity = agreed(options.capacity, hello.capacity, content.defaultCapacity);
   return offerRegion(content, capacity, options.directory, proof);
 }
 
 function agreed(own: number | undefined, asked: unknown, standard: number): number {
   if (typeof asked !== 'number' || !isCapacity(asked)) return own ?? standard;
   return Math.min(asked, own ?? mostAsked);
+}
+
+function checkOffered({ capacity }: Body, { operation, address }: Attempt): number {
+  if (typeof capacity === 'number' && isCapacity(capacity)) return capacity;
+  const detail = `expected a capacity, got ${cleanText(capacity, 40)}`;
+  throw new ShmError('ERR_PROTOCOL', detail, operation, address);
 }
 
 function checkContent(hello: Body, name: string, { operation, address }: Attempt): void {

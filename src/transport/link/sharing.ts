@@ -21,7 +21,7 @@ export interface Ends {
   readonly sides: readonly Side[];
   /** Has a doorbell made and told to the peer. */
   prepare(): void;
-  close(): void;
+  close(): unknown;
 }
 
 /** What a link carries: how its two rings are made and taken up. */
