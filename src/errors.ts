@@ -4,7 +4,9 @@ import { constants } from 'node:os';
 export type ShmErrorCode =
   | 'ERR_CLOSED'
   | 'ERR_CORRUPT'
+  | 'ERR_ID_TAKEN'
   | 'ERR_INVALID_ARG'
+  | 'ERR_NO_HANDLER'
   | 'ERR_NOT_RESERVED'
   | 'ERR_OUT_OF_RANGE'
   | 'ERR_PEER_CLOSED'
@@ -16,6 +18,7 @@ export type ShmErrorCode =
   | 'ERR_TOO_LARGE'
   | 'ERR_TRUNCATED'
   | 'ERR_UNALIGNED'
+  | 'ERR_UNKNOWN_PEER'
   | 'ERR_UNSAFE_DIRECTORY'
   | 'ERR_UNSAFE_FILE'
   | 'ERR_UNSUPPORTED'

@@ -37,3 +37,6 @@ export {
   listenChannel,
   type ListenChannelOptions,
 } from './transport/messages/link.js';
+export { Bus, type BusEvents, type BusOptions } from './transport/bus/bus.js';
+export type { LeaveReason } from './transport/bus/peer.js';
+export type { RequestOptions } from './transport/bus/requests.js';

@@ -17,7 +17,7 @@ import { trace } from './trace.js';
 const noFollow = constants.O_NOFOLLOW ?? 0; // Windows has no such flag
 
 /** Marks the files of this package, so that `reap` touches nothing else. */
-const namePattern = /^(?:region|ring|mem|link|bell)-[0-9a-f]{24}$/;
+const namePattern = /^(?:region|ring|mem|link|bell|bus)-[0-9a-f]{24}$/;
 
 export type SegmentKind = 'region' | 'ring' | 'mem' | 'link';
 
@@ -157,7 +157,10 @@ function reapOne(path: string): boolean {
   try {
     // The doorbells that lie beside the regions are FIFOs.
     const fault = unsafe(fstatSync(fd), basename(path).startsWith('bell-') ? 'FIFO' : 'file');
-    return fault === undefined && addon.tryLease(fd, 1) && unlinkQuietly(path);
+    if (fault !== undefined || !addon.tryLease(fd, 1)) return false;
+    // The socket of a bus's peer lies beside the file that is under its lease.
+    if (basename(path).startsWith('bus-')) unlinkQuietly(`${path}.sock`);
+    return unlinkQuietly(path);
   } finally {
     closeSync(fd);
   }

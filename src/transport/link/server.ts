@@ -12,6 +12,8 @@ export interface LinkServerOptions extends LinkOptions {
   /** Milliseconds a peer has for the handshake. */
   handshakeTimeout: number;
   backlog: number;
+  /** In a cluster worker: this worker's own, not shared out by the primary. @default false */
+  exclusive?: boolean;
 }
 
 export interface LinkServerEvents<E extends Ends> {
@@ -42,7 +44,8 @@ export class LinkServer<E extends Ends> {
    *   Unix socket that nobody listens at any more is replaced.
    */
   async listen(address: Address): Promise<void> {
-    const options = { ...checkAddress('listen', address), backlog: this.#options.backlog };
+    const { backlog, exclusive = false } = this.#options;
+    const options = { ...checkAddress('listen', address), backlog, exclusive };
     this.#address = addressText(address);
     try {
       await listening(this.server, options);

@@ -15,6 +15,9 @@ import type { Inlet, MessageEnds, Notify, Outlet } from './ends.js';
 const prefixBytes = 4;
 const bye = 0xffff_ffff;
 
+/** How long the peer is given to close its own side of the socket, in milliseconds. */
+const closeTimeout = 1000;
+
 interface Frame {
   bytes: Buffer;
   offset: number;
@@ -96,7 +99,9 @@ export class SocketEnds implements MessageEnds {
     return new Promise(resolve => {
       socket.once('close', () => resolve());
       socket.resume(); // what still comes is dropped
-      if (socket.writable) socket.end(prefix(bye));
+      const patience = () => setTimeout(() => socket.destroy(), closeTimeout).unref();
+      if (socket.writable) socket.end(prefix(bye), patience);
+      else patience();
     });
   }
 

@@ -1,0 +1,258 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { ShmError } from '../../errors.js';
+import { Channel, type ChannelOptions } from '../channel.js';
+import { isCapacity } from '../layout.js';
+import { dialLink } from '../link/dial.js';
+import type { Link } from '../link/handshake.js';
+import { LinkServer } from '../link/server.js';
+import type { Content } from '../link/sharing.js';
+import { channelContent } from '../messages/link.js';
+import type { RingEnds } from '../messages/ring-ends.js';
+import { SocketEnds } from '../messages/socket-ends.js';
+import { type Envelope, envelopeCodec } from './envelope.js';
+import { type LeaveReason, Peer, type PeerHost } from './peer.js';
+import { Place } from './place.js';
+
+const handshakeTimeout = 5000;
+
+/** How long joining waits for a peer that does not answer, in milliseconds. */
+const joinPatience = 2000;
+
+/** Between two tries to reach a peer that can be found and does not answer, in milliseconds. */
+const retryInterval = 100;
+
+export const longestId = 200;
+
+export interface MeshOptions extends ChannelOptions<unknown> {
+  name: string;
+  id: string;
+  capacity: number;
+  directory: string | undefined;
+}
+
+/** What a mesh tells of. */
+export interface MeshEvents {
+  joined(peer: Peer): void;
+  /** It has gone, and everything it had sent has been delivered. */
+  left(peer: Peer, reason: LeaveReason): void;
+  received(peer: Peer, envelope: Envelope): void;
+  drained(peer: Peer): void;
+  failed(error: Error): void;
+}
+
+/** What a peer says of itself when it dials or is dialled. */
+interface Greeting {
+  id: string;
+  instance: string;
+  capacity: number;
+  /** A dialer's: a connection that tells that it lives, or one for messages. */
+  purpose?: 'presence' | 'link';
+}
+
+/**
+ * Who is on the bus. Each peer listens, and dials those that were there before it; these
+ * connections stay, idle, and their end is the peer's. Links for messages are dialled when
+ * they are first needed.
+ */
+export class Mesh {
+  readonly #options: MeshOptions;
+  readonly #events: MeshEvents;
+  readonly #content: Content<RingEnds>;
+  readonly #place: Place;
+  readonly #server: LinkServer<RingEnds>;
+  readonly #peers = new Map<string, Peer>();
+  readonly #ids = new Set<string>();
+  /** Peers whose id is another one's, who should be about to leave. */
+  readonly #successors = new Map<string, { greeting: Greeting; presence: Channel<Envelope> }>();
+  readonly #abort = new AbortController();
+  readonly #host: PeerHost;
+  #flowing = false;
+  #refed = true;
+  #closed = false;
+
+  constructor(options: MeshOptions, events: MeshEvents) {
+    this.#options = options;
+    this.#events = events;
+    const { id, capacity, directory } = options;
+    const { name: codecName, ...content } = channelContent(options);
+    this.#content = { ...content, name: `bus, ${codecName}` };
+    this.#place = new Place(options.name, directory);
+    const { instance } = this.#place;
+    const greeting: Greeting = { id, instance, capacity };
+    this.#server = new LinkServer<RingEnds>(
+      this.#content,
+      { capacity, directory, handshakeTimeout, backlog: 511, exclusive: true, greeting },
+      { link: link => this.#accept(link), refused: () => {} },
+    );
+    this.#host = {
+      codec: () => envelopeCodec(options.codec),
+      connect: async peer => this.#channel(await this.#dial(peer.instance, 'link')),
+      received: (peer, envelope) => events.received(peer, envelope),
+      drained: peer => events.drained(peer),
+      failed: error => events.failed(error),
+      left: (peer, reason) => this.#left(peer, reason),
+    };
+  }
+
+  get peers(): ReadonlyMap<string, Peer> {
+    return this.#peers;
+  }
+
+  get ids(): ReadonlySet<string> {
+    return this.#ids;
+  }
+
+  /** @throws {ShmError} `ERR_ID_TAKEN` */
+  async join(): Promise<void> {
+    await this.#server.listen(this.#place.address());
+    this.#place.reveal();
+    const dials = this.#place.others().map(instance => this.#dialPresence(instance));
+    const patience = new AbortController();
+    const late = delay(joinPatience, undefined, { signal: patience.signal }).catch(() => {});
+    try {
+      await Promise.race([Promise.all(dials), late]);
+    } finally {
+      patience.abort();
+      // Those that did not answer yet go on being dialled.
+      for (const dial of dials)
+        dial.catch((error: unknown) => this.#closed || this.#events.failed(error as Error));
+    }
+  }
+
+  /** As long as the other can be found, and does not refuse: it may only be slow. */
+  async #dialPresence(instance: string): Promise<void> {
+    const { signal } = this.#abort;
+    while (!signal.aborted && this.#place.has(instance)) {
+      try {
+        const link = await this.#dial(instance, 'presence');
+        return this.#meet(link);
+      } catch (error) {
+        const { code } = error as ShmError;
+        if (code === 'ECONNREFUSED' || code === 'ENOENT' || signal.aborted) return;
+        if (['ERR_ID_TAKEN', 'ERR_PROTOCOL', 'ERR_VERSION'].includes(code)) throw error;
+        await delay(retryInterval, undefined, { ref: this.#refed });
+      }
+    }
+  }
+
+  #meet(link: Link<RingEnds>): void {
+    const greeting = checkGreeting(link.greeting);
+    const presence = greeting && this.#channel(link);
+    if (!presence || this.#closed) {
+      link.socket.destroy();
+      return;
+    }
+    if (greeting.id === this.#options.id) {
+      void presence.close();
+      throw new ShmError('ERR_ID_TAKEN', 'a live peer has this id', 'bus.join', this.#options.id);
+    }
+    this.#welcome(greeting, presence);
+  }
+
+  #dial(instance: string, purpose: 'presence' | 'link'): Promise<Link<RingEnds>> {
+    const { id, capacity } = this.#options;
+    return dialLink(this.#place.address(instance), this.#content, {
+      capacity,
+      signal: this.#abort.signal,
+      timeout: handshakeTimeout,
+      sharedMemory: purpose === 'link',
+      greeting: { id, instance: this.#place.instance, capacity, purpose } satisfies Greeting,
+    });
+  }
+
+  #channel({ ends, region, socket, capacity, fallbackReason }: Link<RingEnds>) {
+    const messages = ends ? ends.own(region!, socket) : new SocketEnds(socket, capacity);
+    const codec = envelopeCodec(this.#options.codec);
+    return new Channel<Envelope>(messages, codec, { fallbackReason });
+  }
+
+  /** Somebody has dialled this peer. */
+  #accept(link: Link<RingEnds>): void {
+    const greeting = checkGreeting(link.greeting);
+    if (!greeting || this.#closed) {
+      link.socket.destroy();
+      return;
+    }
+    const channel = this.#channel(link);
+    if (greeting.purpose === 'presence') {
+      // Of two with one id, the one who finds that out leaves.
+      if (greeting.id === this.#options.id) channel.on('message', () => {}).on('error', () => {});
+      else this.#welcome(greeting, channel);
+      return;
+    }
+    const peer = this.#peers.get(greeting.id);
+    if (peer?.instance === greeting.instance && peer.present) peer.addChannel(channel);
+    else void channel.close();
+  }
+
+  #welcome(greeting: Greeting, presence: Channel<Envelope>): void {
+    const { id, instance } = greeting;
+    const known = this.#peers.get(id);
+    if (known?.instance === instance) return known.addPresence(presence);
+    if (known) {
+      // The old one's end is about to be seen; or the new one is about to find it out.
+      this.#successors.set(id, { greeting, presence });
+      presence.on('error', () => {});
+      presence.once('close', () => this.#successors.delete(id));
+      presence.on('message', () => {});
+      return;
+    }
+    const capacity = Math.min(greeting.capacity, this.#options.capacity);
+    const peer = new Peer(this.#host, id, instance, capacity);
+    this.#peers.set(id, peer);
+    this.#ids.add(id);
+    peer.setRef(this.#refed);
+    peer.addPresence(presence);
+    if (this.#flowing) peer.flow();
+    this.#events.joined(peer);
+  }
+
+  #left(peer: Peer, reason: LeaveReason): void {
+    if (this.#peers.get(peer.id) !== peer) return;
+    this.#peers.delete(peer.id);
+    this.#ids.delete(peer.id);
+    if (reason === 'died') this.#place.reap();
+    this.#events.left(peer, reason);
+    const successor = this.#successors.get(peer.id);
+    this.#successors.delete(peer.id);
+    if (successor && !successor.presence.closed) {
+      this.#welcome(successor.greeting, successor.presence);
+    }
+  }
+
+  /** From now on what the peers send is handed out. */
+  flow(): void {
+    this.#flowing = true;
+    for (const peer of this.#peers.values()) peer.flow();
+  }
+
+  setRef(refed: boolean): void {
+    this.#refed = refed;
+    const { server } = this.#server;
+    if (refed) server.ref();
+    else server.unref();
+    for (const peer of this.#peers.values()) peer.setRef(refed);
+  }
+
+  /** Sends what was accepted, then leaves. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#place.hide();
+    this.#server.close();
+    for (const { presence } of this.#successors.values()) void presence.close();
+    await Promise.all([...this.#peers.values()].map(peer => peer.close()));
+    this.#abort.abort(new ShmError('ERR_CLOSED', 'the bus was closed', 'bus.dial'));
+    this.#peers.clear();
+    this.#ids.clear();
+  }
+}
+
+/** A peer's word, checked. */
+function checkGreeting(value: unknown): Greeting | undefined {
+  const { id, instance, capacity } = (value ?? {}) as Partial<Greeting>;
+  const isId = typeof id === 'string' && id !== '' && id.length <= longestId;
+  const isPeer = isId && Place.isInstance(instance);
+  return isPeer && typeof capacity === 'number' && isCapacity(capacity)
+    ? (value as Greeting)
+    : undefined;
+}
