@@ -6,7 +6,7 @@ import { checkCapacity } from '../layout.js';
 import type { WaitStrategy } from '../wait.js';
 import { type Envelope, EnvelopeKind, errorOf, failureOf } from './envelope.js';
 import { longestId, Mesh, type MeshOptions } from './mesh.js';
-import type { LeaveReason, Peer } from './peer.js';
+import { isLeaving, type LeaveReason, type Peer } from './peer.js';
 import { Asking, type RequestOptions } from './requests.js';
 
 export interface BusOptions<T> {
@@ -122,7 +122,7 @@ export class Bus<T = unknown> extends EventEmitter<BusEvents<T>> {
    *
    * @returns false: full, and the value was not sent; `drain` follows once there is room
    * @throws {ShmError} `ERR_UNKNOWN_PEER` where no such peer is there (any more),
-   *   `ERR_TOO_LARGE`, `ERR_CLOSED`; and what the codec throws for a value that it does not
+   *   `ERR_PEER_CLOSED` where it is about to leave, `ERR_TOO_LARGE`, `ERR_CLOSED`; and what the codec throws for a value that it does not
    *   take. Nothing was sent then.
    */
   send(to: string, value: T): boolean {
@@ -140,7 +140,11 @@ export class Bus<T = unknown> extends EventEmitter<BusEvents<T>> {
     const full: string[] = [];
     for (const peer of this.#mesh.peers.values()) {
       if (!peer.present) continue;
-      if (!peer.send({ kind: EnvelopeKind.message, id: 0, value })) full.push(peer.id);
+      try {
+        if (!peer.send({ kind: EnvelopeKind.message, id: 0, value })) full.push(peer.id);
+      } catch (error) {
+        if (!isLeaving(error)) throw error;
+      }
     }
     return full;
   }

@@ -211,12 +211,21 @@ export class Mesh {
     if (this.#peers.get(peer.id) !== peer) return;
     this.#peers.delete(peer.id);
     this.#ids.delete(peer.id);
-    if (reason === 'died') this.#place.reap();
+    if (reason === 'died') void this.#reap(peer.instance);
     this.#events.left(peer, reason);
     const successor = this.#successors.get(peer.id);
     this.#successors.delete(peer.id);
     if (successor && !successor.presence.closed) {
       this.#welcome(successor.greeting, successor.presence);
+    }
+  }
+
+  /** The kernel may give up a dead process's lease a moment after its sockets. */
+  async #reap(instance: string): Promise<void> {
+    for (let tries = 10; tries > 0 && !this.#closed; tries--) {
+      this.#place.reap();
+      if (!this.#place.has(instance)) return;
+      await delay(retryInterval, undefined, { ref: false });
     }
   }
 

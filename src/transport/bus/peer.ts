@@ -177,8 +177,8 @@ export class Peer {
       }
       this.#link = channel;
     } catch (error) {
-      // The peer has gone in between: that is told as its leaving.
-      if (this.present && !channel.closed) this.#host.failed(error as Error);
+      // That the peer closes meanwhile is told as its leaving.
+      if (!isLeaving(error)) this.#host.failed(error as Error);
     }
     this.#linking = undefined;
     this.#wakeWaiters();
@@ -217,4 +217,10 @@ export class Peer {
     this.#gone = true;
     this.#host.left(this, this.#reason);
   }
+}
+
+/** Whether a send failed only because the peer is about to leave. */
+export function isLeaving(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ERR_PEER_CLOSED' || code === 'ERR_PEER_DIED' || code === 'ERR_CLOSED';
 }
