@@ -68,7 +68,8 @@ export class Consumer {
 
   /** @internal Use {@link Ring.consumer}. */
   constructor(memory: RingMemory, capacity: number, options: SideOptions = {}) {
-    this.side = new Side(memory, 'consumer', parseStrategy('ring.consumer', options.wait));
+    const spin = parseStrategy('ring.consumer', options.wait);
+    this.side = new Side(memory, 'consumer', spin, options.first);
     const { buffer, byteOffset } = memory.plain;
     this.#words = memory.words;
     this.#counters = new Float64Array(buffer, byteOffset, headerBytes / 8);

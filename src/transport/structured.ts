@@ -1,14 +1,18 @@
 import { createRequire } from 'node:module';
 import { deserialize, serialize } from 'node:v8';
 import type { Packr as PackrClass } from 'msgpackr';
+import { ShmError } from '../errors.js';
 import type { RangeCodec } from './codec.js';
+import { PlainDecoder } from './plain/decoder.js';
+import { noRoom, notPlain, PlainEncoder } from './plain/encoder.js';
+import { mark } from './plain/format.js';
 
 /*
- * msgpackr writes plain data straight into the ring, several times as fast as V8's own
- * serializer. What it cannot carry faithfully (a cycle, a Map, an Error, -0, …) goes through
- * V8's, which is what `process.send` uses, and which throws for what cannot be cloned. The
- * two are told apart by their first byte: V8 begins with 0xff and a version, which in
- * MessagePack is the number -1 and then ends.
+ * Plain data goes in a format of our own, straight into the ring, see plain/format.ts. Plain
+ * data with one object at several places goes through msgpackr, and all else (a cycle, a Map,
+ * an Error, …) through V8's serializer, which is what `process.send` uses, and which throws for
+ * what cannot be cloned. They are told apart by their first byte: V8 begins with 0xff and a
+ * version, which in MessagePack is the number -1 and then ends.
  */
 
 const v8Marker = 0xff;
@@ -16,8 +20,8 @@ const v8Marker = 0xff;
 /** Deeper values, and so all cyclic ones, are left to V8. */
 const maxDepth = 32;
 
-/** msgpackr starts no message with less room than this. */
-const leastRoom = 2048 + 16;
+/** Most messages fit into this; one that does not is encoded a second time. */
+const leastRoom = 512;
 
 /**
  * A copy of msgpackr for this module alone. Its packing buffer is one for all users of the
@@ -45,38 +49,87 @@ const packr = new Packr({
   mapsAsObjects: true,
   copyBuffers: true, // what is decoded must not lie in the ring
 });
+
+/** For what does not fit into the ring in one piece. One for the thread: it is copied at once. */
 let scratch = Buffer.allocUnsafeSlow(64 * 1024);
 
-export const structured: RangeCodec<unknown> = {
-  inPlace: leastRoom,
+/** A larger one is made for one message and not kept. */
+const maxScratch = 1024 * 1024;
 
-  encodeInto(value, target, start, end) {
-    if (!isPlain(value, maxDepth)) return serialize(value);
-    const room = target.subarray(start, end);
-    packr.useBuffer(room);
-    const packed = packr.pack(value);
-    return packed.buffer === room.buffer && packed.byteOffset === room.byteOffset
-      ? packed.length
-      : packed;
-  },
+/**
+ * A value's accessors can send messages while it is being encoded, and neither an encoder nor
+ * the scratch buffer serves two at once: such messages go through V8.
+ */
+let encoding = false;
 
-  encode(value) {
-    if (!isPlain(value, maxDepth)) return serialize(value);
-    packr.useBuffer(scratch);
-    const packed = packr.pack(value);
-    // It outgrew the buffer and made a larger one: that serves the next ones.
-    if (packed.buffer !== scratch.buffer) scratch = Buffer.allocUnsafeSlow(2 * packed.length);
-    return packed;
-  },
+/** The codec of one end of a channel: both directions remember the shapes of objects. */
+export function structured(): RangeCodec<unknown> {
+  const encoder = new PlainEncoder();
+  const decoder = new PlainDecoder();
 
-  decode(bytes, start, end) {
-    if (bytes[start] === v8Marker && end - start > 1) {
-      // V8 makes views on what it reads from, which here is the ring: hence a copy.
-      return deserialize(Buffer.from(bytes.subarray(start, end))) as unknown;
+  function encodeToScratch(value: unknown): Uint8Array {
+    for (let room = scratch; ; room = Buffer.allocUnsafeSlow(2 * room.length)) {
+      const length = encoder.encode(value, room, 0, room.length);
+      if (length === noRoom) continue;
+      if (room.length <= maxScratch) scratch = room;
+      return length === notPlain ? encodeElsewhere(value) : room.subarray(0, length);
     }
-    return packr.unpack(bytes, { start, end }) as unknown;
-  },
-};
+  }
+
+  return {
+    inPlace: leastRoom,
+
+    encodeInto(value, target, start, end) {
+      if (encoding) return serialize(value);
+      encoding = true;
+      try {
+        const length = encoder.encode(value, target, start, end);
+        if (length === noRoom) return encodeToScratch(value);
+        return length === notPlain ? encodeElsewhere(value) : length;
+      } finally {
+        encoding = false;
+      }
+    },
+
+    encode(value) {
+      if (encoding) return serialize(value);
+      encoding = true;
+      try {
+        return encodeToScratch(value);
+      } finally {
+        encoding = false;
+      }
+    },
+
+    sent() {
+      if (!encoding) encoder.sent();
+    },
+
+    decode(bytes, start, end) {
+      if (bytes[start] === mark) return decoder.decode(bytes, start, end);
+      try {
+        if (bytes[start] === v8Marker && end - start > 1) {
+          // V8 makes views on what it reads from, which here is the ring: hence a copy.
+          return deserialize(Buffer.from(bytes.subarray(start, end))) as unknown;
+        }
+        return packr.unpack(bytes, { start, end }) as unknown;
+      } catch (error) {
+        const detail = `expected a structured value in ${end - start} bytes`;
+        throw new ShmError('ERR_CORRUPT', detail, 'channel.receive', undefined, error);
+      }
+    },
+  };
+}
+
+/** What is no plain data, or has one object at two places. */
+function encodeElsewhere(value: unknown): Uint8Array {
+  if (!isPlain(value, maxDepth)) return serialize(value);
+  packr.useBuffer(scratch);
+  const packed = packr.pack(value);
+  // It outgrew the buffer and made a larger one: that serves the next ones.
+  if (packed.buffer !== scratch.buffer) scratch = Buffer.allocUnsafeSlow(2 * packed.length);
+  return packed;
+}
 
 /** Whether msgpackr gives back exactly what the structured clone algorithm would. */
 function isPlain(value: unknown, depth: number): boolean {
