@@ -11,13 +11,21 @@ import {
 } from './format.js';
 
 /**
- * Messages up to this length become one string, of which the strings in them are parts: one
- * native call instead of one for each. V8 keeps the whole for as long as a part lives, hence
- * the limit.
+ * So much of a message becomes one string at a time, of which the strings in it are parts: one
+ * native call for several of them. V8 keeps the whole for as long as a part lives, hence the
+ * limit.
  */
-const maxWhole = 256;
+const windowBytes = 256;
 
 const noKeys: readonly string[] = [];
+
+/**
+ * The same string as V8 keeps it for the name of a property: with any other it would have to
+ * look this one up at each use.
+ */
+function internalized(key: string): string {
+  return Object.keys({ [key]: 0 })[0]!;
+}
 
 /**
  * Reads what `PlainEncoder` wrote. The bytes are the peer's word: each is read once, and every
@@ -31,7 +39,9 @@ export class PlainDecoder {
   #start = 0;
   #at = 0;
   #end = 0;
-  #whole: string | undefined;
+  /** A part of the message as a string, and where it begins. */
+  #window = '';
+  #windowAt = 0;
 
   /** @throws {ShmError} `ERR_CORRUPT` */
   decode(bytes: Buffer, start: number, end: number): unknown {
@@ -42,7 +52,8 @@ export class PlainDecoder {
     this.#start = start;
     this.#end = end;
     this.#at = start;
-    this.#whole = undefined;
+    this.#window = '';
+    this.#windowAt = start;
     this.#need(headerBytes);
     if (bytes[start] !== mark) throw this.#corrupt('expected the mark of plain data');
     const flags = bytes[start + 1]!;
@@ -74,11 +85,13 @@ export class PlainDecoder {
       case Tag.true:
         return true;
       case Tag.integer:
-        this.#need(4);
+        if (at + 5 > this.#end) throw this.#corrupt('expected 4 bytes more');
         this.#at = at + 5;
         return this.#view.getInt32(at + 1, true);
       case Tag.float:
-        return this.#float();
+        if (at + 9 > this.#end) throw this.#corrupt('expected 8 bytes more');
+        this.#at = at + 9;
+        return this.#view.getFloat64(at + 1, true);
       case Tag.object:
         return this.#object(depth);
       default:
@@ -91,7 +104,7 @@ export class PlainDecoder {
       case Tag.bigint:
         return this.#view.getBigInt64(this.#take(8), true);
       case Tag.date:
-        return new Date(this.#float());
+        return new Date(this.#view.getFloat64(this.#take(8), true));
       case Tag.string:
         return this.#string(this.#count(1));
       case Tag.wideString: {
@@ -116,16 +129,17 @@ export class PlainDecoder {
     }
   }
 
-  #float(): number {
-    return this.#view.getFloat64(this.#take(8), true);
-  }
-
   #string(length: number): string {
     const at = this.#take(length);
-    if (this.#end - this.#start > maxWhole) return this.#bytes.toString('latin1', at, at + length);
-    this.#whole ??= this.#bytes.toString('latin1', this.#start, this.#end);
-    const from = at - this.#start;
-    return this.#whole.substring(from, from + length);
+    if (length > windowBytes / 2) return this.#bytes.toString('latin1', at, at + length);
+    let from = at - this.#windowAt;
+    // Definitions, at the end of a message, are read first.
+    if (from < 0 || from + length > this.#window.length) {
+      this.#window = this.#bytes.toString('latin1', at, Math.min(at + windowBytes, this.#end));
+      this.#windowAt = at;
+      from = 0;
+    }
+    return this.#window.substring(from, from + length);
   }
 
   #array(count: number, depth: number): unknown[] {
@@ -182,7 +196,7 @@ export class PlainDecoder {
       const key = this.#value(0);
       // Stored, it would change the prototype; the encoder leaves such objects to V8.
       if (typeof key !== 'string' || key === '__proto__') throw this.#corrupt('expected a key');
-      (keys as string[]).push(key);
+      (keys as string[]).push(isKept ? internalized(key) : key);
       units += key.length;
     }
     if (isKept && units > maxShapeUnits) throw this.#corrupt(`expected a shorter shape`);

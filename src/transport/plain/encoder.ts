@@ -1,6 +1,6 @@
 import { types } from 'node:util';
 import { Flag, headerBytes, mark, maxDepth, maxShapes, shapeNumbers, Tag } from './format.js';
-import { type Shape, ShapeTable } from './shape-table.js';
+import { type Shape, type ShapeNode, ShapeTable } from './shape-table.js';
 
 /** Instead of a length: the value is not plain data, or goes too deep. */
 export const notPlain = -1;
@@ -223,8 +223,11 @@ export class PlainEncoder {
     let loose: string[] | undefined;
     let at = start + 3;
     for (const key in value) {
-      const next = node.lastKey === key ? node.last : shapes.follow(node, key);
-      if (next !== undefined && loose === undefined) {
+      let next: ShapeNode | undefined;
+      if (loose === undefined) {
+        next = node.lastKey === key ? node.last : shapes.follow(node, key);
+      }
+      if (next !== undefined) {
         node = next;
       } else {
         if (key === '__proto__') return notPlain;
@@ -243,7 +246,7 @@ export class PlainEncoder {
     return at;
   }
 
-  #use(node: ShapeTable['root']): number {
+  #use(node: ShapeNode): number {
     const shape = this.#shapes.shapeAt(node);
     if (shape === undefined) return this.#defineLoose(node.keys());
     if (!shape.known && shape.definedIn !== this.#message) {
@@ -253,8 +256,12 @@ export class PlainEncoder {
     return shape.number;
   }
 
+  /** Rows of one kind come one after the other: they share a definition. */
   #defineLoose(keys: string[]): number {
-    return maxShapes + this.#loose.push(keys) - 1;
+    const last = this.#loose.at(-1);
+    const isSame = last?.length === keys.length && keys.every((key, i) => key === last[i]);
+    if (!isSame) this.#loose.push(keys);
+    return maxShapes + this.#loose.length - 1;
   }
 
   #definitions(start: number, body: number): number {

@@ -44,7 +44,7 @@ export class ShapeNode {
     const child = new ShapeNode(this, key);
     if (child.#depth > maxShapeKeys || child.#units > maxShapeUnits) return undefined;
     (this.#children ??= new Map<string, ShapeNode>()).set(key, child);
-    return this.follow(key);
+    return child;
   }
 
   /** All keys from the start to this node. */
@@ -57,6 +57,9 @@ export class ShapeNode {
 
 /** Nodes there may be, and new ones that the known shapes pay for. */
 const maxNodes = 4096;
+
+/** What must be there before all that is known is given up for something new. */
+const minBudget = 1024;
 
 /**
  * The shapes that an encoder has seen.
@@ -73,7 +76,9 @@ export class ShapeTable {
 
   /** Between messages: forgets everything when full, to make room for what comes now. */
   tidy(): void {
-    if ((this.#shapes < maxShapes && this.#nodes < maxNodes) || this.#budget <= 0) return;
+    // A node per message is no burden, and lets it find out when the data has changed.
+    if (this.#budget < maxNodes) this.#budget++;
+    if ((this.#shapes < maxShapes && this.#nodes < maxNodes) || this.#budget < minBudget) return;
     this.root = new ShapeNode();
     this.#nodes = 0;
     this.#shapes = 0;
@@ -83,9 +88,12 @@ export class ShapeTable {
   follow(node: ShapeNode, key: string): ShapeNode | undefined {
     const next = node.follow(key);
     if (next || this.#budget <= 0 || this.#nodes >= maxNodes || key === '__proto__') return next;
-    this.#budget--;
-    this.#nodes++;
-    return node.add(key);
+    const added = node.add(key);
+    if (added) {
+      this.#budget--;
+      this.#nodes++;
+    }
+    return added;
   }
 
   /** The shape of objects that end at this node; undefined: not to be remembered. */
