@@ -150,6 +150,39 @@ describe('plain data', () => {
     }
   });
 
+  it('keeps what stands at several places, or within itself, one object', () => {
+    const pair = new Pair();
+    const shared = [{ a: 1 }, [1], new Date(5), Buffer.from('b'), new Uint8Array(2)];
+    const cyclic: Record<string, unknown> = { shared };
+    cyclic.list = [cyclic, ...shared, ...shared];
+    const got = pair.through(cyclic) as { shared: unknown[]; list: unknown[] };
+    expect(got.list[0]).to.equal(got);
+    for (const [i, value] of shared.entries()) {
+      expect(got.shared[i]).to.deep.equal(value);
+      expect(got.list[1 + i]).to.equal(got.shared[i]);
+      expect(got.list[1 + shared.length + i]).to.equal(got.shared[i]);
+    }
+    const many = Array.from({ length: 100 }, (_, i) => ({ i }));
+    const twice = pair.through([...many, ...many]) as { i: number }[];
+    for (const [i, value] of twice.entries()) {
+      expect(value).to.deep.equal({ i: i % 100 });
+      expect(value).to.equal(twice[(i + 100) % 200]);
+    }
+  });
+
+  it('counts objects from the beginning after an accessor threw', () => {
+    const pair = new Pair();
+    const failing = {
+      get bad(): never {
+        throw new Error('accessor');
+      },
+    };
+    const value = { list: [1, failing] };
+    expect(() => pair.encode(value)).to.throw('accessor');
+    value.list.pop();
+    expect(pair.through(value)).to.deep.equal({ list: [1] });
+  });
+
   it('does not mistake what every object inherits for its own', () => {
     const pair = new Pair();
     Object.defineProperty(Object.prototype, 'inherited', {
@@ -219,7 +252,7 @@ describe('plain data that a peer made up', () => {
   const cases: Record<string, Buffer> = {
     'nothing at all': message(),
     'no value': message(0),
-    'unknown flags': message(255, 1),
+    'unknown flags': message(4, 1),
     'an unknown tag': message(0, 255),
     'more than a value': message(0, 1, 2),
     'half a number': message(0, Tag.float, 1, 2),
@@ -231,6 +264,8 @@ describe('plain data that a peer made up', () => {
     'a shape never defined': message(0, Tag.object, 7, 0),
     'a shape of another message': message(0, Tag.object, 0, 1),
     'deep nesting': message(0, ...Array<number>(nested).fill(Tag.shortArray | 1), 1),
+    'a reference to nothing': message(2, Tag.shortArray | 1, Tag.reference, { long: 1 }),
+    'a reference not announced': message(0, Tag.shortArray | 1, Tag.reference, { long: 0 }),
     'no room for definitions': message(1, 0),
     'definitions beyond the end': message(1, 1, { long: 99 }),
     'definitions before the value': message(1, 1, { long: 0 }),
@@ -271,6 +306,7 @@ describe('plain data that a peer made up', () => {
   it('gives a value or ERR_CORRUPT, whatever the bytes', () => {
     const decoder = new PlainDecoder();
     const before = Object.getOwnPropertyNames(Object.prototype).length;
+    const tags = ['shared'];
     const valid = new Pair().bytes([
       order(1),
       order(2),
@@ -279,6 +315,8 @@ describe('plain data that a peer made up', () => {
       new Date(1),
       5n,
       0.5,
+      tags,
+      tags,
     ]);
     const changes = fc.array(fc.tuple(fc.nat(valid.length - 1), fc.nat(255)), { minLength: 1 });
     fc.assert(
@@ -291,7 +329,7 @@ describe('plain data that a peer made up', () => {
       { numRuns: 20_000 },
     );
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 100 }), fc.nat(1), (bytes, flags) => {
+      fc.property(fc.uint8Array({ maxLength: 100 }), fc.nat(3), (bytes, flags) => {
         decodeAnything(decoder, Buffer.concat([Buffer.of(mark, flags), bytes]));
       }),
       { numRuns: 20_000 },

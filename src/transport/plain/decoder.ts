@@ -39,6 +39,8 @@ export class PlainDecoder {
   #start = 0;
   #at = 0;
   #end = 0;
+  /** What can be referred to; undefined: nothing will be. */
+  #made: object[] | undefined;
   /** A part of the message as a string, and where it begins. */
   #window = '';
   #windowAt = 0;
@@ -57,13 +59,16 @@ export class PlainDecoder {
     this.#need(headerBytes);
     if (bytes[start] !== mark) throw this.#corrupt('expected the mark of plain data');
     const flags = bytes[start + 1]!;
-    if (flags > Flag.definitions) throw this.#corrupt(`expected flags, got ${flags}`);
+    if (flags > (Flag.definitions | Flag.references))
+      throw this.#corrupt(`expected flags, got ${flags}`);
     if (flags & Flag.definitions) this.#definitions();
+    this.#made = flags & Flag.references ? [] : undefined;
     this.#at = start + headerBytes;
     const value = this.#value(maxDepth);
     if (this.#at !== this.#end)
       throw this.#corrupt(`expected the end, got ${this.#end - this.#at} bytes more`);
     this.#loose.length = 0;
+    this.#made = undefined;
     return value;
   }
 
@@ -104,7 +109,7 @@ export class PlainDecoder {
       case Tag.bigint:
         return this.#view.getBigInt64(this.#take(8), true);
       case Tag.date:
-        return new Date(this.#view.getFloat64(this.#take(8), true));
+        return this.#keep(new Date(this.#view.getFloat64(this.#take(8), true)));
       case Tag.string:
         return this.#string(this.#count(1));
       case Tag.wideString: {
@@ -117,16 +122,27 @@ export class PlainDecoder {
       case Tag.buffer: {
         const length = this.#count(1);
         const at = this.#take(length);
-        return Buffer.from(this.#bytes.subarray(at, at + length));
+        return this.#keep(Buffer.from(this.#bytes.subarray(at, at + length)));
       }
       case Tag.bytes: {
         const length = this.#count(1);
         const at = this.#take(length);
-        return new Uint8Array(this.#bytes.subarray(at, at + length));
+        return this.#keep(new Uint8Array(this.#bytes.subarray(at, at + length)));
+      }
+      case Tag.reference: {
+        const index = this.#view.getUint32(this.#take(4), true);
+        const made = this.#made?.[index];
+        if (made === undefined) throw this.#corrupt(`expected an object before, got ${index}`);
+        return made;
       }
       default:
         throw this.#corrupt(`expected the tag of a value, got ${tag}`);
     }
+  }
+
+  #keep<T extends object>(value: T): T {
+    this.#made?.push(value);
+    return value;
   }
 
   #string(length: number): string {
@@ -145,6 +161,7 @@ export class PlainDecoder {
   #array(count: number, depth: number): unknown[] {
     if (depth === 0) throw this.#corrupt(`expected at most ${maxDepth} levels`);
     const array: unknown[] = [];
+    this.#made?.push(array);
     for (let i = 0; i < count; i++) array.push(this.#value(depth - 1));
     return array;
   }
@@ -154,6 +171,7 @@ export class PlainDecoder {
     const at = this.#take(2);
     const keys = this.#shape(this.#bytes[at]! | (this.#bytes[at + 1]! << 8));
     const object: Record<string, unknown> = {};
+    this.#made?.push(object);
     for (let i = 0; i < keys.length; i++) object[keys[i]!] = this.#value(depth - 1);
     return object;
   }

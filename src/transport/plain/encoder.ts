@@ -30,7 +30,7 @@ const beyondByte = /[^\u0000-\u00ff]/; // eslint-disable-line no-control-regex
 /**
  * Writes plain data, as ./format.ts has it. Plain are: strings, numbers, booleans, null,
  * undefined, BigInts of 64 bits, valid Dates, Buffers, Uint8Arrays, and arrays and objects of
- * plain data, each of them once.
+ * plain data. What stands at several places, or within itself, is written once.
  *
  * One walk over the value both finds out whether it is plain and writes it.
  */
@@ -45,7 +45,9 @@ export class PlainEncoder {
   readonly #loose: string[][] = [];
   #message = 0;
   readonly #seen: object[] = [];
-  #seenMany: Set<object> | undefined;
+  #seenMany: Map<object, number> | undefined;
+  /** An object of this message stands at several places of it. */
+  #hasRepeats = false;
 
   /**
    * Writes a message into `target` from `start` on, before `end`.
@@ -63,16 +65,17 @@ export class PlainEncoder {
     this.#message++;
     this.#defined.length = 0;
     this.#loose.length = 0;
+    this.#forgetSeen(); // an accessor may have thrown
     this.#shapes.tidy();
     let at = this.#value(value, start + headerBytes, maxDepth);
-    this.#seen.length = 0;
-    this.#seenMany = undefined;
-    target[start] = mark;
-    target[start + 1] = 0;
+    let flags = this.#hasRepeats ? Flag.references : 0;
+    this.#forgetSeen();
     if (at > 0 && (this.#defined.length > 0 || this.#loose.length > 0)) {
-      target[start + 1] = Flag.definitions;
+      flags |= Flag.definitions;
       at = this.#definitions(start, at);
     }
+    target[start] = mark;
+    target[start + 1] = flags;
     if (at > 0) return at - start;
     this.#defined.length = 0; // in a message that will not be
     return at;
@@ -158,7 +161,11 @@ export class PlainEncoder {
   }
 
   #compound(value: object, at: number, depth: number): number {
-    if (this.#wasSeen(value)) return notPlain;
+    const seenAs = this.#see(value);
+    if (seenAs >= 0) {
+      this.#hasRepeats = true;
+      return this.#head(Tag.reference, seenAs, at);
+    }
     const prototype: unknown = Object.getPrototypeOf(value);
     if (prototype === Object.prototype || prototype === null) {
       return this.#object(value as Record<string, unknown>, at, depth);
@@ -182,16 +189,25 @@ export class PlainEncoder {
     return notPlain;
   }
 
-  #wasSeen(value: object): boolean {
+  /** Which of the objects of this message it is, in their order; -1: it is a new one. */
+  #see(value: object): number {
     const seen = this.#seen;
     if (this.#seenMany) {
-      const { size } = this.#seenMany;
-      return this.#seenMany.add(value).size === size;
+      const index = this.#seenMany.get(value);
+      if (index !== undefined) return index;
+      this.#seenMany.set(value, this.#seenMany.size);
+      return -1;
     }
-    for (let i = 0; i < seen.length; i++) if (seen[i] === value) return true;
+    for (let i = 0; i < seen.length; i++) if (seen[i] === value) return i;
     seen.push(value);
-    if (seen.length > maxCompared) this.#seenMany = new Set(seen);
-    return false;
+    if (seen.length > maxCompared) this.#seenMany = new Map(seen.map((other, i) => [other, i]));
+    return -1;
+  }
+
+  #forgetSeen(): void {
+    this.#seen.length = 0;
+    this.#seenMany = undefined;
+    this.#hasRepeats = false;
   }
 
   #array(value: unknown[], at: number, depth: number): number {

@@ -19,7 +19,11 @@
 /** MessagePack never begins so, and V8's serializer begins with 0xff. */
 export const mark = 0xc1;
 
-export const Flag = { definitions: 1 } as const;
+export const Flag = {
+  definitions: 1,
+  /** There are references, so the reader has to count what can be referred to. */
+  references: 2,
+} as const;
 
 export const headerBytes = 2;
 
@@ -67,4 +71,6 @@ export const Tag = {
   buffer: 219,
   bytes: 220,
   object: 221,
+  /** Which (4) of the arrays, objects, dates and bytes that began before, the first being 0. */
+  reference: 222,
 } as const;
