@@ -65,6 +65,7 @@ async function send(context: SenderContext, { cork, reserve, read }: Variant): P
   await context.start({ forth: forth.handle, back: back.handle } satisfies Handover);
 
   const spin = new Spin(trial.deadline);
+  const patience = trial.deadline - Date.now();
   const onAck = (bytes: Buffer, offset: number): void => outgoing.check(readAck(bytes, offset));
 
   function writeEach(count: number): void {
@@ -115,7 +116,7 @@ async function send(context: SenderContext, { cork, reserve, read }: Variant): P
   }
 
   function readBlocking(): void {
-    const ack = acks.readSync(trial.deadline - Date.now());
+    const ack = acks.readSync(patience);
     if (!ack) throw new Error('the receiver went away');
     outgoing.check(readAck(ack, 0));
   }

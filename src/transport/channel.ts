@@ -90,10 +90,10 @@ export class Channel<T = unknown> extends EventEmitter<ChannelEvents<T>> {
   }
 
   /**
-   * Takes the other end of a channel.
+   * Takes the other end of a channel, which can be taken once.
    *
-   * @throws {ShmError} `ENOENT` where it is gone, `ERR_ROLE_TAKEN` where somebody has that
-   *   end, `ERR_CORRUPT`, `ERR_VERSION`
+   * @throws {ShmError} `ENOENT` where it is gone, `ERR_ROLE_TAKEN` where somebody has or had
+   *   that end, `ERR_CORRUPT`, `ERR_VERSION`
    */
   static open<T = unknown>(handle: ChannelHandle, options: ChannelOptions<T> = {}): Channel<T> {
     const path: unknown = handle?.path;
@@ -186,7 +186,9 @@ export class Channel<T = unknown> extends EventEmitter<ChannelEvents<T>> {
     if (this.#trySend(value)) return true;
     // Encoded once, not once per look.
     const bytes = Uint8Array.from(this.#codec.encode(value));
-    return this.#output.writeSync(bytes, timeout);
+    if (!this.#output.writeSync(bytes, timeout)) return false;
+    this.#codec.sent?.();
+    return true;
   }
 
   /**
@@ -268,6 +270,7 @@ export class Channel<T = unknown> extends EventEmitter<ChannelEvents<T>> {
     }
     if (typeof encoded === 'number') {
       output.commit(encoded);
+      codec.sent?.();
       return true;
     }
     output.abort();
@@ -275,7 +278,10 @@ export class Channel<T = unknown> extends EventEmitter<ChannelEvents<T>> {
   }
 
   #write(bytes: Uint8Array): boolean {
-    if (this.#output.tryWrite(bytes)) return true;
+    if (this.#output.tryWrite(bytes)) {
+      this.#codec.sent?.();
+      return true;
+    }
     this.#needed = bytes.length;
     return false;
   }

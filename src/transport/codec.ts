@@ -36,6 +36,8 @@ export interface RangeCodec<T> {
    */
   encodeInto(value: T, target: Buffer, start: number, end: number): number | Uint8Array;
   encode(value: T): Uint8Array;
+  /** What was encoded last is in the ring: the peer will see it before all that follows. */
+  sent?(): void;
   decode(bytes: Buffer, start: number, end: number): T;
 }
 
@@ -78,12 +80,12 @@ function custom<T>(codec: Codec<T>): RangeCodec<T> {
   };
 }
 
-/** @throws {ShmError} `ERR_INVALID_ARG` */
+/** For one end of a channel. @throws {ShmError} `ERR_INVALID_ARG` */
 export function rangeCodec<T>(option: CodecOption<T> = 'structured'): RangeCodec<T> {
   // The caller's type parameter and its codec option are one decision; types cannot tie them.
   if (option === 'bytes') return bytes as unknown as RangeCodec<T>;
   if (option === 'string') return string as unknown as RangeCodec<T>;
-  if (option === 'structured') return structured as RangeCodec<T>;
+  if (option === 'structured') return structured() as RangeCodec<T>;
   const { encode, decode } = (option ?? {}) as Partial<Codec<T>>;
   if (typeof encode === 'function' && typeof decode === 'function') return custom(option);
   const expected = "'bytes', 'string', 'structured' or { encode, decode }";

@@ -68,7 +68,8 @@ export class Consumer {
 
   /** @internal Use {@link Ring.consumer}. */
   constructor(memory: RingMemory, capacity: number, options: SideOptions = {}) {
-    this.side = new Side(memory, 'consumer', parseStrategy('ring.consumer', options.wait));
+    const spin = parseStrategy('ring.consumer', options.wait);
+    this.side = new Side(memory, 'consumer', spin, options.first);
     const { buffer, byteOffset } = memory.plain;
     this.#words = memory.words;
     this.#counters = new Float64Array(buffer, byteOffset, headerBytes / 8);
@@ -140,11 +141,7 @@ export class Consumer {
   tryRead(): Uint8Array | null {
     this.side.checkUsable('tryRead');
     const length = this.#next();
-    if (length < 0) return null;
-    const offset = this.#take(length);
-    const copy = this.#bytes.slice(offset, offset + length);
-    this.#release();
-    return copy;
+    return length < 0 ? null : this.#copyOut(length);
   }
 
   /**
@@ -157,7 +154,14 @@ export class Consumer {
    *   producer was killed; what it had committed is delivered first
    */
   readSync(timeout?: number): Uint8Array | null {
-    return this.waitSync(timeout) ? this.tryRead() : null;
+    const limit = checkTimeout('consumer.readSync', timeout);
+    this.side.checkUsable('readSync');
+    let length = this.#next();
+    if (length < 0) {
+      if (!this.side.waitSync('readSync', this.#ready, limit) || this.#ended) return null;
+      length = this.#next();
+    }
+    return this.#copyOut(length);
   }
 
   /**
@@ -281,6 +285,13 @@ export class Consumer {
       (this.#head + ((length + recordHeaderBytes + recordAlignment - 1) & -recordAlignment)) | 0;
     this.#count++;
     return offset;
+  }
+
+  #copyOut(length: number): Uint8Array {
+    const offset = this.#take(length);
+    const copy = this.#bytes.slice(offset, offset + length);
+    this.#release();
+    return copy;
   }
 
   /**

@@ -18,6 +18,8 @@ import { checkTimeout, parseStrategy, type WaitStrategy } from './wait.js';
 export interface SideOptions {
   /** How this side waits. @default 'park' */
   wait?: WaitStrategy;
+  /** @internal Refuse the role where somebody has held it before. */
+  first?: boolean;
 }
 
 /**
@@ -53,7 +55,8 @@ export class Producer {
 
   /** @internal Use {@link Ring.producer}. */
   constructor(memory: RingMemory, capacity: number, options: SideOptions = {}) {
-    this.side = new Side(memory, 'producer', parseStrategy('ring.producer', options.wait));
+    const spin = parseStrategy('ring.producer', options.wait);
+    this.side = new Side(memory, 'producer', spin, options.first);
     const { buffer, byteOffset } = memory.plain;
     this.#words = memory.words;
     this.#counters = new Float64Array(buffer, byteOffset, headerBytes / 8);

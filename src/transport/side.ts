@@ -61,10 +61,11 @@ export class Side {
   #poisoned = false;
 
   /**
+   * @param first refuse a role that somebody has held before, too
    * @throws {ShmError} `ERR_ROLE_TAKEN` where somebody holds the role, `ERR_CORRUPT` where
    *   a holder of either role found the ring corrupt; nothing has changed
    */
-  constructor(memory: RingMemory, role: Role, spin: number) {
+  constructor(memory: RingMemory, role: Role, spin: number, first = false) {
     this.role = role;
     this.memory = memory;
     this.spin = spin;
@@ -81,6 +82,15 @@ export class Side {
       if (loadWord(this.#words, state) !== RoleState.poisoned) continue;
       memory.unlock(role);
       throw this.error('ERR_CORRUPT', 'attach', 'the ring was found corrupt before');
+    }
+    if (first && loadWord(this.#words, this.#own.state) !== RoleState.never) {
+      memory.unlock(role);
+      const pid = loadWord(this.#words, this.#own.pid);
+      throw this.error(
+        'ERR_ROLE_TAKEN',
+        'attach',
+        `the ${role}'s role was process ${pid}'s before`,
+      );
     }
     // The lock comes first: whoever sees `attached` may ask the kernel whether it is true.
     storeWord(this.#words, this.#own.waiting, Waiting.none);

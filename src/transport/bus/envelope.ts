@@ -31,18 +31,23 @@ const { failure } = EnvelopeKind;
 
 export function envelopeCodec<T>(option: CodecOption<T> | undefined): RangeCodec<Envelope> {
   const inner = rangeCodec(option) as RangeCodec<unknown>;
-  const encodeValue = ({ kind, value }: Envelope) =>
-    kind === failure ? Buffer.from(JSON.stringify(value)) : inner.encode(value);
+  /** Whether it was the inner codec that encoded last. */
+  let isInner = false;
+
+  function encodeValue({ kind, value }: Envelope): Uint8Array {
+    isInner = kind !== failure;
+    return isInner ? inner.encode(value) : Buffer.from(JSON.stringify(value));
+  }
 
   return {
     inPlace: inner.inPlace + prefixBytes,
 
     encodeInto(envelope, target, start, end) {
       const from = start + prefixBytes;
-      const encoded =
-        envelope.kind === failure
-          ? encodeValue(envelope)
-          : inner.encodeInto(envelope.value, target, from, end);
+      isInner = envelope.kind !== failure;
+      const encoded = isInner
+        ? inner.encodeInto(envelope.value, target, from, end)
+        : encodeValue(envelope);
       let length = encoded as number;
       if (typeof encoded !== 'number') {
         length = encoded.length;
@@ -54,6 +59,8 @@ export function envelopeCodec<T>(option: CodecOption<T> | undefined): RangeCodec
     },
 
     encode: envelope => withPrefix(envelope, encodeValue(envelope)),
+
+    sent: () => isInner && inner.sent?.(),
 
     decode(bytes, start, end) {
       const kind = bytes.readUInt32LE(start) as Envelope['kind'];

@@ -24,7 +24,8 @@ export class RingEnds implements MessageEnds, Ends {
   #socket: Socket | undefined;
 
   private constructor(output: Ring, input: Ring, wait: WaitStrategy | undefined) {
-    const options = wait === undefined ? {} : { wait };
+    // Each end remembers what the other has told it: nobody can go on in another's place.
+    const options = { first: true, ...(wait !== undefined && { wait }) };
     this.capacity = output.capacity;
     this.output = output.producer(options);
     try {
