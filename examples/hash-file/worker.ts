@@ -1,4 +1,5 @@
 // The cluster worker: takes chunks in, has its threads hash them, sends the digests back.
+import type { EventEmitter } from 'node:events';
 import { Piscina } from 'piscina';
 import { Ring } from '../../src/index.js';
 import type { HashTask } from './hash-task.js';
@@ -10,10 +11,13 @@ const filename = new URL('./hash-task.js', import.meta.url).href;
 
 const primary = process.ppid; // asked later, the kernel would name the adoptive parent
 
-// Before cluster's own listener, which would leave without a word.
-process.prependListener('disconnect', () => {
+function onPrimaryGone(): void {
   if (!finished) fail(new Error(`the primary (process ${primary}) died`));
-});
+}
+// Before cluster's own listener, which would leave without a word.
+process.prependListener('disconnect', onPrimaryGone);
+// Or so, where cluster had something to tell it at that moment.
+(process as EventEmitter).on('error', onPrimaryGone);
 process.once('SIGINT', () => process.exit(130));
 process.once('SIGTERM', () => process.exit(143));
 
