@@ -1,5 +1,4 @@
 // The cluster worker: takes chunks in, has its threads hash them, sends the digests back.
-import type { EventEmitter } from 'node:events';
 import { Piscina } from 'piscina';
 import { Ring } from '../../src/index.js';
 import type { HashTask } from './hash-task.js';
@@ -17,7 +16,7 @@ function onPrimaryGone(): void {
 // Before cluster's own listener, which would leave without a word.
 process.prependListener('disconnect', onPrimaryGone);
 // Or so, where cluster had something to tell it at that moment.
-(process as EventEmitter).on('error', onPrimaryGone);
+(process as NodeJS.EventEmitter).on('error', onPrimaryGone);
 process.once('SIGINT', () => process.exit(130));
 process.once('SIGTERM', () => process.exit(143));
 
