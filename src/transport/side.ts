@@ -198,7 +198,8 @@ export class Side {
     }
     for (;;) {
       const left = timeout - (performance.now() - start);
-      if (left <= 0) return ready();
+      // A thread that was not run for so long has not looked at its peer yet.
+      if (left <= 0) return ready() || (timeout > 0 && this.#checkWaiting(operation, ready));
       storeWord(this.#words, this.#own.waiting, Waiting.blocked);
       if (!ready()) {
         this.memory.wait(this.#own.waiting, Waiting.blocked, Math.min(left, livenessInterval));
