@@ -61,7 +61,7 @@ export function relayMessenger(): Messenger {
   let answer: (request: Request) => Entry;
   let hear: (entry: Entry) => void = () => {};
   const from = cluster.worker!.id;
-  const send = (letter: Letter) => process.send!(letter);
+  const send = (letter: Letter) => process.send!(letter, undefined, undefined, () => {});
   process.on('message', (letter: Letter) => {
     const { id, request } = letter;
     if (request) send({ from, to: letter.from, id: id!, answer: answer(request) });
@@ -90,7 +90,8 @@ export function relay(workers: Worker[]): void {
     if (typeof letter !== 'object' || !letter.from) return;
     for (const worker of workers) {
       const isMeant = letter.to === undefined ? worker.id !== letter.from : worker.id === letter.to;
-      if (isMeant) worker.send(letter);
+      // One that is leaving may be gone already.
+      if (isMeant && worker.isConnected()) worker.send(letter, () => {});
     }
   });
 }

@@ -37,6 +37,18 @@ describe('examples', () => {
     expect(await run(example('zero-copy.js'))).to.deep.equal(['the largest of 1000 is 31.607']);
   });
 
+  it('shared-cache', async function () {
+    this.timeout(60_000);
+    const args = ['--seconds', '1', '--port', String(20_000 + (process.pid % 10_000))];
+    const child = startAlone(example('shared-cache/main.js'), args);
+    const { code, stdout, stderr } = await outcome(child);
+    expect(stderr).to.equal('');
+    expect(code).to.equal(0);
+    for (const way of ['bus', 'process.send']) {
+      expect(stdout, way).to.match(new RegExp(`${way}.*[1-9]\\d* .* of [1-9]\\d*`));
+    }
+  });
+
   it('the one in the README, pasted into an empty folder', async () => {
     const readme = readFileSync(join(root, 'README.md'), 'utf8');
     const code = /```js\n([\s\S]*?)```/.exec(readme)?.[1];
