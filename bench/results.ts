@@ -17,6 +17,11 @@ export interface Results {
   readonly trials: number;
   readonly milliseconds: number;
   readonly measurements: readonly Measurement[];
+  /**
+   * Round trips between the two cores in C++, in microseconds, one taken before each trial
+   * that polls: where the machine is a virtual one, its cores may move apart and together.
+   */
+  readonly coreToCore?: readonly number[];
 }
 
 /** A figure over all trials. */
@@ -29,14 +34,35 @@ export interface Spread {
 export type Figure = 'messagesPerSecond' | 'p50' | 'p99';
 
 export function spread(measurement: Measurement, figure: Figure): Spread {
-  const values = measurement.outcomes
-    .map(outcome => outcome[figure])
-    .filter(value => value !== undefined)
-    .sort((a, b) => a - b);
-  const middle = values.length >> 1;
+  return spreadOf(figures(measurement, figure));
+}
+
+export function spreadOf(values: readonly number[]): Spread {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
   const median =
-    values.length % 2 === 1 ? values[middle]! : (values[middle - 1]! + values[middle]!) / 2;
-  return { median, min: values[0]!, max: values.at(-1)! };
+    sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+  return { median, min: sorted[0]!, max: sorted.at(-1)! };
+}
+
+function figures(measurement: Measurement, figure: Figure): number[] {
+  return measurement.outcomes.map(outcome => outcome[figure]).filter(value => value !== undefined);
+}
+
+/**
+ * How many times the one is the other: the median over the trials, each against the trial of
+ * the other that was next to it. What the machine does to both for a while then cancels out.
+ */
+export function quotient(
+  measurement: Measurement | undefined,
+  base: Measurement | undefined,
+  figure: Figure,
+): number | undefined {
+  if (!measurement || !base) return undefined;
+  const [values, bases] = [figures(measurement, figure), figures(base, figure)];
+  // A trial that failed leaves no partner.
+  if (values.length !== bases.length) return spreadOf(values).median / spreadOf(bases).median;
+  return spreadOf(values.map((value, trial) => value / bases[trial]!)).median;
 }
 
 /** The measurements of a suite that match, in the order they were planned. */

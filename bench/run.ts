@@ -17,6 +17,9 @@ import { makeWorkplace, removeWorkplace, type Workplace } from './workplace.js';
 /** Beyond what is measured, a trial may take so long to start, to calibrate and to end. */
 const allowanceMilliseconds = 15_000;
 
+/** A look at how far apart the cores are: short against the trial that follows. */
+const probe = { transport: 'cpp', kind: 'round-trip', size: 64, milliseconds: 10 } as const;
+
 const latest = fileURLToPath(new URL('../../build/bench/results.json', import.meta.url));
 
 const options = readOptions();
@@ -37,9 +40,19 @@ async function run(options: Options): Promise<void> {
     const host = environment();
     printEnvironment(host);
     if (workplace.reason) console.log(`C++ left out, it could not be built: ${workplace.reason}`);
-    const { measurements, failures } = await measureAll(options, workplace, host.pinned);
+    const { measurements, coreToCore, failures } = await measureAll(
+      options,
+      workplace,
+      host.pinned,
+    );
     const { trials, milliseconds } = options;
-    const results: Results = { environment: host, trials, milliseconds, measurements };
+    const results: Results = {
+      environment: host,
+      trials,
+      milliseconds,
+      measurements,
+      coreToCore,
+    };
 
     printTables(results);
     save(options.json ?? latest, results);
@@ -54,6 +67,7 @@ async function run(options: Options): Promise<void> {
 /** Trials of a group take turns, so that a drift of the machine hits all alike. */
 async function measureAll(options: Options, workplace: Workplace, cores?: Cores) {
   const measurements: Measurement[] = [];
+  const coreToCore: number[] = [];
   const failures: string[] = [];
   for (const { suite, subjects } of plan(options.suites, options.sizes)) {
     const group = subjects
@@ -69,6 +83,9 @@ async function measureAll(options: Options, workplace: Workplace, cores?: Cores)
         const order = { ...subject, milliseconds, deadline, ...(pinned && { cores }) };
         progress(what);
         try {
+          if (pinned && workplace.program) {
+            coreToCore.push((await launch({ ...order, ...probe }, workplace)).p50!);
+          }
           outcomes.push(await launch(order, workplace));
         } catch (error) {
           failures.push(`${what}: ${(error as Error).message}`);
@@ -81,7 +98,7 @@ async function measureAll(options: Options, workplace: Workplace, cores?: Cores)
     }
   }
   progress('');
-  return { measurements, failures };
+  return { measurements, coreToCore, failures };
 }
 
 /** One line, rewritten, and only where somebody watches. */

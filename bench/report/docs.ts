@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
 import type { Results } from '../results.js';
-import { environmentLines } from './print.js';
+import { coreToCoreLine, environmentLines } from './print.js';
 import { type Table, tables } from './tables.js';
 import { versionsTable } from './versions.js';
 
@@ -34,6 +34,7 @@ export async function writeDocs(runs: readonly Results[]): Promise<void> {
       .map(([label, value]) => `- ${label}: ${value}`)
       .join('\n'),
     `Each figure is the median of ${main.trials} trials of ${main.milliseconds} ms.`,
+    coreToCoreLine(main) ?? '',
     '![Messages per second by size](benchmarks.svg)',
     ...tables(main).map(markdown),
     ...(runs.length > 1 ? [markdown(versionsTable(runs))] : []),

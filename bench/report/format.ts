@@ -41,9 +41,8 @@ export function bytes(value: number): string {
   return `${value} B`;
 }
 
-/** How many times `base` fits into `value`. */
-export function ratio(value: number | undefined, base: number | undefined): string {
-  if (value === undefined || base === undefined) return none;
-  const quotient = value / base;
+/** A quotient: two significant digits below 100. */
+export function ratio(quotient: number | undefined): string {
+  if (quotient === undefined) return none;
   return quotient >= 100 ? String(Math.round(quotient)) : String(Number(quotient.toPrecision(2)));
 }

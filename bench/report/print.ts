@@ -1,6 +1,7 @@
 import CliTable from 'cli-table3';
 import type { Environment } from '../environment.js';
-import type { Results } from '../results.js';
+import { type Results, spreadOf } from '../results.js';
+import { microseconds, range } from './format.js';
 import { tables } from './tables.js';
 
 /** Where the figures come from, as label and value. */
@@ -21,7 +22,17 @@ export function printEnvironment(host: Environment): void {
   for (const [label, value] of environmentLines(host)) console.log(`${label.padEnd(15)}${value}`);
 }
 
+/** How far apart the two cores were while the figures were taken. */
+export function coreToCoreLine({ coreToCore }: Results): string | undefined {
+  if (!coreToCore?.length) return undefined;
+  const trips = spreadOf(coreToCore);
+  const all = range(trips, microseconds);
+  return `From core to core and back, in C++, before each trial that polls: median ${microseconds(trips.median)} µs, ${all}.`;
+}
+
 export function printTables(results: Results): void {
+  const line = coreToCoreLine(results);
+  if (line) console.log(`\n${line}`);
   for (const { title, columns, rows } of tables(results)) {
     const table = new CliTable({
       head: [...columns],

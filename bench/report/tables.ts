@@ -1,6 +1,12 @@
-import { flatSize, type SuiteName } from '../plan.js';
-import type { Subject } from '../plan.js';
-import { type Figure, type Measurement, type Results, select, spread } from '../results.js';
+import { flatSize } from '../plan.js';
+import {
+  type Figure,
+  type Measurement,
+  quotient,
+  type Results,
+  select,
+  spread,
+} from '../results.js';
 import { bytes, count, microseconds, none, range, rate, ratio } from './format.js';
 
 export interface Table {
@@ -24,17 +30,6 @@ export function tables(results: Results): Table[] {
 
 const messages: Figure = 'messagesPerSecond';
 
-/** The median of the first measurement that matches. */
-export function median(
-  results: Results,
-  suite: SuiteName,
-  match: Partial<Subject>,
-  figure: Figure = messages,
-): number | undefined {
-  const found = select(results, suite, match)[0];
-  return found && spread(found, figure).median;
-}
-
 function sizesOf(measurements: readonly Measurement[]): number[] {
   return [...new Set(measurements.map(({ size }) => size))].sort((a, b) => a - b);
 }
@@ -56,7 +51,8 @@ function throughputTables(results: Results): Table[] {
   const all = select(results, 'throughput');
   const compared = all.filter(({ transport }) => !/^(ring|cpp)/.test(transport));
   return sizesOf(compared.length > 0 ? compared : all).map(size => {
-    const base = (transport: string) => median(results, 'throughput', { transport, size });
+    const times = (measurement: Measurement, transport: string) =>
+      ratio(quotient(measurement, select(results, 'throughput', { transport, size })[0], messages));
     return {
       title: `Between processes, ${bytes(size)}`,
       columns: [
@@ -66,22 +62,21 @@ function throughputTables(results: Results): Table[] {
         '× C++',
         '× C++ corked',
       ],
-      rows: select(results, 'throughput', { size }).map(measurement => {
-        const own = spread(measurement, messages).median;
-        return [
-          ...rateCells(measurement),
-          ratio(own, base('process-send-advanced')),
-          ratio(own, base('unix-socket')),
-          ratio(own, base('cpp')),
-          ratio(own, base('cpp-corked')),
-        ];
-      }),
+      rows: select(results, 'throughput', { size }).map(measurement => [
+        ...rateCells(measurement),
+        times(measurement, 'process-send-advanced'),
+        times(measurement, 'unix-socket'),
+        times(measurement, 'cpp'),
+        times(measurement, 'cpp-corked'),
+      ]),
     };
   });
 }
 
 function sweepTable(results: Results): Table {
-  const cell = (value: number | undefined) => (value === undefined ? none : count(value));
+  const cell = (of: Measurement | undefined) => (of ? count(spread(of, messages).median) : none);
+  const times = (of: Measurement | undefined, base: Measurement | undefined) =>
+    ratio(quotient(of, base, messages));
   return {
     title: 'The ring and the same ring in C++, messages/s between processes',
     columns: [
@@ -97,7 +92,7 @@ function sweepTable(results: Results): Table {
       'copied out / C++ copied out',
     ],
     rows: sizesOf(select(results, 'throughput', { transport: 'ring' })).map(size => {
-      const of = (transport: string) => median(results, 'throughput', { transport, size });
+      const of = (transport: string) => select(results, 'throughput', { transport, size })[0];
       const [cpp, ring] = [of('cpp'), of('ring')];
       const [cppCorked, corked] = [of('cpp-corked'), of('ring-corked')];
       const [cppCopied, copied] = [of('cpp-copied'), of('ring-copied')];
@@ -105,46 +100,46 @@ function sweepTable(results: Results): Table {
         bytes(size),
         cell(cpp),
         cell(ring),
-        ratio(ring, cpp),
+        times(ring, cpp),
         cell(cppCorked),
         cell(corked),
-        ratio(corked, cppCorked),
+        times(corked, cppCorked),
         cell(cppCopied),
         cell(copied),
-        ratio(copied, cppCopied),
+        times(copied, cppCopied),
       ];
     }),
   };
 }
 
 function structuredTable(results: Results): Table {
-  const base = median(results, 'structured', { transport: 'process-send-structured' });
+  const base = select(results, 'structured', { transport: 'process-send-structured' })[0];
   return {
     title: 'A structured value of ten fields, about 150 B, between processes',
     columns: [...rateColumns, '× process.send advanced'],
     rows: select(results, 'structured').map(measurement => [
       ...rateCells(measurement),
-      ratio(spread(measurement, messages).median, base),
+      ratio(quotient(measurement, base, messages)),
     ]),
   };
 }
 
 function threadTables(results: Results): Table[] {
   return sizesOf(select(results, 'threads')).map(size => {
-    const base = median(results, 'threads', { transport: 'post-message', size });
+    const base = select(results, 'threads', { transport: 'post-message', size })[0];
     return {
       title: `Between threads, ${bytes(size)}`,
       columns: [...rateColumns, '× postMessage'],
       rows: select(results, 'threads', { size }).map(measurement => [
         ...rateCells(measurement),
-        ratio(spread(measurement, messages).median, base),
+        ratio(quotient(measurement, base, messages)),
       ]),
     };
   });
 }
 
 function roundTripTable(results: Results): Table {
-  const base = (transport: string) => median(results, 'round-trip', { transport }, 'p50');
+  const base = (transport: string) => select(results, 'round-trip', { transport })[0];
   const all = select(results, 'round-trip');
   return {
     title: `Round trip of ${all[0] ? bytes(all[0].size) : 'a message'}, microseconds`,
@@ -166,9 +161,9 @@ function roundTripTable(results: Results): Table {
         microseconds(p50.median),
         range(p50, microseconds),
         microseconds(spread(measurement, 'p99').median),
-        ratio(base('process-send-advanced'), p50.median),
-        ratio(base('unix-socket'), p50.median),
-        ratio(p50.median, base('cpp')),
+        ratio(quotient(base('process-send-advanced'), measurement, 'p50')),
+        ratio(quotient(base('unix-socket'), measurement, 'p50')),
+        ratio(quotient(measurement, base('cpp'), 'p50')),
       ];
     }),
   };
@@ -176,7 +171,7 @@ function roundTripTable(results: Results): Table {
 
 function capacityTable(results: Results): Table {
   const all = select(results, 'flat', { transport: 'ring' });
-  const base = all[0] && spread(all[0], messages).median;
+  const base = all[0];
   return {
     title: `One ring by its capacity, ${bytes(flatSize)}`,
     columns: ['capacity', 'messages/s', 'lowest – highest', `× the first`],
@@ -186,15 +181,26 @@ function capacityTable(results: Results): Table {
 
 function ringsTable(results: Results): Table {
   const all = select(results, 'flat', { transport: 'ring-many' });
-  const base = all[0] && spread(all[0], messages).median;
+  const base = all[0];
   return {
-    title: `Rings polled by one loop, ${bytes(flatSize)}, ${bytes(all[0]?.capacity ?? 0)} each`,
+    title: `Rings polled by one loop, ${bytes(flatSize)}`,
     columns: ['rings', 'messages/s, all together', 'lowest – highest', '× one ring'],
-    rows: all.map(measurement => flatCells(String(measurement.rings), measurement, base)),
+    rows: all.map(measurement =>
+      flatCells(`${measurement.rings} of ${bytes(measurement.capacity)}`, measurement, base),
+    ),
   };
 }
 
-function flatCells(name: string, measurement: Measurement, base: number | undefined): string[] {
+function flatCells(
+  name: string,
+  measurement: Measurement,
+  base: Measurement | undefined,
+): string[] {
   const figures = spread(measurement, messages);
-  return [name, count(figures.median), range(figures, count), ratio(figures.median, base)];
+  return [
+    name,
+    count(figures.median),
+    range(figures, count),
+    ratio(quotient(measurement, base, messages)),
+  ];
 }

@@ -184,9 +184,8 @@ export class Channel<T = unknown> extends EventEmitter<ChannelEvents<T>> {
    */
   sendSync(value: T, timeout?: number): boolean {
     if (this.#trySend(value)) return true;
-    // Encoded once, not once per look.
-    const bytes = Uint8Array.from(this.#codec.encode(value));
-    if (!this.#output.writeSync(bytes, timeout)) return false;
+    // Encoded once, not once per look; no other encoding comes in between.
+    if (!this.#output.writeSync(this.#codec.encode(value), timeout)) return false;
     this.#codec.sent?.();
     return true;
   }

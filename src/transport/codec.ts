@@ -14,7 +14,9 @@ export interface Codec<T> {
  * - `'string'`: a string, as UTF-8.
  * - `'structured'`: what the structured clone algorithm takes, as `process.send` does with
  *   `serialization: 'advanced'`: Map, Set, Date, RegExp, BigInt, typed arrays, Error,
- *   undefined, cycles. What it refuses (functions, symbols) throws.
+ *   undefined, cycles. What it refuses (functions, symbols) throws. Only the elements of an
+ *   array are carried, not properties with names. Fastest with plain data whose objects have
+ *   few different lists of keys: each list is told once per channel.
  */
 export type CodecOption<T> = 'bytes' | 'string' | 'structured' | Codec<T>;
 

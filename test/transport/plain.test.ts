@@ -162,6 +162,11 @@ describe('plain data', () => {
       expect(got.list[1 + i]).to.equal(got.shared[i]);
       expect(got.list[1 + shared.length + i]).to.equal(got.shared[i]);
     }
+    const [a, b] = [{ a: 1 }, { b: 1 }];
+    const pairs = pair.through([a, a, b, b, a]) as unknown[];
+    expect(pairs).to.deep.equal([a, a, b, b, a]);
+    expect(pairs[3]).to.equal(pairs[2]);
+    expect(pairs[4]).to.equal(pairs[0]);
     const many = Array.from({ length: 100 }, (_, i) => ({ i }));
     const twice = pair.through([...many, ...many]) as { i: number }[];
     for (const [i, value] of twice.entries()) {

@@ -67,7 +67,7 @@ export class PlainDecoder {
     const value = this.#value(maxDepth);
     if (this.#at !== this.#end)
       throw this.#corrupt(`expected the end, got ${this.#end - this.#at} bytes more`);
-    this.#loose.length = 0;
+    if (this.#loose.length > 0) this.#loose.length = 0;
     this.#made = undefined;
     return value;
   }

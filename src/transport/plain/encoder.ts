@@ -44,7 +44,8 @@ export class PlainEncoder {
   /** Keys of objects whose shape is not remembered. */
   readonly #loose: string[][] = [];
   #message = 0;
-  readonly #seen: object[] = [];
+  readonly #seen: (object | undefined)[] = [];
+  #seenCount = 0;
   #seenMany: Map<object, number> | undefined;
   /** An object of this message stands at several places of it. */
   #hasRepeats = false;
@@ -63,8 +64,8 @@ export class PlainEncoder {
     }
     this.#end = end;
     this.#message++;
-    this.#defined.length = 0;
-    this.#loose.length = 0;
+    if (this.#defined.length > 0) this.#defined.length = 0;
+    if (this.#loose.length > 0) this.#loose.length = 0;
     this.#forgetSeen(); // an accessor may have thrown
     this.#shapes.tidy();
     let at = this.#value(value, start + headerBytes, maxDepth);
@@ -83,6 +84,7 @@ export class PlainEncoder {
 
   /** The message that was made last is on its way: its shapes need not be defined again. */
   sent(): void {
+    if (this.#defined.length === 0) return;
     for (const shape of this.#defined) shape.known = true;
     this.#defined.length = 0;
   }
@@ -198,14 +200,18 @@ export class PlainEncoder {
       this.#seenMany.set(value, this.#seenMany.size);
       return -1;
     }
-    for (let i = 0; i < seen.length; i++) if (seen[i] === value) return i;
-    seen.push(value);
-    if (seen.length > maxCompared) this.#seenMany = new Map(seen.map((other, i) => [other, i]));
+    const count = this.#seenCount;
+    for (let i = 0; i < count; i++) if (seen[i] === value) return i;
+    seen[count] = value;
+    this.#seenCount++;
+    if (count === maxCompared) this.#seenMany = new Map(seen.map((other, i) => [other!, i]));
     return -1;
   }
 
+  /** Cutting the array off would cost a tenth of a small message. */
   #forgetSeen(): void {
-    this.#seen.length = 0;
+    for (let i = 0; i < this.#seenCount; i++) this.#seen[i] = undefined;
+    this.#seenCount = 0;
     this.#seenMany = undefined;
     this.#hasRepeats = false;
   }
