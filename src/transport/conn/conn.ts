@@ -62,13 +62,21 @@ export class Conn extends Duplex {
     this.#address = socket.address();
     const user: CarrierUser = {
       push: chunk => {
-        if (chunk) this.bytesRead += chunk.length;
-        return this.push(chunk);
+        if (chunk) {
+          this.bytesRead += chunk.length;
+          return this.push(chunk);
+        }
+        this.push(null);
+        // Where nothing is left to read, the end is told to a connection that nobody reads.
+        this.read(0);
+        return false;
       },
       active: () => this.#active(),
       fail: error => this.destroy(error),
     };
     this.#carrier.start(user);
+    // The peer's end is to be seen also where nobody reads; a buffer's worth waits meanwhile.
+    this.read(0);
   }
 
   /** Bytes written so far, those that wait included. */

@@ -86,6 +86,11 @@ export function streamContent(wait: WaitStrategy | undefined): Content<StreamEnd
   };
 }
 
+/** What becomes of a write that was under way at the close. */
+function cancelled(): ShmError {
+  return new ShmError('ECANCELED', 'the connection was destroyed meanwhile', 'conn.write');
+}
+
 /** Carriers of this thread, whose streams end in good order when the process does. */
 const open = new Set<SharedCarrier>();
 
@@ -176,6 +181,8 @@ export class SharedCarrier implements Carrier {
     open.delete(this);
     if (open.size === 0) process.off('exit', endAll);
     clearImmediate(this.#turn);
+    // Those that wait behind it are called back with it.
+    if (this.#done) setImmediate(this.#done, cancelled());
     this.#done = undefined;
     this.#ends.close(!reset);
     this.#region.close(true);
