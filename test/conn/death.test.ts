@@ -145,6 +145,7 @@ describe('When the other end of a connection', function () {
   it('is a thread terminated amid traffic, this one goes on', async () => {
     for (let round = 0; round < 4; round++) {
       const { conn, peer } = await connected('dial', { does: 'count' }, 'thread');
+      conn.on('error', () => {});
       conn.once('data', () => void (peer as Worker).terminate());
       checkNumbers(await drained(conn));
       await listener!.close();

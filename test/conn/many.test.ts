@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { type Conn, dial, listen } from '../../src/index.js';
 import { collect, held, scratch } from '../native/support.js';
 import { random } from '../support/traffic.js';
-import { readBytes } from './pairs.js';
+import { closed, readBytes } from './pairs.js';
 
 const links = () =>
   readdirSync(process.env.MMAP_TRANSPORT_DIR!).filter(name => name.startsWith('link-'));
@@ -34,7 +34,7 @@ describe('Many connections', function () {
     const one = async () => {
       const conn = await dial(path('thousand'), { capacity: 2 ** (12 + pick(6)) });
       conn.on('error', () => {});
-      const gone = once(conn, 'close').catch(() => new Promise(done => conn.once('close', done)));
+      const gone = closed(conn);
       conn.write(Buffer.alloc(1 + pick(100_000)));
       if (pick(2) === 0) await Promise.race([once(conn, 'data').catch(() => {}), gone]);
       drop(conn);

@@ -18,7 +18,8 @@ export interface Orders {
   /**
    * What it does with a connection. `echo`: sends back what comes. `count`: writes numbers
    * without end. `write`: writes so many bytes, says 'written' when they are on their way,
-   * and idles. `exit`, `end-naturally`, `exit-in-handler`: writes them, then ends so.
+   * and idles. `exit`, `end-naturally`: writes them, then ends so. `exit-in-handler`: as soon
+   * as something comes, writes them and exits at once.
    */
   does: 'echo' | 'count' | 'write' | 'exit' | 'end-naturally' | 'exit-in-handler';
   bytes?: number;
@@ -49,10 +50,16 @@ async function serve(conn: Conn, { does, bytes = 0 }: Orders): Promise<void> {
     }
   }
   if (does === 'echo' || does === 'count') return;
+  if (does === 'exit-in-handler') {
+    conn.once('data', () => {
+      conn.write(Buffer.alloc(bytes, 'w'));
+      process.exit(0);
+    });
+    return;
+  }
   conn.resume();
   await new Promise(resolve => conn.write(Buffer.alloc(bytes, 'w'), resolve));
   if (does === 'exit') process.exit(0);
-  if (does === 'exit-in-handler') conn.on('data', () => process.exit(0));
   if (does === 'end-naturally') {
     conn.unref();
     if (isMainThread) process.disconnect();
