@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, createServer, type IpcNetConnectOpts, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Duplex } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import { type Address, Conn, dial, listen } from '../../src/index.js';
 
 /** What the suite uses of a connection: `Conn` and `net.Socket` both have it. */
@@ -141,7 +141,7 @@ function cleaned(): void {
 }
 
 /** All that comes until the end; leaves the other half alone, as async iteration would not. */
-export function readAll(end: Duplex): Promise<Buffer> {
+export function readAll(end: Readable): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     end.on('data', (chunk: Buffer) => chunks.push(chunk));
