@@ -32,7 +32,7 @@ class Agent extends http.Agent {
     this.dialed++;
     dial(this.#path).then(
       conn => callback!(null, conn),
-      (error: Error) => callback!(error, undefined as never),
+      (error: unknown) => callback!(error as Error, undefined as never),
     );
   }
 }
@@ -213,7 +213,7 @@ describe('Over a Conn', function () {
       connect: (_options, callback) =>
         void dial(path('socket')).then(
           conn => callback(null, conn as never),
-          (error: Error) => callback(error, null),
+          (error: unknown) => callback(error as Error, null),
         ),
     });
     const down = await client.request({ method: 'GET', path: '/file' });

@@ -28,14 +28,21 @@ export class StreamEnds implements Ends {
   #received: ((error?: ShmError) => void) | undefined;
   #drained: ((error?: ShmError) => void) | undefined;
 
-  constructor(output: StreamProducer, input: StreamConsumer) {
+  /** @param adapts see {@link LoopWaiter} */
+  constructor(output: StreamProducer, input: StreamConsumer, adapts: boolean) {
     this.output = output;
     this.input = input;
-    this.receiving = new LoopWaiter(input.side, input.ready, error => this.#received?.(error));
+    this.receiving = new LoopWaiter(
+      input.side,
+      input.ready,
+      error => this.#received?.(error),
+      adapts,
+    );
     this.draining = new LoopWaiter(
       output.side,
       () => output.hasRoom(this.needed) || output.side.peerEnded(),
       error => this.#drained?.(error),
+      adapts,
     );
   }
 
@@ -64,14 +71,17 @@ export class StreamEnds implements Ends {
 /** What a connection's link carries. @param wait how this side waits */
 export function streamContent(wait: WaitStrategy | undefined): Content<StreamEnds> {
   const spin = parseStrategy('conn', wait);
+  // Who asks for so many microseconds gets them.
+  const adapts = wait === undefined || wait === 'park';
   return {
     name: 'stream',
-    defaultCapacity: 128 * 1024,
+    defaultCapacity: 256 * 1024,
     create(output, input, capacity) {
       for (const memory of [output, input]) formatHeader(memory, Stamp.stream, capacity);
       return new StreamEnds(
         new StreamProducer(output, capacity, spin),
         new StreamConsumer(input, capacity, spin),
+        adapts,
       );
     },
     open(output, input) {
@@ -81,6 +91,7 @@ export function streamContent(wait: WaitStrategy | undefined): Content<StreamEnd
       return new StreamEnds(
         new StreamProducer(output, room, spin),
         new StreamConsumer(input, bytes, spin),
+        adapts,
       );
     },
   };
@@ -251,6 +262,7 @@ export class SharedCarrier implements Carrier {
       this.#conn.fail(cause);
     } finally {
       this.#reading = false;
+      if (!this.#closed) this.#ends.input.settle();
     }
   }
 

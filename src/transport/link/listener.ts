@@ -11,7 +11,7 @@ export interface LinkListenOptions {
   /**
    * Bytes each direction of a connection holds: a power of two from 4 KiB to 1 GiB. Where
    * both sides ask for one, the smaller counts. @default what the dialer asks for, up to
-   * 16 MiB, or 128 KiB for a `Conn`, 1 MiB for a `Channel`
+   * 16 MiB, or 256 KiB for a `Conn`, 1 MiB for a `Channel`
    */
   capacity?: number;
   /** How this end of the connections waits. @default 'park' */
