@@ -29,6 +29,8 @@ const peers = [
   'process-send-json',
   'process-send-advanced',
   'unix-socket',
+  'tcp',
+  'conn',
 ];
 
 const roundTrips: [string, Place][] = [
@@ -36,6 +38,10 @@ const roundTrips: [string, Place][] = [
   ['process-send-advanced', 'process'],
   ['post-message', 'thread'],
   ['unix-socket', 'process'],
+  ['tcp', 'process'],
+  ['conn', 'process'],
+  ['http-unix-socket', 'process'],
+  ['http-conn', 'process'],
   ['channel', 'process'],
   ['channel-asleep', 'process'],
   ['channel-spin', 'process'],

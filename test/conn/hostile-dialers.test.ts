@@ -189,7 +189,9 @@ describe('A listener', function () {
       });
       await serves();
       await all;
-      await Promise.all(sockets.map(socket => socket.closed || once(socket.destroy(), 'close')));
+      for (const socket of sockets) {
+        if (!socket.closed) await once(socket.destroy(), 'close');
+      }
     };
     await round(100);
     await collect();

@@ -124,7 +124,7 @@ describe('A dialer', function () {
       let said: unknown;
       const address = await meets(async mouth => {
         await mouth.hear();
-        mouth.say(2, offer);
+        mouth.say(2, { capacity: 4096, ...offer });
         said = (await mouth.hear())!.body.fallback;
         mouth.say(4, { fallback: said });
         mouth.socket.write('over the socket');
@@ -208,7 +208,7 @@ describe('A dialer', function () {
   it('leaves nothing of a region that is taken back at the last step', async () => {
     const address = await meets(async mouth => {
       await mouth.hear();
-      mouth.say(2, { fallback: 'on second thoughts\u001b[31m' });
+      mouth.say(2, { capacity: 4096, fallback: 'on second thoughts\u001b[31m' });
       await mouth.hear();
       mouth.say(4, {});
       mouth.socket.pipe(mouth.socket);

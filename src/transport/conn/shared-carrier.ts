@@ -15,6 +15,12 @@ const chunkBytes = 64 * 1024;
 /** Bytes handed out before the event loop gets its turn. */
 const bytesPerTurn = 1024 * 1024;
 
+/**
+ * Microseconds of polling before sleep, where nothing else was asked for, and where it has
+ * found something lately: longer than a Channel's, for an answer by HTTP takes its time.
+ */
+const longestSpin = 100;
+
 /** A stream each way. */
 export class StreamEnds implements Ends {
   readonly output: StreamProducer;
@@ -70,9 +76,9 @@ export class StreamEnds implements Ends {
 
 /** What a connection's link carries. @param wait how this side waits */
 export function streamContent(wait: WaitStrategy | undefined): Content<StreamEnds> {
-  const spin = parseStrategy('conn', wait);
-  // Who asks for so many microseconds gets them.
+  // Who asks for so many microseconds gets them, always.
   const adapts = wait === undefined || wait === 'park';
+  const spin = adapts ? longestSpin : parseStrategy('conn', wait);
   return {
     name: 'stream',
     defaultCapacity: 256 * 1024,
