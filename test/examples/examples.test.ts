@@ -37,6 +37,13 @@ describe('examples', () => {
     expect(await run(example('zero-copy.js'))).to.deep.equal(['the largest of 1000 is 31.607']);
   });
 
+  it('http-server', async () => {
+    expect(await run(example('http-server.js'))).to.deep.equal([
+      'a connection over shared-memory',
+      '200 POST: hello through shared memory',
+    ]);
+  });
+
   it('the one in the README, pasted into an empty folder', async () => {
     const readme = readFileSync(join(root, 'README.md'), 'utf8');
     const code = /```js\n([\s\S]*?)```/.exec(readme)?.[1];
