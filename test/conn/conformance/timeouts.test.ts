@@ -20,7 +20,7 @@ overEach('Timeouts', backing => {
   });
 
   it('are put off by what is read and what is written', async () => {
-    for (const writer of ['client', 'server'] as const) {
+    const silent = async (writer: 'client' | 'server') => {
       const { client, server } = await backing.pair();
       const events = recorded(client);
       server.resume();
@@ -32,11 +32,13 @@ overEach('Timeouts', backing => {
         const before = performance.now();
         await wait(20);
         // Another process had the core for so long that the timer may be right.
-        if (performance.now() - before > 250) return;
+        if (performance.now() - before > 250) {
+          return console.log(`      not looked at, ${writer} writing: the machine is too busy`);
+        }
       }
       expect(events).to.deep.equal([]);
-      client.destroy();
-    }
+    };
+    await Promise.all([silent('client'), silent('server')]);
   });
 
   it('come also while a write waits for a peer that does not read', async () => {
