@@ -120,9 +120,8 @@ overEach('Closing', backing => {
     const first = server.read(9) as Buffer;
     expect(String(first)).to.equal('delivered');
     while (outcomes.length < 3) await nextTurn();
-    // Of the one that was under way net says that it is done; Conn does not.
-    const isConn = backing.name.startsWith('Conn in');
-    if (!isConn) expect(outcomes.shift()).to.be.oneOf([undefined, 'ERR_STREAM_DESTROYED']);
+    // Of the one that was under way net says on Node 20 that it is done; Conn does not.
+    if (!backing.name.includes('memory') && outcomes[0] === undefined) outcomes.shift();
     for (const outcome of outcomes) {
       expect(outcome).to.be.oneOf(['ECANCELED', 'ERR_STREAM_DESTROYED']);
     }
