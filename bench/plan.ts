@@ -34,6 +34,8 @@ const peers = [
   'process-send-json',
   'process-send-advanced',
   'unix-socket',
+  'tcp',
+  'conn',
 ];
 
 const roundTrips: [string, Place][] = [
@@ -41,6 +43,10 @@ const roundTrips: [string, Place][] = [
   ['process-send-advanced', 'process'],
   ['post-message', 'thread'],
   ['unix-socket', 'process'],
+  ['tcp', 'process'],
+  ['conn', 'process'],
+  ['http-unix-socket', 'process'],
+  ['http-conn', 'process'],
   ['channel', 'process'],
   ['channel-asleep', 'process'],
   ['channel-spin', 'process'],

@@ -1,14 +1,15 @@
 import { channels } from './channel.js';
 import { cpp } from './cpp.js';
+import { https } from './http.js';
 import { postMessage } from './post-message.js';
 import { processSend } from './process-send.js';
 import { ringMany } from './ring-many.js';
 import { rings } from './ring.js';
 import type { ProgramTransport, Transport } from './transport.js';
-import { unixSocket } from './unix-socket.js';
+import { streams } from './streams.js';
 
 const transports = new Map<string, Transport | ProgramTransport>(
-  [...rings, ...channels, ringMany, ...processSend, unixSocket, postMessage, ...cpp].map(
+  [...rings, ...channels, ringMany, ...processSend, ...streams, ...https, postMessage, ...cpp].map(
     transport => [transport.name, transport],
   ),
 );

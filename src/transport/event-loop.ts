@@ -11,6 +11,9 @@ const sidesPerSweep = 128;
 /** Microseconds of polling before the loop gets its turn. */
 const pollSlice = 20;
 
+/** A side that polls in vain skips polling for at most so many waits. */
+const mostSkipped = 31;
+
 /**
  * A side of a ring that waits on the event loop of this thread: polls as its strategy
  * says, then parks until its peer rings.
@@ -24,14 +27,27 @@ export class LoopWaiter {
   #refed = true;
   /** When polling ends. */
   deadline = 0;
+  /** Sleeps at once, without polling, where that has been in vain lately. */
+  readonly #adapts: boolean;
+  /** Waits to go without polling, and how many it will be after the next one in vain. */
+  #toSkip = 0;
+  #penalty = 0;
 
   /**
    * @param ready whether the wait is over; also when the peer has ended
    * @param notify called once per {@link start}, from the loop, never within `start`;
    *   with the error where the peer died or the ring is corrupt
+   * @param adapts polls only while that finds something: a peer that runs on this core, or
+   *   has much to do before it answers, is kept waiting by it. See ADR-0005.
    */
-  constructor(side: Side, ready: () => boolean, notify: (error?: ShmError) => void) {
+  constructor(
+    side: Side,
+    ready: () => boolean,
+    notify: (error?: ShmError) => void,
+    adapts = false,
+  ) {
     this.#side = side;
+    this.#adapts = adapts;
     this.#ready = ready;
     this.#notify = notify;
   }
@@ -48,7 +64,10 @@ export class LoopWaiter {
   start(): void {
     if (this.#state !== 'idle') return;
     const { spin } = this.#side;
-    if (spin > 0) {
+    if (this.#toSkip > 0) {
+      this.#toSkip--;
+      this.park();
+    } else if (spin > 0) {
       this.#state = 'polling';
       this.deadline = performance.now() + spin / 1000;
       pollers.add(this);
@@ -87,9 +106,20 @@ export class LoopWaiter {
     } catch (cause) {
       error = cause as ShmError;
     }
+    if (this.#state === 'polling') this.#penalty = 0;
     this.stop();
     this.#notify(error);
     return true;
+  }
+
+  /** Polled for as long as it was to: sleeps. */
+  giveUp(): void {
+    this.stop();
+    if (this.#adapts) {
+      this.#penalty = Math.min(2 * this.#penalty + 1, mostSkipped);
+      this.#toSkip = this.#penalty;
+    }
+    this.park();
   }
 
   /**
@@ -263,8 +293,7 @@ class Pollers {
     for (const waiter of [...this.#polling]) {
       if (sweep) waiter.sweep();
       if (now < waiter.deadline || !this.#polling.has(waiter)) continue;
-      waiter.stop();
-      waiter.park();
+      waiter.giveUp();
     }
     if (this.#polling.size > 0) this.schedule();
   };

@@ -104,6 +104,8 @@ export class StreamConsumer {
   readonly #capacity: number;
   #head: number;
   #tail: number;
+  /** Bytes taken out that the producer has not been woken for. */
+  #quiet = 0;
   #ended = false;
 
   /** @param spin microseconds of polling before sleep */
@@ -119,7 +121,9 @@ export class StreamConsumer {
   }
 
   /**
-   * Takes out what there is, at most `limit` bytes.
+   * Takes out what there is, at most `limit` bytes. A producer that waits for room is woken
+   * once half the ring has been taken out, or by {@link settle}, which has to be called
+   * before anybody waits: to wake it for each piece would cost more than the copying.
    *
    * @returns a copy, yours to keep; null: there is nothing
    * @throws {ShmError} `ERR_CLOSED`; `ERR_CORRUPT`: the producer's position is impossible
@@ -134,10 +138,18 @@ export class StreamConsumer {
     if (first < count) copy.set(this.#bytes.subarray(0, count - first), first);
     this.#head = (this.#head + count) | 0;
     this.#counters[Counter.recordsRead]!++;
-    // SYNC release, and the waker's side of SYNC park.
+    // SYNC release, and the waker's side of SYNC park, now or in `settle`.
     storePosition(this.#words, Field.head, this.#head);
-    this.side.wakePeer();
+    this.#quiet += count;
+    if (this.#quiet >= this.#capacity >> 1) this.settle();
     return copy;
+  }
+
+  /** Wakes a producer that waits for the room that was made. */
+  settle(): void {
+    if (this.#quiet === 0) return;
+    this.#quiet = 0;
+    this.side.wakePeer();
   }
 
   /** The producer ended and every byte has been read. */

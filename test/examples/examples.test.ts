@@ -49,6 +49,13 @@ describe('examples', () => {
     }
   });
 
+  it('http-server', async () => {
+    expect(await run(example('http-server.js'))).to.deep.equal([
+      'a connection over shared-memory',
+      '200 POST: hello through shared memory',
+    ]);
+  });
+
   it('the one in the README, pasted into an empty folder', async () => {
     const readme = readFileSync(join(root, 'README.md'), 'utf8');
     const code = /```js\n([\s\S]*?)```/.exec(readme)?.[1];

@@ -6,6 +6,12 @@ import type { Carrier, CarrierUser } from './carrier.js';
 import { SharedCarrier, type StreamEnds } from './shared-carrier.js';
 import { SocketCarrier } from './socket-carrier.js';
 
+/**
+ * Bytes that wait on either side before `write` or `push` say so: a chunk of the carrier.
+ * With the 16 KiB of older versions of Node each chunk would stop the reader.
+ */
+const highWaterMark = 64 * 1024;
+
 /** The most that a timer of Node counts, in milliseconds. */
 const maxTimeout = 2 ** 31 - 1;
 
@@ -48,6 +54,7 @@ export class Conn extends Duplex {
       allowHalfOpen: options.allowHalfOpen ?? false,
       emitClose: false, // it is this class that says so, with `hadError`
       decodeStrings: true,
+      highWaterMark,
     });
     const { socket, region, ends } = link;
     this.#carrier = ends ? new SharedCarrier(socket, region!, ends) : new SocketCarrier(socket);
@@ -62,13 +69,21 @@ export class Conn extends Duplex {
     this.#address = socket.address();
     const user: CarrierUser = {
       push: chunk => {
-        if (chunk) this.bytesRead += chunk.length;
-        return this.push(chunk);
+        if (chunk) {
+          this.bytesRead += chunk.length;
+          return this.push(chunk);
+        }
+        this.push(null);
+        // Where nothing is left to read, the end is told to a connection that nobody reads.
+        this.read(0);
+        return false;
       },
       active: () => this.#active(),
       fail: error => this.destroy(error),
     };
     this.#carrier.start(user);
+    // The peer's end is to be seen also where nobody reads; a buffer's worth waits meanwhile.
+    this.read(0);
   }
 
   /** Bytes written so far, those that wait included. */

@@ -15,6 +15,12 @@ const chunkBytes = 64 * 1024;
 /** Bytes handed out before the event loop gets its turn. */
 const bytesPerTurn = 1024 * 1024;
 
+/**
+ * Microseconds of polling before sleep, where nothing else was asked for, and where it has
+ * found something lately: longer than a Channel's, for an answer by HTTP takes its time.
+ */
+const longestSpin = 100;
+
 /** A stream each way. */
 export class StreamEnds implements Ends {
   readonly output: StreamProducer;
@@ -28,14 +34,21 @@ export class StreamEnds implements Ends {
   #received: ((error?: ShmError) => void) | undefined;
   #drained: ((error?: ShmError) => void) | undefined;
 
-  constructor(output: StreamProducer, input: StreamConsumer) {
+  /** @param adapts see {@link LoopWaiter} */
+  constructor(output: StreamProducer, input: StreamConsumer, adapts: boolean) {
     this.output = output;
     this.input = input;
-    this.receiving = new LoopWaiter(input.side, input.ready, error => this.#received?.(error));
+    this.receiving = new LoopWaiter(
+      input.side,
+      input.ready,
+      error => this.#received?.(error),
+      adapts,
+    );
     this.draining = new LoopWaiter(
       output.side,
       () => output.hasRoom(this.needed) || output.side.peerEnded(),
       error => this.#drained?.(error),
+      adapts,
     );
   }
 
@@ -63,15 +76,18 @@ export class StreamEnds implements Ends {
 
 /** What a connection's link carries. @param wait how this side waits */
 export function streamContent(wait: WaitStrategy | undefined): Content<StreamEnds> {
-  const spin = parseStrategy('conn', wait);
+  // Who asks for so many microseconds gets them, always.
+  const adapts = wait === undefined || wait === 'park';
+  const spin = adapts ? longestSpin : parseStrategy('conn', wait);
   return {
     name: 'stream',
-    defaultCapacity: 128 * 1024,
+    defaultCapacity: 256 * 1024,
     create(output, input, capacity) {
       for (const memory of [output, input]) formatHeader(memory, Stamp.stream, capacity);
       return new StreamEnds(
         new StreamProducer(output, capacity, spin),
         new StreamConsumer(input, capacity, spin),
+        adapts,
       );
     },
     open(output, input) {
@@ -81,9 +97,15 @@ export function streamContent(wait: WaitStrategy | undefined): Content<StreamEnd
       return new StreamEnds(
         new StreamProducer(output, room, spin),
         new StreamConsumer(input, bytes, spin),
+        adapts,
       );
     },
   };
+}
+
+/** What becomes of a write that was under way at the close. */
+function cancelled(): ShmError {
+  return new ShmError('ECANCELED', 'the connection was destroyed meanwhile', 'conn.write');
 }
 
 /** Carriers of this thread, whose streams end in good order when the process does. */
@@ -176,6 +198,8 @@ export class SharedCarrier implements Carrier {
     open.delete(this);
     if (open.size === 0) process.off('exit', endAll);
     clearImmediate(this.#turn);
+    // Those that wait behind it are called back with it.
+    if (this.#done) setImmediate(this.#done, cancelled());
     this.#done = undefined;
     this.#ends.close(!reset);
     this.#region.close(true);
@@ -244,6 +268,7 @@ export class SharedCarrier implements Carrier {
       this.#conn.fail(cause);
     } finally {
       this.#reading = false;
+      if (!this.#closed) this.#ends.input.settle();
     }
   }
 

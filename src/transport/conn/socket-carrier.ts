@@ -5,6 +5,7 @@ import type { Carrier, CarrierUser, Done } from './carrier.js';
 export class SocketCarrier implements Carrier {
   readonly transport = 'socket';
   readonly #socket: Socket;
+  #conn!: CarrierUser;
 
   /** @param socket paused, with nothing of the handshake left in it */
   constructor(socket: Socket) {
@@ -12,6 +13,7 @@ export class SocketCarrier implements Carrier {
   }
 
   start(conn: CarrierUser): void {
+    this.#conn = conn;
     const socket = this.#socket;
     socket.on('data', (chunk: Buffer) => {
       conn.active();
@@ -25,10 +27,13 @@ export class SocketCarrier implements Carrier {
   write(chunks: readonly Uint8Array[], done: Done): void {
     const socket = this.#socket;
     const last = chunks.length - 1;
+    const written = (error?: Error | null) => {
+      if (!error) this.#conn.active();
+      done(error ?? undefined);
+    };
+    this.#conn.active();
     if (last > 0) socket.cork();
-    for (let i = 0; i <= last; i++) {
-      socket.write(chunks[i]!, i === last ? error => done(error ?? undefined) : undefined);
-    }
+    for (let i = 0; i <= last; i++) socket.write(chunks[i]!, i === last ? written : undefined);
     if (last > 0) socket.uncork();
   }
 

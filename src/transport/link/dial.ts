@@ -1,6 +1,6 @@
 import { checkCapacity } from '../layout.js';
 import { checkTimeout, type WaitStrategy } from '../wait.js';
-import { type Address, addressText, connectSocket } from './address.js';
+import { type Address, addressText, checkAddress, connectSocket } from './address.js';
 import { Deadline } from './deadline.js';
 import { type Link, openLink } from './handshake.js';
 import type { Content, Ends } from './sharing.js';
@@ -30,6 +30,7 @@ export async function dialLink<E extends Ends>(
   options: DialLinkOptions & { greeting?: unknown },
 ): Promise<Link<E>> {
   const { capacity, timeout = defaultTimeout, signal } = options;
+  checkAddress('dial', address);
   if (capacity !== undefined) checkCapacity('dial', capacity);
   const limit = checkTimeout('dial', timeout);
   const deadline = new Deadline('dial', addressText(address), limit, signal);

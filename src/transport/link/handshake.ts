@@ -24,6 +24,7 @@ import {
   type Shared,
   takeRegion,
   verify,
+  withdraw,
 } from './sharing.js';
 
 /*
@@ -101,12 +102,12 @@ export async function acceptLink<E extends Ends>(
     fallbackReason ??= fallbackOf(answer);
     if (shared && fallbackReason === undefined)
       fallbackReason = refusal(() => verify(shared!, hello.proof));
-    if (shared && fallbackReason !== undefined) shared = discard(shared);
+    if (shared && fallbackReason !== undefined) shared = withdraw(shared);
     shared?.region.unlink();
     sendMessage(socket, Kind.start, { fallback: fallbackReason });
     return { socket, capacity, ...shared, ...reason(fallbackReason), greeting: hello.greeting };
   } catch (error) {
-    if (shared) discard(shared);
+    if (shared) withdraw(shared);
     refuse(socket, error as Error);
     throw error;
   }

@@ -11,7 +11,7 @@ export interface LinkListenOptions {
   /**
    * Bytes each direction of a connection holds: a power of two from 4 KiB to 1 GiB. Where
    * both sides ask for one, the smaller counts. @default what the dialer asks for, up to
-   * 16 MiB, or 128 KiB for a `Conn`, 1 MiB for a `Channel`
+   * 16 MiB, or 256 KiB for a `Conn`, 1 MiB for a `Channel`
    */
   capacity?: number;
   /** How this end of the connections waits. @default 'park' */
@@ -49,6 +49,8 @@ export class Listener<C extends Connection> extends EventEmitter<ListenerEvents<
   readonly #links: { close(): void; server: LinkServer<never>['server'] };
   readonly #connections = new Set<C>();
   #closing: Promise<void> | undefined;
+  /** The last socket is closed, those of refused peers included. */
+  #drained = false;
 
   /** @internal Use `listen` or `listenChannel`. */
   static async open<C extends Connection, E extends Ends>(
@@ -71,19 +73,23 @@ export class Listener<C extends Connection> extends EventEmitter<ListenerEvents<
     );
     const listener = new Listener<C>(links);
     await links.listen(address);
+    // Not before: what listening fails by is told to who asked for it.
+    links.server.on('error', error => listener.emit('error', error));
     return listener;
   }
 
   private constructor(links: { close(): void; server: LinkServer<never>['server'] }) {
     super();
     this.#links = links;
-    links.server.on('error', error => this.emit('error', error));
-    links.server.on('close', () => this.#settle());
+    links.server.on('close', () => {
+      this.#drained = true;
+      this.#settle();
+    });
   }
 
   /** The path, or the TCP address with its port; null once closed. */
   address(): AddressInfo | string | null {
-    return this.#links.server.address();
+    return this.listening ? this.#links.server.address() : null;
   }
 
   get listening(): boolean {
@@ -140,7 +146,6 @@ export class Listener<C extends Connection> extends EventEmitter<ListenerEvents<
   }
 
   #settle(): void {
-    const { server } = this.#links;
-    if (this.#closing && !server.listening && this.#connections.size === 0) this.emit('close');
+    if (this.#drained && this.#connections.size === 0) this.emit('close');
   }
 }

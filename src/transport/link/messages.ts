@@ -65,6 +65,20 @@ export async function receiveMessage(
   kind: Kind,
   { operation, address, signal }: Attempt,
 ): Promise<Body> {
+  const news = new News(socket, signal);
+  try {
+    return await receive(socket, kind, { operation, address, signal }, news);
+  } finally {
+    news.close();
+  }
+}
+
+async function receive(
+  socket: Socket,
+  kind: Kind,
+  { operation, address, signal }: Attempt,
+  news: News,
+): Promise<Body> {
   const fail = (code: string, detail: string) => new ShmError(code, detail, operation, address);
 
   /** Exactly so many bytes. */
@@ -80,7 +94,7 @@ export async function receiveMessage(
         throw fail('ECONNRESET', `the peer closed during the handshake${found}`);
       }
       try {
-        await news(socket, signal);
+        await news.next();
       } catch (cause) {
         throw signal.aborted ? cause : systemError(cause, operation, address);
       }
@@ -137,20 +151,42 @@ function parse(json: Buffer): Body | undefined {
   }
 }
 
-/** Resolves when there may be something new to read, or nothing will come any more. */
-function news(socket: Socket, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const settle = (error?: Error) => {
-      for (const event of ['readable', 'end', 'close']) socket.off(event, come);
-      socket.off('error', settle);
-      signal.removeEventListener('abort', aborted);
-      if (error) reject(error);
-      else resolve();
-    };
-    const come = () => settle();
-    const aborted = () => settle(signal.reason as Error);
-    for (const event of ['readable', 'end', 'close']) socket.on(event, come);
-    socket.on('error', settle);
-    signal.addEventListener('abort', aborted);
-  });
+/**
+ * Tells when there may be something new to read. It listens from its making to `close`: a
+ * listener for 'readable' is called as soon as it is added wherever something lies in the
+ * socket, so one that were added for each look at half a message would never let go.
+ */
+class News {
+  readonly #socket: Socket;
+  readonly #signal: AbortSignal;
+  #resolve: (() => void) | undefined;
+  #reject: ((reason: Error) => void) | undefined;
+
+  constructor(socket: Socket, signal: AbortSignal) {
+    this.#socket = socket;
+    this.#signal = signal;
+    for (const event of events) socket.on(event, this.#come);
+    socket.on('error', this.#fail);
+    signal.addEventListener('abort', this.#abort);
+  }
+
+  /** Resolved when something new may be there, or nothing will come any more. */
+  next(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  close(): void {
+    for (const event of events) this.#socket.off(event, this.#come);
+    this.#socket.off('error', this.#fail);
+    this.#signal.removeEventListener('abort', this.#abort);
+  }
+
+  readonly #come = () => this.#resolve?.();
+  readonly #fail = (error: Error) => this.#reject?.(error);
+  readonly #abort = () => this.#reject?.(this.#signal.reason as Error);
 }
+
+const events = ['readable', 'end', 'close'];

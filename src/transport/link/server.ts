@@ -1,4 +1,4 @@
-import { closeSync, openSync, unlinkSync } from 'node:fs';
+import { closeSync, lstatSync, openSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { ShmError, systemError } from '../../errors.js';
@@ -103,7 +103,9 @@ function listening(server: Server, options: object): Promise<void> {
 }
 
 /** Whether a Unix socket's file is there and nobody listens at it. */
-function isDeserted(path: string): Promise<boolean> {
+async function isDeserted(path: string): Promise<boolean> {
+  // Connecting to a file of another kind is refused in the same way.
+  if (!lstatSync(path, { throwIfNoEntry: false })?.isSocket()) return false;
   return new Promise(resolve => {
     const socket = connect(path, () => {
       socket.destroy();

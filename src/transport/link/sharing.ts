@@ -113,6 +113,19 @@ export function discard(shared: Shared<Ends>): undefined {
   shared.region.close(true);
 }
 
+/**
+ * The listener takes its offer back. It removes the name itself: the last to close would do
+ * so too, but a dialer that is being killed may seem to have the region open a moment longer
+ * than its socket, and then nobody would be the last.
+ */
+export function withdraw(shared: Shared<Ends>): undefined {
+  try {
+    shared.region.unlink();
+  } finally {
+    discard(shared);
+  }
+}
+
 /** What stands in the way of shared memory; any other error is one of the handshake itself. */
 export function reasonOf(error: unknown): string {
   if (error instanceof Fallback || error instanceof ShmError) return cleanText(error.message, 400);

@@ -1,0 +1,199 @@
+import { once } from 'node:events';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { expect } from 'chai';
+import { type Conn, dial, listen, ShmError } from '../../src/index.js';
+import { scratch } from '../native/support.js';
+import { rejected } from '../support/errors.js';
+import { message, sibling, start } from '../support/processes.js';
+import { readAll, readBytes } from './pairs.js';
+import type { Orders } from './peer.js';
+
+const script = sibling(import.meta.url, './peer.js');
+
+describe('listen and dial', function () {
+  this.timeout(30_000);
+  const path = scratch();
+
+  it('connect by a path, and in shared memory', async () => {
+    const listener = await listen(path('plain'), conn => conn.end(`hello over ${conn.transport}`));
+    expect([listener.address(), listener.listening]).to.deep.equal([path('plain'), true]);
+    const conn = await dial(path('plain'));
+    expect(conn.fallbackReason).to.equal(undefined);
+    expect(String(await readAll(conn))).to.equal('hello over shared-memory');
+    await listener.close();
+    expect([listener.address(), listener.listening]).to.deep.equal([null, false]);
+    expect(existsSync(path('plain'))).to.equal(false);
+  });
+
+  it('connect by a TCP port of this machine, and know their addresses', async () => {
+    const listener = await listen({ port: 0 });
+    const { port } = listener.address() as { port: number };
+    const accepted = once(listener, 'connection') as Promise<[Conn]>;
+    const conn = await dial({ port });
+    const [other] = await accepted;
+    expect([conn.transport, other.transport]).to.deep.equal(['shared-memory', 'shared-memory']);
+    expect(conn.remotePort).to.equal(port);
+    expect(conn.remoteAddress).to.be.oneOf(['127.0.0.1', '::1']);
+    expect(other.remotePort).to.equal(conn.localPort);
+    expect(other.address()).to.include({ port });
+    conn.destroy();
+    other.resume();
+    await listener.close();
+  });
+
+  it('connect two processes', async () => {
+    const orders: Orders = { role: 'listen', address: path('process'), does: 'echo' };
+    await message(start(script, [JSON.stringify(orders)]));
+    const conn = await dial(path('process'));
+    const bytes = Buffer.alloc(1_000_000, 'p');
+    conn.end(bytes);
+    expect((await readAll(conn)).equals(bytes)).to.equal(true);
+  });
+
+  it('agree on the smaller capacity', async () => {
+    // 0: says nothing.
+    const capacities: [listener: number, dialer: number, room: number][] = [
+      [4096, 8192, 4096],
+      [8192, 4096, 4096],
+      [0, 4096, 4096],
+      [4096, 0, 4096],
+      [0, 2 ** 30, 2 ** 24],
+    ];
+    for (const [own, asked, agreed] of capacities) {
+      const listener = await listen(path('capacity'), own ? { capacity: own } : {});
+      const accepted = once(listener, 'connection') as Promise<[Conn]>;
+      const conn = await dial(path('capacity'), asked ? { capacity: asked } : {});
+      const [other] = await accepted;
+      // What the peer does not take out stays in the ring, less what its stream holds.
+      let room = 0;
+      while (conn.write(Buffer.alloc(1024)) && room < 2 ** 25) room += 1024;
+      expect(room).to.be.within(agreed - 1024, agreed + conn.writableHighWaterMark);
+      conn.destroy();
+      other.destroy();
+      await listener.close();
+    }
+  });
+
+  it('a busy address is EADDRINUSE; a deserted socket is replaced', async () => {
+    const listener = await listen(path('busy'));
+    const error = await rejected(listen(path('busy')));
+    expect(error).to.be.instanceOf(ShmError);
+    expect(error).to.include({ code: 'EADDRINUSE', operation: 'listen', address: path('busy') });
+    renameSync(path('busy'), path('deserted'));
+    await listener.close();
+    // Of several at once one gets it, and no other is led to believe so.
+    const all = await Promise.allSettled([1, 2, 3].map(() => listen(path('deserted'))));
+    const open = all.filter(result => result.status === 'fulfilled');
+    expect(open).to.have.length(1);
+    for (const result of all) {
+      if (result.status === 'fulfilled') continue;
+      expect((result.reason as ShmError).code).to.equal('EADDRINUSE');
+    }
+    (await dial(path('deserted'))).destroy();
+    const winner = open[0]!.value;
+    winner.on('connection', conn => conn.destroy());
+    for (const conn of winner.connections) conn.destroy();
+    await winner.close();
+    writeFileSync(path('file'), 'precious');
+    expect((await rejected(listen(path('file')))).code).to.equal('EADDRINUSE');
+    expect(readFileSync(path('file'), 'utf8'), 'a file is left alone').to.equal('precious');
+    const stranger = createServer().listen(path('stranger'));
+    await once(stranger, 'listening');
+    expect((await rejected(listen(path('stranger')))).code).to.equal('EADDRINUSE');
+    stranger.close();
+  });
+
+  it('refuse nonsense, and leave nothing', async () => {
+    for (const nonsense of ['', 5, null, { port: 70_000 }] as never[]) {
+      expect((await rejected(listen(nonsense))).code).to.equal('ERR_INVALID_ARG');
+    }
+    const code = async (options: object) => (await rejected(listen(path('no'), options))).code;
+    expect(await code({ capacity: 3 })).to.equal('ERR_OUT_OF_RANGE');
+    expect(await code({ handshakeTimeout: -1 })).to.equal('ERR_OUT_OF_RANGE');
+    expect(await code({ wait: 'nap' })).to.equal('ERR_INVALID_ARG');
+    expect((await rejected(listen(path('missing/socket')))).code).to.be.oneOf(['EACCES', 'ENOENT']);
+    expect(existsSync(path('no'))).to.equal(false);
+  });
+
+  it('closing waits for connections, is told once, and may be asked for twice', async () => {
+    const listener = await listen(path('closing'), conn => conn.pipe(conn));
+    let closes = 0;
+    listener.on('close', () => closes++);
+    const conn = await dial(path('closing'));
+    conn.write('x');
+    await readBytes(conn, 1);
+    expect(listener.connections.size).to.equal(1);
+    let over = false;
+    const closing = Promise.all([listener.close(), listener.close()]).then(() => (over = true));
+    conn.write('still served');
+    expect(String(await readBytes(conn, 12))).to.equal('still served');
+    expect((await rejected(dial(path('closing')))).code).to.equal('ENOENT');
+    expect([over, closes]).to.deep.equal([false, 0]);
+    conn.end();
+    conn.resume();
+    await closing;
+    await listener.close();
+    await new Promise(resolve => setTimeout(resolve, 20));
+    expect([closes, listener.connections.size]).to.deep.equal([1, 0]);
+  });
+
+  it('closing is told once also where a refused peer lingers', async () => {
+    const listener = await listen(path('lingering'));
+    let closes = 0;
+    listener.on('close', () => closes++);
+    const conn = await dial(path('lingering'));
+    const refused = once(listener, 'clientError');
+    const stranger = connect({ path: path('lingering'), allowHalfOpen: true });
+    stranger.on('error', () => {}).write('GET / HTTP/1.1\r\n\r\n');
+    await refused;
+    const closing = listener.close();
+    conn.destroy();
+    await once(conn, 'close');
+    stranger.destroy();
+    await closing;
+    await new Promise(resolve => setTimeout(resolve, 20));
+    expect(closes).to.equal(1);
+  });
+
+  it('hand out connections to an iterator until the listener closes', async () => {
+    const listener = await listen(path('iterator'));
+    const seen: string[] = [];
+    const iterating = (async () => {
+      for await (const conn of listener) {
+        seen.push(String(await readAll(conn)));
+        if (seen.length === 3) void listener.close();
+      }
+    })();
+    for (const text of ['one', 'two', 'three']) {
+      const conn = await dial(path('iterator'));
+      conn.resume().end(text);
+      await once(conn, 'close');
+    }
+    await iterating;
+    expect(seen).to.deep.equal(['one', 'two', 'three']);
+  });
+
+  it('a signal destroys the connection that it helped to make', async () => {
+    const listener = await listen(path('signal'), conn => conn.resume());
+    const controller = new AbortController();
+    const conn = await dial(path('signal'), { signal: controller.signal });
+    const failed = once(conn, 'error');
+    const reason = new Error('stop');
+    controller.abort(reason);
+    expect((await failed)[0]).to.equal(reason);
+    await listener.close();
+  });
+
+  it('two hundred dial at once', async () => {
+    const listener = await listen(path('crowd'), conn => conn.pipe(conn));
+    await Promise.all(
+      Array.from({ length: 200 }, async (_, i) => {
+        const conn = await dial(path('crowd'), { capacity: 4096 });
+        conn.end(`I am ${i}`);
+        expect(String(await readAll(conn))).to.equal(`I am ${i}`);
+      }),
+    );
+    await listener.close();
+  });
+});
