@@ -34,13 +34,18 @@ export class RingEnds implements MessageEnds, Ends {
       this.output.end();
       throw error;
     }
-    this.#receiving = new LoopWaiter(this.input.side, this.input.ready, error =>
-      this.#received?.(error),
+    const adapts = wait === undefined || wait === 'park';
+    this.#receiving = new LoopWaiter(
+      this.input.side,
+      this.input.ready,
+      error => this.#received?.(error),
+      adapts,
     );
     this.#draining = new LoopWaiter(
       this.output.side,
       () => this.output.hasRoom(this.#needed) || this.peerEnded(),
       error => this.#drained?.(error),
+      adapts,
     );
   }
 
