@@ -9,6 +9,7 @@ export type ShmErrorCode =
   | 'ERR_OUT_OF_RANGE'
   | 'ERR_PEER_CLOSED'
   | 'ERR_PEER_DIED'
+  | 'ERR_RELEASED'
   | 'ERR_RESERVED'
   | 'ERR_ROLE_TAKEN'
   | 'ERR_SHORT_WRITE'
@@ -18,6 +19,7 @@ export type ShmErrorCode =
   | 'ERR_UNSAFE_DIRECTORY'
   | 'ERR_UNSAFE_FILE'
   | 'ERR_UNSUPPORTED'
+  | 'ERR_USE_AFTER_FREE'
   | 'ERR_VERSION'
   | (string & {});
 
