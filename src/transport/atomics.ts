@@ -74,18 +74,3 @@ export function waitInProcess(
 export function wakeInProcess(words: Int32Array, field: number): void {
   Atomics.notify(words, field);
 }
-
-/**
- * Resolves when a word is no longer what was expected, or after `timeout` milliseconds,
- * without blocking the thread; woken by {@link wakeInProcess}. It does not keep the event
- * loop alive. Any mapping of the same address in this process will do.
- */
-export async function changedInProcess(
-  words: Int32Array,
-  field: number,
-  expected: number,
-  timeout: number,
-): Promise<void> {
-  const { async, value } = Atomics.waitAsync(words, field, expected, timeout);
-  if (async) await value;
-}

@@ -11,16 +11,11 @@
  * owner allocates there, and its books are private memory. Its threads write into blocks
  * that a task brought them, and into the words of that task's ticket.
  *
- * A ticket is 32 bytes that go with a task:
- *
- *   word 0   state, see `sent` and `taken`. The owner stores `sent`, with a number that no
- *            earlier use of the ticket had. The thread that runs the task replaces exactly
- *            that by `taken`, with its threadId, and stores `done` at its end. The owner may
- *            replace `sent` by `cancelled`, and then no thread takes it any more.
- *   word 1   answer to a request for more room: stored as `asked` by the thread before it
- *            asks, then as `granted` or `refused` by the owner
- *   word 2   where the room begins, in units of 64 bytes of the file; stored before word 1
- *   word 3   its units
+ * A ticket is 32 bytes that go with a task, of which the first word is used. It is the
+ * task's state, see `sent` and `taken`: the owner stores `sent`, with a number that no earlier
+ * use of the ticket had. The thread that runs the task replaces exactly that by `taken`, with
+ * its threadId, and stores `done` at its end. The owner may replace `sent` by `cancelled`, and
+ * then no thread takes it any more.
  *
  * Tickets are never used for anything else: a thread that comes too late, after its task was
  * cancelled, finds another state there, not somebody's payload.
@@ -50,9 +45,6 @@ export const lockOf = (part: number) => firstLock + part;
 
 export const ticketBytes = 32;
 
-/** Words of a ticket. */
-export const Word = { state: 0, answer: 1, room: 2, units: 3 } as const;
-
 /** Tickets for a part with so many bytes for payloads; a multiple of 128, which is a page. */
 export function ticketsFor(bytes: number): number {
   const perPage = pageBytes / ticketBytes;
@@ -71,8 +63,3 @@ export const taken = (threadId: number) => (threadId << kindBits) | Kind.taken;
 export const isSent = (state: number) => (state & 3) === Kind.sent;
 export const isTaken = (state: number) => (state & 3) === Kind.taken;
 export const threadOf = (state: number) => state >>> kindBits;
-
-export const Answer = { asked: 1, granted: 2, refused: 3 } as const;
-
-/** Rooms are told in units of 64 bytes, so that a word holds any. */
-export const unitShift = 6;

@@ -10,10 +10,10 @@ const taskMark = 'mmap:task';
 const answerMark = 'mmap:answer';
 
 /**
- * What stands for a payload: `[mark, kind, offset, length, arena, ticket, state]`, or
- * `[mark, kind, bytes]` where the arena had no room for it. The offset counts from the
- * beginning of the arena's file, the kind is a number of kinds.ts. The arena's path is left
- * out, or null, where it is the envelope's. A ticket is there where the task has none.
+ * What stands for a payload: `[mark, kind, offset, length, arena, ticket, state]`. The kind
+ * is a number of kinds.ts; the offset counts from the beginning of the arena's file, and in
+ * its place are the bytes themselves where the arena had no room for them. The arena's path
+ * is null where it is the envelope's. A ticket is there only where the task has none.
  */
 export type Description = unknown[];
 
@@ -23,7 +23,7 @@ export function isDescription(object: object): object is Description {
 
 /** A description of a payload whose place is yet to be told. */
 export function newDescription(kind: number): Description {
-  return [payloadMark, kind];
+  return [payloadMark, kind, 0, 0, null];
 }
 
 export function tellPlace(
@@ -32,9 +32,9 @@ export function tellPlace(
   length: number,
   arena: string | null = null,
 ): void {
-  description.length = 2;
-  description.push(offset, length);
-  if (arena !== null) description.push(arena);
+  description[2] = offset;
+  description[3] = length;
+  description[4] = arena;
 }
 
 export function tellTicket(description: Description, { offset, state }: TicketHandle): void {
@@ -42,8 +42,7 @@ export function tellTicket(description: Description, { offset, state }: TicketHa
 }
 
 export function tellBytes(description: Description, bytes: Uint8Array): void {
-  description.length = 2;
-  description.push(bytes);
+  description[2] = bytes;
 }
 
 /** What a description says; it comes from another thread, and may be anything. */
@@ -57,7 +56,7 @@ export interface Told {
 }
 
 export function readDescription(description: Description): Told {
-  const [, kind, place, length = 0, arena = null, ticket, state] = description;
+  const [, kind, place, length, arena, ticket, state] = description;
   const isPlace = typeof place === 'number';
   return {
     kind: kind as number,
@@ -134,28 +133,38 @@ export interface Answer {
   readonly wanted: number;
 }
 
-/** What is no object travels as it is. */
+/** What is no object travels as it is, and so may a view. */
 export function sealAnswer({ result, payloads, wanted }: Answer): unknown {
   return isObject(result) ? [answerMark, payloads, wanted, result] : result;
 }
 
 /** @returns undefined for what no `payloadTask` said */
 export function unsealAnswer(message: unknown): Answer | undefined {
-  if (!isObject(message)) return { result: message, payloads: 0, wanted: 0 };
+  if (!isObject(message) || ArrayBuffer.isView(message)) {
+    return { result: message, payloads: 0, wanted: 0 };
+  }
   if (!Array.isArray(message) || message[0] !== answerMark) return undefined;
   const [, payloads, wanted, result] = message as [string, number, number, unknown];
   return { result, payloads, wanted };
 }
 
-function isObject(value: unknown): value is object {
+export function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
 }
 
-/** A thread asks for room for its result, on the BroadcastChannel named after the arena. */
-export interface Request {
-  /** Its offset. */
-  readonly ticket: number;
-  readonly bytes: number;
+/**
+ * A thread asks for room for its result, and the owner answers, on the BroadcastChannel named
+ * after the arena; with the ticket's offset and state, which no other task has.
+ */
+export interface Request extends TicketHandle {
+  /** Bytes that are wanted. */
+  readonly wanted: number;
+}
+
+export interface Grant extends TicketHandle {
+  /** The room's offset and bytes; 0 where there is none to be had. */
+  readonly room: number;
+  readonly roomLength: number;
 }
 
 /** Piscina's protocol for values that travel otherwise than they look. */

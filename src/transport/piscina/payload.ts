@@ -10,16 +10,17 @@ const forgotten = new FinalizationRegistry<Holding>(holding => {
 });
 
 /** Payloads of this turn, most of which a task takes at once: those need no watching. */
-const fresh: Payload[] = [];
+let fresh: Payload[] = [];
 const resolved = Promise.resolve();
 
 function watchFresh(): void {
-  for (const payload of fresh) {
+  const payloads = fresh;
+  fresh = [];
+  for (const payload of payloads) {
     const holding = holdingOf(payload);
     if (holding.released || (holding.uses > 0 && !holding.keep)) continue;
     forgotten.register(payload, holding);
   }
-  fresh.length = 0;
 }
 
 /** Who keeps the bytes keeps the payload. */
@@ -59,8 +60,12 @@ export class Payload {
     this.#holding = holding;
     Object.defineProperty(this, 'mmapPayload', Payload.#description);
     if (!holding.block) return;
-    if (fresh.length === 0) void resolved.then(watchFresh); // a third of queueMicrotask's cost
-    fresh.push(this);
+    if (fresh.length > 0) {
+      fresh.push(this);
+    } else {
+      fresh = [this];
+      void resolved.then(watchFresh); // a tenth of what queueMicrotask costs
+    }
   }
 
   /** Bytes. */

@@ -5,7 +5,6 @@ import { openArena, type PayloadArena, storeOf } from './arena.js';
 import type { Borrowed } from './loan.js';
 import {
   type Answer,
-  type Description,
   isMoved,
   newDescription,
   queueOptions,
@@ -51,8 +50,10 @@ const leastRoom = 16 * 1024;
 
 /** What is known of a pool. */
 interface Acquaintance {
-  /** Stores that know the pool's threads. */
-  readonly stores: WeakSet<Store>;
+  /** The arena that its `workerData` names, as far as this thread has it open. */
+  own: PayloadArena | undefined;
+  /** The store that was used last, which knows the pool's threads. */
+  store: Store | undefined;
   /** How large results have been of late, by filename and name. */
   readonly sizes: Map<string, { bytes: number | undefined }>;
 }
@@ -101,19 +102,32 @@ export async function runWithPayloads(
     options = { ...options, transferList };
     task = task[valueOf];
   }
-  const own = ownArena(pool);
+  const acquaintance = acquaint(pool);
+  const { own, sizes } = acquaintance;
   const home = options.arena ?? own;
-  const payloads: Described[] = [];
-  const described = substitute(task, object => describe(object, payloads, home));
+  let payloads: Described[];
+  let described: unknown;
+  if (task instanceof Payload) {
+    payloads = [describe(task, home && storeOf(home))];
+    described = payloads[0]!.description;
+  } else {
+    payloads = [];
+    described = substitute(task, object => {
+      if (!(object instanceof Payload)) return undefined;
+      const nearest = home ? storeOf(home) : payloads[0]?.holding.store;
+      const payload = describe(object, nearest);
+      payloads.push(payload);
+      return payload.description;
+    });
+  }
   const store = home ? storeOf(home) : payloads[0]?.holding.store;
   if (!store) {
     const expected = 'that of the pool: its handle as `payloads` in the workerData, or an arena';
     throw invalidArgument(operation, 'arena', expected, home);
   }
   store.checkOpen(operation);
-  const { stores, sizes } = acquaint(pool);
-  if (!stores.has(store)) {
-    stores.add(store);
+  if (acquaintance.store !== store) {
+    acquaintance.store = store;
     store.listen();
     for (const worker of pool.threads) knowThread(worker);
   }
@@ -141,38 +155,28 @@ export async function runWithPayloads(
   return borrow ? run.lend(answer) : run.copy(answer);
 }
 
-/** Collects a task's payloads, and puts descriptions in their place. */
-function describe(
-  object: object,
-  payloads: Described[],
-  home: PayloadArena | undefined,
-): Description | undefined {
-  if (!(object instanceof Payload)) return undefined;
-  const holding = holdingOf(object);
+/** @param nearest where the result will lie, whose path need not be told; by default, here */
+function describe(payload: Payload, nearest: Store | undefined): Described {
+  const holding = holdingOf(payload);
   const { store, kind, length, data, block, released } = holding;
   if (released) throw store.error('ERR_RELEASED', 'this payload was released', operation);
   const description = newDescription(kind);
-  if (data) {
-    tellBytes(description, data);
-  } else {
-    const homeStore = home ? storeOf(home) : (payloads[0]?.holding.store ?? store);
-    tellPlace(description, block!.offset, length, store === homeStore ? null : store.path);
-  }
-  payloads.push({ holding, description });
-  return description;
-}
-
-function ownArena(pool: Pool): PayloadArena | undefined {
-  const data = pool.options.workerData as { payloads?: { path?: unknown } } | null | undefined;
-  const path = data?.payloads?.path;
-  return typeof path === 'string' ? openArena(path) : undefined;
+  if (data) tellBytes(description, data);
+  else
+    tellPlace(description, block!.offset, length, store === (nearest ?? store) ? null : store.path);
+  return { holding, description };
 }
 
 function acquaint(pool: Pool): Acquaintance {
   let acquaintance = pools.get(pool);
   if (!acquaintance) {
-    acquaintance = { stores: new WeakSet(), sizes: new Map() };
+    acquaintance = { own: undefined, store: undefined, sizes: new Map() };
     pools.set(pool, acquaintance);
+  }
+  if (acquaintance.own === undefined || acquaintance.own.closed) {
+    const data = pool.options.workerData as { payloads?: { path?: unknown } } | null | undefined;
+    const path = data?.payloads?.path;
+    acquaintance.own = typeof path === 'string' ? openArena(path) : undefined;
   }
   return acquaintance;
 }

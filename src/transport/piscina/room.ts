@@ -1,8 +1,6 @@
 import { BroadcastChannel } from 'node:worker_threads';
-import { changedInProcess, loadWord, storeWord } from '../atomics.js';
 import type { Attached } from './attached.js';
-import { Answer, unitShift, Word } from './layout.js';
-import type { Envelope, Request } from './messages.js';
+import type { Envelope, Grant, Request } from './messages.js';
 import type { TicketHandle } from './tickets.js';
 
 /** Pieces begin at multiples of this, the alignment of any view. */
@@ -45,17 +43,25 @@ export class Room {
   }
 
   /** Asks the owner for room for so many bytes, in the place of what is left. */
-  async ask(bytes: number): Promise<void> {
-    const { words } = this.arena;
-    const at = this.#ticket.offset >>> 2;
-    storeWord(words, at + Word.answer, Answer.asked);
-    // Not kept open: what other threads ask would pile up in it.
-    const owner = new BroadcastChannel(this.arena.path);
-    owner.postMessage({ ticket: this.#ticket.offset, bytes } satisfies Request);
-    owner.close();
-    await changedInProcess(words, at + Word.answer, Answer.asked, patience);
-    if (loadWord(words, at + Word.answer) !== Answer.granted) return;
-    this.#next = (loadWord(words, at + Word.room) >>> 0) * (1 << unitShift);
-    this.#end = this.#next + (loadWord(words, at + Word.units) >>> 0) * (1 << unitShift);
+  async ask(wanted: number): Promise<void> {
+    const { offset, state } = this.#ticket;
+    const channel = new BroadcastChannel(this.arena.path);
+    const granted = new Promise<Grant | undefined>(resolve => {
+      const timer = setTimeout(resolve, patience, undefined);
+      channel.onmessage = event => {
+        const grant = (event as { data: Partial<Grant> }).data;
+        // Other threads ask and are answered here too.
+        if (grant.offset !== offset || grant.state !== state) return;
+        clearTimeout(timer);
+        resolve(grant as Grant);
+      };
+    });
+    channel.postMessage({ offset, state, wanted } satisfies Request);
+    const grant = await granted;
+    // Not kept open: what others say while this thread is busy would pile up in it.
+    channel.close();
+    if (!grant?.roomLength) return;
+    this.#next = grant.room;
+    this.#end = grant.room + grant.roomLength;
   }
 }

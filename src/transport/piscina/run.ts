@@ -1,13 +1,13 @@
 import { ShmError } from '../../errors.js';
-import { loadWord, storeWord, wakeInProcess } from '../atomics.js';
 import { copyOf, fits, viewOf } from './kinds.js';
-import { Answer as RoomAnswer, unitShift, Word } from './layout.js';
 import { Borrowed, lendBuffer, type Lent } from './loan.js';
 import {
   type Answer,
   type Description,
+  type Grant,
   isDescription,
   readDescription,
+  type Request,
   seal,
   tellBytes,
   type Told,
@@ -77,18 +77,10 @@ export class Run {
   }
 
   /** The thread needs more room than it has. */
-  grant(bytes: number): void {
-    const { words } = this.#store;
-    const at = this.#ticket!.offset >>> 2;
-    if (loadWord(words, at + Word.answer) !== RoomAnswer.asked) return;
-    const room = this.#store.take(bytes);
-    if (room) {
-      this.#rooms.push(room);
-      storeWord(words, at + Word.room, room.offset >>> unitShift);
-      storeWord(words, at + Word.units, room.length >>> unitShift);
-    }
-    storeWord(words, at + Word.answer, room ? RoomAnswer.granted : RoomAnswer.refused);
-    wakeInProcess(words, at + Word.answer);
+  grant({ offset, state, wanted }: Request): Grant {
+    const room = state === this.#ticket!.state ? this.#store.take(wanted) : undefined;
+    if (room) this.#rooms.push(room);
+    return { offset, state, room: room?.offset ?? 0, roomLength: room?.length ?? 0 };
   }
 
   /** The result with copies of its own in the place of what lies in the arena. */

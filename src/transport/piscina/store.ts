@@ -216,12 +216,16 @@ export class Store {
   /** Hears the threads that need more room for a result than their task brought. */
   listen(): void {
     if (this.#requests) return;
-    this.#requests = new BroadcastChannel(this.path);
-    this.#requests.onmessage = event => {
-      const { ticket, bytes } = (event as { data: Request }).data;
-      if (this.#part) this.runs[this.#part.tickets.numberAt(ticket)]?.grant(bytes);
+    const channel = new BroadcastChannel(this.path);
+    channel.onmessage = event => {
+      const request = (event as { data: Partial<Request> }).data;
+      // What is no request is another owner's answer.
+      if (request.wanted === undefined || !this.#part) return;
+      const run = this.runs[this.#part.tickets.numberAt(request.offset!)];
+      if (run) channel.postMessage(run.grant(request as Request));
     };
-    this.#requests.unref();
+    channel.unref();
+    this.#requests = channel;
   }
 
   /** Resolves when nothing is in use. */

@@ -10,6 +10,7 @@ import {
   type Envelope,
   isDescription,
   isMoved,
+  isObject,
   moveWith,
   newDescription,
   readDescription,
@@ -55,11 +56,12 @@ export function payloadTask<T, R>(
   fn: (task: T, context: PayloadContext) => R | Promise<R>,
 ): (task: T) => Promise<R> {
   attachEarly();
-  return async task => {
+  return async message => {
     const job = new Job();
     try {
-      const opened = job.open(task) as T;
-      return (await job.pack(await fn(opened, job.context))) as R;
+      const result = fn(job.open(message) as T, job);
+      // Most tasks have no part that waits, and each `await` is a turn.
+      return (isObject(result) ? await job.pack(await result) : result) as R;
     } finally {
       if (job.close()) await nextTurn();
     }
@@ -79,35 +81,32 @@ function attachEarly(): void {
 }
 
 /** One task, from its arrival to its answer. */
-class Job {
-  readonly context: PayloadContext = { allocate: length => this.#allocate(length) };
+class Job implements PayloadContext {
   #envelope: Envelope | undefined;
-  #path: string | null = null;
-  #room: Room | undefined;
-  readonly #tickets: { arena: Attached; ticket: TicketHandle }[] = [];
+  /** That of the envelope. */
+  #arena: Attached | undefined;
+  #made: Room | undefined;
+  /** Tickets that payloads brought with them. */
+  #tickets: { arena: Attached; ticket: TicketHandle }[] | undefined;
   /** Where the memory of views that this task was given begins in its arena's file. */
-  readonly #origins: { buffer: ArrayBufferLike; arena: Attached; offset: number }[] = [];
+  readonly #origins: Origin[] = [];
 
   /** Takes the task for this thread, and gives it with views in the place of payloads. */
   open(message: unknown): unknown {
     const envelope = unseal(message);
     if (envelope) {
+      this.#arena = attach(envelope.arena ?? (ownPath as string));
+      if (envelope.ticket) take(this.#arena, envelope.ticket);
       this.#envelope = envelope;
-      this.#path = envelope.arena ?? (ownPath as string);
-      if (envelope.ticket) {
-        const arena = attach(this.#path);
-        this.#take(arena, envelope.ticket);
-        this.#room = new Room(arena, envelope, envelope.ticket);
-      }
     }
     return substitute(envelope ? envelope.task : message, object => this.#unwrap(object));
   }
 
-  #take(arena: Attached, ticket: TicketHandle): void {
-    if (!takeTicket(arena.words, ticket, threadId)) {
-      throw new ShmError('ERR_RELEASED', 'the task was given up before it began', 'payloadTask');
-    }
-    this.#tickets.push({ arena, ticket });
+  /** Room for results, where the task brought a ticket. */
+  get #room(): Room | undefined {
+    const envelope = this.#envelope;
+    if (!envelope?.ticket) return undefined;
+    return (this.#made ??= new Room(this.#arena!, envelope, envelope.ticket));
   }
 
   #unwrap(object: object): ArrayBufferView | undefined {
@@ -115,8 +114,11 @@ class Job {
     if (!description) return undefined;
     const { kind, bytes, offset, length, arena: path, ticket } = readDescription(description);
     if (bytes) return viewOf(kind, bytes.buffer, bytes.byteOffset, bytes.length);
-    const arena = attach((path ?? this.#path)!);
-    if (ticket) this.#take(arena, ticket);
+    const arena = path === null ? this.#arena! : attach(path);
+    if (ticket) {
+      take(arena, ticket);
+      (this.#tickets ??= []).push({ arena, ticket });
+    }
     return this.#place(arena, kind, offset, length);
   }
 
@@ -128,20 +130,23 @@ class Job {
     return viewOf(kind, buffer, offset - start, length);
   }
 
-  #origin(buffer: ArrayBufferLike) {
-    return this.#origins.find(origin => origin.buffer === buffer);
+  #origin(buffer: ArrayBufferLike): Origin | undefined {
+    for (const origin of this.#origins) if (origin.buffer === buffer) return origin;
+    return undefined;
   }
 
-  #allocate(length: number): Uint8Array<ArrayBuffer> {
-    const offset = this.#room?.take(length) ?? -1;
-    if (offset === -1) return new Uint8Array(length);
-    return this.#place(this.#room!.arena, bytesKind, offset, length) as Uint8Array<ArrayBuffer>;
+  // A function of its own, made when it is asked for: it may be taken from the context.
+  get allocate(): PayloadContext['allocate'] {
+    return length => {
+      const offset = this.#room?.take(length) ?? -1;
+      if (offset === -1) return new Uint8Array(length);
+      return this.#place(this.#arena!, bytesKind, offset, length) as Uint8Array<ArrayBuffer>;
+    };
   }
 
   /** The result as it travels. */
   pack(result: unknown): unknown {
-    // Nothing to carry, and what was handed out for nothing will not be wanted again.
-    if (typeof result !== 'object' || result === null) return result;
+    if (!isObject(result)) return result;
     if (isMoved(result)) {
       const moved = [result[transferable]].flat() as ArrayBufferLike[];
       if (!moved.some(buffer => this.#origin(buffer))) {
@@ -152,7 +157,8 @@ class Job {
       // A payload cannot be moved out of the arena, nor need it be.
       result = result[valueOf];
     }
-    return this.#envelope ? this.#answer(result) : this.#withCopies(result);
+    if (!this.#envelope) return this.#withCopies(result);
+    return isSmall(result, this.#envelope.small) ? alone(result) : this.#answer(result);
   }
 
   async #answer(result: unknown): Promise<unknown> {
@@ -168,7 +174,7 @@ class Job {
       const origin = this.#origin(view.buffer);
       if (view.byteLength <= small) {
         tellBytes(description, new Uint8Array(bytesOf(view)));
-      } else if (origin && origin.arena === this.#room?.arena) {
+      } else if (origin && origin.arena === this.#arena && this.#envelope!.ticket) {
         tellPlace(description, origin.offset + view.byteOffset, view.byteLength);
       } else {
         outside.push({ view, description });
@@ -185,7 +191,7 @@ class Job {
       if (offset === -1) {
         tellBytes(description, new Uint8Array(bytesOf(view)));
       } else {
-        room!.arena.plain.set(bytesOf(view), offset);
+        this.#arena!.plain.set(bytesOf(view), offset);
         tellPlace(description, offset, length);
       }
     }
@@ -212,7 +218,31 @@ class Job {
       addon.detach(buffer as ArrayBuffer);
       detached = true;
     }
-    for (const { arena, ticket } of this.#tickets) endTicket(arena.words, ticket);
+    const ticket = this.#envelope?.ticket;
+    if (ticket) endTicket(this.#arena!.words, ticket);
+    for (const sent of this.#tickets ?? []) endTicket(sent.arena.words, sent.ticket);
     return detached;
   }
+}
+
+/** Whether cloning is the best way for a whole result, and keeps its kind. */
+function isSmall(result: unknown, small: number): result is Uint8Array {
+  return ArrayBuffer.isView(result) && result.byteLength <= small && !Buffer.isBuffer(result);
+}
+
+/** With no buffer around it, which cloning would carry too. */
+function alone(view: Uint8Array): ArrayBufferView {
+  if (view.byteLength === view.buffer.byteLength) return view;
+  return view instanceof DataView ? copyOf(kindOf(view)!, bytesOf(view)) : view.slice();
+}
+
+interface Origin {
+  readonly buffer: ArrayBufferLike;
+  readonly arena: Attached;
+  readonly offset: number;
+}
+
+function take(arena: Attached, ticket: TicketHandle): void {
+  if (takeTicket(arena.words, ticket, threadId)) return;
+  throw new ShmError('ERR_RELEASED', 'the task was given up before it began', 'payloadTask');
 }

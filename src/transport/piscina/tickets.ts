@@ -1,15 +1,5 @@
 import { loadWord, replaceWord, storeWord } from '../atomics.js';
-import {
-  cancelled,
-  done,
-  isSent,
-  isTaken,
-  sent,
-  taken,
-  threadOf,
-  ticketBytes,
-  Word,
-} from './layout.js';
+import { cancelled, done, isSent, isTaken, sent, taken, threadOf, ticketBytes } from './layout.js';
 import { isThreadGone, whenThreadGone } from './threads.js';
 
 /** What goes with a task to whoever runs it. */
@@ -48,8 +38,7 @@ export class Tickets {
     if (number === -1) return undefined;
     const offset = this.#start + number * ticketBytes;
     const state = sent(++this.#uses);
-    storeWord(this.#words, (offset >>> 2) + Word.answer, 0);
-    storeWord(this.#words, (offset >>> 2) + Word.state, state);
+    storeWord(this.#words, offset >>> 2, state);
     return { number, offset, state };
   }
 
@@ -69,7 +58,7 @@ export class Tickets {
    * that took it is gone.
    */
   whenEnded({ offset, state }: Ticket, callback: () => void): void {
-    const at = (offset >>> 2) + Word.state;
+    const at = offset >>> 2;
     if (replaceWord(this.#words, at, state, cancelled)) return callback();
     const now = loadWord(this.#words, at);
     if (isTaken(now)) whenThreadGone(threadOf(now), callback);
@@ -78,22 +67,22 @@ export class Tickets {
 
   /** Whether that is so already; changes nothing. */
   hasEnded(ticket: Ticket): boolean {
-    const state = loadWord(this.#words, (ticket.offset >>> 2) + Word.state);
+    const state = loadWord(this.#words, ticket.offset >>> 2);
     if (isSent(state)) return false;
     return !isTaken(state) || isThreadGone(threadOf(state));
   }
 
   isSent(ticket: Ticket): boolean {
-    return isSent(loadWord(this.#words, (ticket.offset >>> 2) + Word.state));
+    return isSent(loadWord(this.#words, ticket.offset >>> 2));
   }
 }
 
 /** In the thread that runs the task. False: it was cancelled, and nothing of it is left. */
 export function takeTicket(words: Int32Array, ticket: TicketHandle, threadId: number): boolean {
-  return replaceWord(words, (ticket.offset >>> 2) + Word.state, ticket.state, taken(threadId));
+  return replaceWord(words, ticket.offset >>> 2, ticket.state, taken(threadId));
 }
 
 /** In that thread, which touches nothing of the task's any more. */
 export function endTicket(words: Int32Array, { offset }: TicketHandle): void {
-  storeWord(words, (offset >>> 2) + Word.state, done);
+  storeWord(words, offset >>> 2, done);
 }
