@@ -68,7 +68,7 @@ export const moveResult = payloadTask((): unknown => move(new Uint8Array(5000).f
 export const movePayload = payloadTask((bytes: Uint8Array<ArrayBuffer>): unknown => move(bytes));
 
 export const fail = payloadTask((task: { bytes: Uint8Array }) => {
-  throw Object.assign(new Error(`on purpose, with ${task.bytes.length} bytes`), { code: 'E_TEST' });
+  throw new Error(`on purpose, with ${task.bytes.length} bytes`);
 });
 
 /** Runs until it is terminated, and writes all the time. */

@@ -16,7 +16,7 @@ export const unitBytes = 64;
 const secondBits = 5;
 const secondLevel = 1 << secondBits;
 const firstLevel = 31 - secondBits + 1;
-/** Blocks of its own class that a request looks at, where no larger one is free. */
+/** Blocks of a list that a request looks at, at most. */
 const looks = 8;
 
 const none = -1;
@@ -165,7 +165,21 @@ export class Allocator {
       row = lowestBit(rows);
       map = this.#secondMap[row]!;
     }
-    return this.#heads[(row << secondBits) + lowestBit(map)]!;
+    return this.#lowest(this.#heads[(row << secondBits) + lowestBit(map)]!);
+  }
+
+  /**
+   * Of the first few in a list that one which lies lowest: so blocks gather at the
+   * beginning, and what is free stays in larger pieces.
+   */
+  #lowest(head: number): number {
+    let lowest = head;
+    let block = this.#next[head]!;
+    for (let i = 1; i < looks && block !== none; i++) {
+      if (this.#offset[block]! < this.#offset[lowest]!) lowest = block;
+      block = this.#next[block]!;
+    }
+    return lowest;
   }
 
   /** Its own class may hold one that is large enough: the last hope, looked at briefly. */
