@@ -42,10 +42,10 @@ export async function runTrial(trial: Trial): Promise<Outcome> {
   });
   const row = ways[direction];
   for (let i = 0; i < row.length; i++) {
-    const { label, run } = row[(i + turn) % row.length]!;
+    const way = row[(i + turn) % row.length]!;
     // An async function by its looks: tinybench would call another once more, unawaited.
-    bench.add(label, async () => {
-      await Promise.all(Array.from({ length: tasks }, () => run(place)));
+    bench.add(way.label, async () => {
+      await Promise.all(Array.from({ length: tasks }, () => way.run(place)));
     });
   }
   const outcome: Outcome = {};

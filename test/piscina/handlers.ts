@@ -1,5 +1,6 @@
 // What the pools of these tests run.
 import { createHash } from 'node:crypto';
+import { createRequire } from 'node:module';
 import { setTimeout as delay } from 'node:timers/promises';
 import { threadId } from 'node:worker_threads';
 import { move } from 'piscina';
@@ -62,10 +63,21 @@ export const makeMany = payloadTask(({ bytes }: { bytes: number }) => {
   };
 });
 
-export const moveResult = payloadTask((): unknown => move(new Uint8Array(5000).fill(9)));
+/** `Piscina.move` of the version that runs this thread: each knows only its own. */
+function mover(version: string): typeof move {
+  if (!version.startsWith('v6.')) return move;
+  return (createRequire(import.meta.url)(process.env.PISCINA_6!) as { move: typeof move }).move;
+}
+
+export const moveResult = payloadTask((version: string): unknown =>
+  mover(version)(new Uint8Array(5000).fill(9)),
+);
 
 /** Moves what it was given, which is the arena's to give. */
-export const movePayload = payloadTask((bytes: Uint8Array<ArrayBuffer>): unknown => move(bytes));
+export const movePayload = payloadTask(
+  ({ version, bytes }: { version: string; bytes: Uint8Array<ArrayBuffer> }): unknown =>
+    mover(version)(bytes),
+);
 
 export const fail = payloadTask((task: { bytes: Uint8Array }) => {
   throw new Error(`on purpose, with ${task.bytes.length} bytes`);
