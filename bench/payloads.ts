@@ -1,30 +1,21 @@
-// npm run bench:payloads [-- --sizes 1024,65536] [--trials 5] [--milliseconds 500] [--json FILE]:
-// payloads of Piscina's tasks through an arena, cloned, and copied and transferred. Each
-// trial is a process of its own in which all ways run; medians over the trials are told,
-// and ratios are taken within a trial.
+// npm run bench:payloads [-- --sizes 1024,65536] [--trials 5] [--milliseconds 600] [--json FILE]
+//                       [-- --render FILE...]
+// Payloads of Piscina's tasks through an arena, cloned, and copied and transferred. Each
+// trial is a process of its own in which all ways take turns; ratios are taken round by
+// round, and medians are told. With --render nothing is measured: results, one file for
+// each Node, become docs/benchmarks-payloads.md.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
+import { format, resolveConfig } from 'prettier';
 import { environment } from './environment.js';
-import { runTrial, type Outcome, type Trial } from './payloads/trial.js';
-import { type Direction, directions, ways } from './payloads/ways.js';
-import { bytes, count, ratio } from './report/format.js';
+import { markdown, type PayloadResults, tables } from './payloads/report.js';
+import { type Outcome, runTrial, type Trial } from './payloads/trial.js';
+import { directions } from './payloads/ways.js';
 import { printEnvironment } from './report/print.js';
-
-/** What a run writes as JSON. */
-export interface PayloadResults {
-  readonly environment: ReturnType<typeof environment>;
-  readonly milliseconds: number;
-  readonly measurements: readonly {
-    readonly direction: Direction;
-    readonly size: number;
-    /** One for each trial. */
-    readonly outcomes: readonly Outcome[];
-  }[];
-}
 
 async function measure(trial: Trial): Promise<Outcome> {
   const options = { execArgv: ['--expose-gc'] };
@@ -38,41 +29,24 @@ async function measure(trial: Trial): Promise<Outcome> {
   return outcome;
 }
 
-function median(values: number[]): number {
-  return values.sort((a, b) => a - b)[values.length >> 1]!;
-}
-
-function print({ measurements }: PayloadResults): void {
-  for (const direction of directions) {
-    const row = ways[direction];
-    const clone = row.find(({ baseline }) => baseline === 'clone')!.label;
-    const transfer = row.find(({ baseline }) => baseline === 'transfer')!.label;
-    const table = new Table({
-      head: [`payload ${direction}`, 'size', 'tasks/s', '× cloned', '× transferred'],
-      colAligns: ['left', 'right', 'right', 'right', 'right'],
-      style: { head: [], border: [], compact: true },
-    });
-    for (const { size, outcomes } of measurements.filter(m => m.direction === direction)) {
-      for (const { label } of row) {
-        const of = (base: string) =>
-          ratio(median(outcomes.map(outcome => outcome[label]! / outcome[base]!)), 1);
-        const rate = median(outcomes.map(outcome => outcome[label]!));
-        table.push([label, bytes(size), count(rate), of(clone), of(transfer)]);
-      }
-    }
-    console.log(table.toString());
-  }
-}
-
 async function main(): Promise<void> {
-  const { values } = parseArgs({
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
     options: {
       sizes: { type: 'string', default: '1024,65536,1048576,16777216' },
       trials: { type: 'string', default: '5' },
-      milliseconds: { type: 'string', default: '500' },
+      milliseconds: { type: 'string', default: '600' },
       json: { type: 'string' },
+      render: { type: 'boolean', default: false },
     },
   });
+  if (values.render) {
+    const all = positionals.map(path => JSON.parse(readFileSync(path, 'utf8')) as PayloadResults);
+    const page = fileURLToPath(new URL('../../docs/benchmarks-payloads.md', import.meta.url));
+    const style = await resolveConfig(page);
+    writeFileSync(page, await format(markdown(all), { ...style, filepath: page }));
+    return;
+  }
   const milliseconds = Number(values.milliseconds);
   const host = environment();
   printEnvironment(host);
@@ -87,7 +61,15 @@ async function main(): Promise<void> {
     }
   }
   const results = { environment: host, milliseconds, measurements };
-  print(results);
+  for (const { title, columns, rows } of tables(results)) {
+    const table = new Table({
+      head: [title, ...columns.slice(1)],
+      colAligns: columns.map((_, i) => (i === 0 ? 'left' : 'right')),
+      style: { head: [], border: [], compact: true },
+    });
+    table.push(...rows);
+    console.log(table.toString());
+  }
   if (values.json !== undefined) {
     writeFileSync(values.json, `${JSON.stringify(results, null, 2)}\n`);
   }
