@@ -1,5 +1,6 @@
 // What the pools of these tests run.
 import { createHash } from 'node:crypto';
+import { closeSync, openSync, read } from 'node:fs';
 import { createRequire } from 'node:module';
 import { setTimeout as delay } from 'node:timers/promises';
 import { threadId } from 'node:worker_threads';
@@ -103,14 +104,11 @@ export const keep = payloadTask((bytes: Uint8Array) => {
 export const useKept = payloadTask(() => ({ length: kept!.length, sum: kept!.length && kept![0] }));
 export const returnKept = payloadTask(() => kept);
 
-let buffer: Uint8Array<ArrayBuffer> | undefined;
-
-/** Keeps the memory behind a payload: what even detaching its view does not take away. */
-export const keepMemory = payloadTask((bytes: Uint8Array<ArrayBuffer>) => {
-  buffer = bytes;
-  return bytes.byteOffset;
+/** Has Node read into its payload, and does not wait for it, which it must. */
+export const readLater = payloadTask(({ bytes, fifo }: { bytes: Uint8Array; fifo: string }) => {
+  const fd = openSync(fifo, 'r+');
+  read(fd, bytes, 0, 10, null, () => closeSync(fd));
 });
-export const scribble = payloadTask(() => buffer!.fill(1).length);
 
 /** What the owner's random outcomes ask for. */
 export const random = payloadTask(

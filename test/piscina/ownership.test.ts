@@ -1,15 +1,18 @@
 import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
 import { Piscina } from 'piscina';
 import { type PayloadArena, runWithPayloads } from '../../src/transport/piscina/index.js';
-import { collect } from '../native/support.js';
+import type { ShmError } from '../../src/index.js';
+import { addon } from '../../src/native/addon.js';
+import { collect, scratch } from '../native/support.js';
 import { rejected } from '../support/errors.js';
 import { random } from '../support/traffic.js';
 import { pattern, workshop } from './support.js';
 
 describe('Owners of payloads', () => {
+  const path = scratch();
   const make = workshop(() => Piscina);
 
   /** Starts a task that runs until it is terminated, and waits until it does run. */
@@ -233,7 +236,31 @@ describe('Owners of payloads', () => {
       });
     });
 
-    it('freed memory is poisoned, and a later write into it is told of', async () => {
+    it('a write into memory that was freed is told of', async () => {
+      const arena = make.arena({ debug: true });
+      const pool = make.pool(arena);
+      const fifo = path('fifo');
+      addon.makeFifo(fifo);
+      const bytes = arena.share(pattern(1000));
+      await runWithPayloads(pool, { bytes, fifo }, { name: 'readLater' });
+      expect(arena.stats().blocks).to.equal(0);
+      writeFileSync(fifo, 'x'.repeat(10));
+      // Node's read ends when it ends; then the next to be given that memory is told.
+      let error: ShmError | undefined;
+      while (!error) {
+        await delay(1);
+        try {
+          arena.allocate(1000).release();
+        } catch (cause) {
+          error = cause as ShmError;
+        }
+      }
+      expect(error.code).to.equal('ERR_USE_AFTER_FREE');
+      arena.allocate(1000).release(); // told once
+      expect(arena.stats().blocks).to.equal(0);
+    });
+
+    it('freed memory is poisoned', async () => {
       const arena = make.arena({ debug: true });
       const pool = make.pool(arena);
       const payload = arena.allocate(5000);

@@ -1,10 +1,6 @@
 import { createRequire } from 'node:module';
 import type { Piscina } from 'piscina';
-import {
-  type ArenaOptions,
-  PayloadArena,
-  type Payload,
-} from '../../src/transport/piscina/index.js';
+import { type ArenaOptions, PayloadArena } from '../../src/transport/piscina/index.js';
 import { sibling } from '../support/processes.js';
 
 export type Options = NonNullable<ConstructorParameters<typeof Piscina>[0]>;
@@ -55,9 +51,4 @@ export function pattern(bytes: number, seed = 1): Buffer {
   const buffer = Buffer.alloc(bytes);
   for (let i = 0; i < bytes; i++) buffer[i] = (i * 31 + seed * 17) & 0xff;
   return buffer;
-}
-
-/** Forgets a payload for good: no register of this frame holds it any more. */
-export function drop(make: () => Payload): void {
-  make();
 }
