@@ -46,6 +46,15 @@ Napi::Value MakeFifo(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// detach(buffer): leaves an ArrayBuffer and every view of it with a length of 0.
+Napi::Value Detach(const Napi::CallbackInfo& info) {
+  if (!info[0].IsArrayBuffer() ||
+      napi_detach_arraybuffer(info.Env(), info[0]) != napi_ok) {
+    ThrowMisuse(info.Env(), "expected an ArrayBuffer that can be detached");
+  }
+  return info.Env().Undefined();
+}
+
 // The counter of platform::state_changes, for JavaScript to read in place.
 Napi::Value StateChanges(Napi::Env env) {
   napi_value buffer;
@@ -67,6 +76,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("makeFifo", Napi::Function::New<MakeFifo>(env, "makeFifo"));
   exports.Set("reserve", Napi::Function::New<Reserve>(env, "reserve"));
   exports.Set("tryLease", Napi::Function::New<TryLease>(env, "tryLease"));
+  exports.Set("detach", Napi::Function::New<Detach>(env, "detach"));
   exports.Set("stateChanges", StateChanges(env));
   exports.Set("pageSize", Napi::Number::New(env, static_cast<double>(platform::PageSize())));
   return exports;

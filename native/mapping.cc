@@ -57,6 +57,19 @@ Mapping* Mapping::Find(const void* address) {
   return found->second;
 }
 
+Mapping* Mapping::FindByName(const char* name) {
+  Registry& registry = TheRegistry();
+  const std::lock_guard<std::mutex> guard(registry.mutex);
+  for (const auto& entry : registry.by_address) {
+    Mapping* mapping = entry.second;
+    if (std::strcmp(mapping->name(), name) != 0) continue;
+    mapping->references_++;
+    mapping->handles_++;
+    return mapping;
+  }
+  return nullptr;
+}
+
 void Mapping::AddReference() {
   const std::lock_guard<std::mutex> guard(TheRegistry().mutex);
   references_++;

@@ -22,6 +22,9 @@ class Mapping {
                                  const char* name, Mapping** out);
   // The live mapping whose data starts at `address`, with a new handle; or null.
   static Mapping* Find(const void* address);
+  // A live mapping of that name, any where there are several, with a new handle; or null.
+  // Looks at all of them: for calls made once per thread.
+  static Mapping* FindByName(const char* name);
 
   void AddReference();
   void Release();

@@ -67,6 +67,11 @@ void MappingBinding::MapFile(const Napi::CallbackInfo& info) {
 }
 
 void MappingBinding::Attach(const Napi::CallbackInfo& info) {
+  if (info[0].IsString()) {
+    Mapping* named = Mapping::FindByName(info[0].As<Napi::String>().Utf8Value().c_str());
+    if (named == nullptr) return ThrowMisuse(info.Env(), "no live mapping has this name here");
+    return mapping_.Take(named);
+  }
   if (!info[0].IsTypedArray()) return ThrowMisuse(info.Env(), "expected a typed array");
   // The raw call: node-addon-api's accessors refuse a view on a SharedArrayBuffer.
   void* data = nullptr;
@@ -136,11 +141,17 @@ Napi::Value MappingBinding::SharedBuffer(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value MappingBinding::Alias(const Napi::CallbackInfo& info) {
-  if (!CheckOpen(info.Env())) return Napi::Value();
+  platform::Span span;
+  if (info.Length() > 0) {
+    if (!GetSpan(info, &span)) return Napi::Value();
+  } else {
+    if (!CheckOpen(info.Env())) return Napi::Value();
+    span = {0, mapping_->length()};
+  }
   mapping_->AddReference();
   napi_value result;
   const napi_status status = napi_create_external_arraybuffer(
-      info.Env(), mapping_->data(), mapping_->length(),
+      info.Env(), mapping_->data() + span.offset, span.length,
       [](napi_env, void*, void* hint) { static_cast<Mapping*>(hint)->Release(); },
       mapping_.get(), &result);
   if (status != napi_ok) {

@@ -18,7 +18,7 @@ class MappingBinding : public Napi::ObjectWrap<MappingBinding> {
  private:
   // new Mapping(fd, offset, length, access, prefault, name) maps, or holds the file alone
   // where there is nothing to map; new Mapping(bytes) finds the mapping that those bytes
-  // lie at the start of.
+  // lie at the start of, and new Mapping(name) the one that was made with that name.
   void MapFile(const Napi::CallbackInfo& info);
   void Attach(const Napi::CallbackInfo& info);
 

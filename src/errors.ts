@@ -12,6 +12,7 @@ export type ShmErrorCode =
   | 'ERR_PEER_CLOSED'
   | 'ERR_PEER_DIED'
   | 'ERR_PROTOCOL'
+  | 'ERR_RELEASED'
   | 'ERR_RESERVED'
   | 'ERR_ROLE_TAKEN'
   | 'ERR_SHORT_WRITE'
@@ -22,6 +23,7 @@ export type ShmErrorCode =
   | 'ERR_UNSAFE_DIRECTORY'
   | 'ERR_UNSAFE_FILE'
   | 'ERR_UNSUPPORTED'
+  | 'ERR_USE_AFTER_FREE'
   | 'ERR_VERSION'
   | (string & {});
 

@@ -35,8 +35,8 @@ export interface NativeMapping {
   readonly access: number;
   /** A SharedArrayBuffer over the pages; they stay mapped while any such buffer lives. */
   sharedBuffer(): SharedArrayBuffer;
-  /** A plain ArrayBuffer over the same pages, for this thread only. */
-  alias(): ArrayBuffer;
+  /** A plain ArrayBuffer over the same pages, or some of their bytes; for this thread only. */
+  alias(offset?: number, length?: number): ArrayBuffer;
   /** Takes the lock of one byte, which need not lie within the file, if it is free. */
   tryLockByte(offset: number): boolean;
   unlockByte(offset: number): void;
@@ -118,8 +118,8 @@ interface Addon {
       prefault: 0 | 1,
       name: string,
     ): NativeMapping;
-    /** Finds the live mapping of this process that starts at these bytes. */
-    new (bytes: Uint8Array): NativeMapping;
+    /** Finds the live mapping of this process that starts at these bytes, or has this name. */
+    new (bytesOrName: Uint8Array | string): NativeMapping;
   };
   /** Makes the file at least this long and reserves its blocks. */
   reserve(fd: number, length: number): void;
@@ -128,6 +128,8 @@ interface Addon {
    * kernel drops it with the file's last descriptor, however the process ends.
    */
   tryLease(fd: number, exclusive: 0 | 1): boolean;
+  /** Leaves an ArrayBuffer, and every view of it, with a length of 0. */
+  detach(buffer: ArrayBuffer): void;
   /**
    * One word, which changes when the state of some mapping of the process did (`faulted`,
    * `restricted`): one load instead of a native call, as long as nothing happens.

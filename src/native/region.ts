@@ -102,6 +102,14 @@ export class Region {
     return this.#closed;
   }
 
+  /**
+   * A plain buffer of its own over some of the bytes: unlike `bytes`, it can be detached,
+   * and shows who holds its views nothing else.
+   */
+  piece(offset: number, length: number): ArrayBuffer {
+    return this.#mapping.alias(offset, length);
+  }
+
   /** See {@link NativeMapping.wait}. */
   wait(offset: number, expected: number, timeout: number): boolean {
     return this.#mapping.wait(offset, expected, timeout);

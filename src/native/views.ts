@@ -43,3 +43,15 @@ export function takeUp(buffer: SharedArrayBuffer, operation: string): NativeMapp
 export function plainView(buffer: SharedArrayBuffer): Uint8Array<ArrayBuffer> {
   return plainBytes(takeUp(buffer, 'plainView'));
 }
+
+/**
+ * A handle of this thread on a mapping that another thread of this process has open, found
+ * by its name; undefined where there is none.
+ */
+export function takeUpByName(name: string): NativeMapping | undefined {
+  try {
+    return new addon.Mapping(name);
+  } catch {
+    return undefined;
+  }
+}

@@ -28,7 +28,7 @@ export interface RingMemory {
 }
 
 // Byte locks lie beyond any content, so that mandatory locks (Windows) hinder no access.
-const firstLock = 2 ** 52;
+export const firstLock = 2 ** 52;
 
 /** A ring in a region, from `offset` on: between processes. */
 export class RegionMemory implements RingMemory {
