@@ -34,18 +34,6 @@ Napi::Value TryLease(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), taken);
 }
 
-// makeFifo(path): see platform::MakeFifo.
-Napi::Value MakeFifo(const Napi::CallbackInfo& info) {
-  if (!info[0].IsString()) {
-    ThrowMisuse(info.Env(), "expected a path");
-    return Napi::Value();
-  }
-  const std::string path = info[0].As<Napi::String>().Utf8Value();
-  const platform::Status status = platform::MakeFifo(path.c_str());
-  if (!status.ok()) ThrowStatus(info.Env(), status);
-  return info.Env().Undefined();
-}
-
 // The counter of platform::state_changes, for JavaScript to read in place.
 Napi::Value StateChanges(Napi::Env env) {
   napi_value buffer;
@@ -64,7 +52,6 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("Mapping", MappingBinding::Define(env));
   exports.Set("Doorbell", DoorbellBinding::Define(env));
   exports.Set("BellPull", BellPullBinding::Define(env));
-  exports.Set("makeFifo", Napi::Function::New<MakeFifo>(env, "makeFifo"));
   exports.Set("reserve", Napi::Function::New<Reserve>(env, "reserve"));
   exports.Set("tryLease", Napi::Function::New<TryLease>(env, "tryLease"));
   exports.Set("stateChanges", StateChanges(env));

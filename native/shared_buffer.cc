@@ -1,14 +1,13 @@
 #include "shared_buffer.h"
 
+#ifdef MMAP_TRANSPORT_V8
+#include "shared_buffer_v8.h"
+#endif
+
 #ifdef _WIN32
 #include <windows.h>
 #else
 #include <dlfcn.h>
-#endif
-
-#ifdef MMAP_TRANSPORT_V8
-#include <cstring>
-#include <v8.h>
 #endif
 
 namespace {
@@ -33,24 +32,6 @@ CreateExternal LookUp() {
 // Runs on any thread, also when no environment is left: it only drops a reference.
 void NAPI_CDECL ReleaseMapping(void*, void* hint) { static_cast<Mapping*>(hint)->Release(); }
 
-#ifdef MMAP_TRANSPORT_V8
-
-// Before Node-API had the function, V8 itself is asked. This ties the binary to one
-// Node ABI, so it is built only where the function is missing.
-napi_value CreateWithV8(Mapping* mapping) {
-  auto store = v8::SharedArrayBuffer::NewBackingStore(
-      mapping->data(), mapping->length(),
-      [](void* data, size_t, void* hint) { ReleaseMapping(data, hint); }, mapping);
-  v8::Local<v8::Value> buffer = v8::SharedArrayBuffer::New(
-      v8::Isolate::GetCurrent(), std::shared_ptr<v8::BackingStore>(std::move(store)));
-  static_assert(sizeof(napi_value) == sizeof(buffer), "a napi_value is a v8::Local");
-  napi_value result;
-  std::memcpy(&result, &buffer, sizeof(result));
-  return result;
-}
-
-#endif
-
 }  // namespace
 
 Napi::Value NewSharedBuffer(Napi::Env env, Mapping* mapping) {
@@ -72,7 +53,8 @@ Napi::Value NewSharedBuffer(Napi::Env env, Mapping* mapping) {
   }
 #ifdef MMAP_TRANSPORT_V8
   mapping->AddReference();
-  return Napi::Value(env, CreateWithV8(mapping));
+  return Napi::Value(env, NewSharedBufferByV8(mapping->data(), mapping->length(), ReleaseMapping,
+                                              mapping));
 #else
   Napi::Error error = Napi::Error::New(
       env,

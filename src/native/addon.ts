@@ -77,7 +77,7 @@ export interface NativeMapping {
   close(discard?: boolean): void;
 }
 
-/** Wakes this thread's event loop when someone writes into its FIFO, which it removes. */
+/** Wakes this thread's event loop when someone rings; its name goes when it closes. */
 export interface NativeDoorbell {
   /** Whether it keeps the loop alive; at first it does not. */
   ref(): void;
@@ -94,17 +94,13 @@ export interface NativeBellPull {
 
 interface Addon {
   Doorbell: {
-    /** Tokens that arrive are put into `tokens`, then `callback` is told how many. */
-    new (
-      fd: number,
-      path: string,
-      tokens: Uint32Array,
-      callback: (count: number) => void,
-    ): NativeDoorbell;
+    /**
+     * Makes a bell with this name. Tokens that arrive are put into `tokens`, then `callback`
+     * is told how many. `EEXIST`, `EAGAIN`: try another name.
+     */
+    new (path: string, tokens: Uint32Array, callback: (count: number) => void): NativeDoorbell;
   };
   BellPull: { new (path: string): NativeBellPull };
-  /** Makes a FIFO of mode 0600. */
-  makeFifo(path: string): void;
   Mapping: {
     /**
      * Maps a part of a file; no part, where the length is 0. `prefault` enters all pages
