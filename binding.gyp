@@ -1,9 +1,4 @@
 {
-  "variables": {
-    # Node-API's own function for a SharedArrayBuffer over foreign memory is newer
-    # than Node 20; where this Node lacks it, the addon asks V8 instead.
-    "use_v8%": "<!(node scripts/needs-v8.mjs)"
-  },
   "targets": [
     {
       "target_name": "mmap_transport",
@@ -14,12 +9,12 @@
         "native/mapping.cc",
         "native/mapping_binding.cc",
         "native/mapping_pages.cc",
-        "native/shared_buffer.cc"
+        "native/shared_buffer.cc",
+        "native/shared_buffer_v8.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS"],
       "conditions": [
-        ["use_v8==1", { "sources": ["native/shared_buffer_v8.cc"], "defines": ["MMAP_TRANSPORT_V8"] }],
         ["OS=='linux'", {
           "sources": ["native/bell_posix.cc", "native/faults_posix.cc", "native/platform_posix.cc", "native/platform_linux.cc"],
           "defines": ["_FILE_OFFSET_BITS=64", "_GNU_SOURCE"],

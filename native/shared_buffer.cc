@@ -1,8 +1,6 @@
 #include "shared_buffer.h"
 
-#ifdef MMAP_TRANSPORT_V8
 #include "shared_buffer_v8.h"
-#endif
 
 #ifdef _WIN32
 #include <windows.h>
@@ -51,17 +49,16 @@ Napi::Value NewSharedBuffer(Napi::Env env, Mapping* mapping) {
     error.ThrowAsJavaScriptException();
     return Napi::Value();
   }
-#ifdef MMAP_TRANSPORT_V8
   mapping->AddReference();
-  return Napi::Value(env, NewSharedBufferByV8(mapping->data(), mapping->length(), ReleaseMapping,
-                                              mapping));
-#else
+  napi_value result = NewSharedBufferByV8(mapping->data(), mapping->length(), ReleaseMapping,
+                                          mapping);
+  if (result != nullptr) return Napi::Value(env, result);
+  mapping->Release();
   Napi::Error error = Napi::Error::New(
       env,
-      "this Node cannot make a SharedArrayBuffer over mapped memory with this build of the "
-      "addon: it needs Node 22.23.3, 24.16.0, 26.1.0 or newer");
+      "this runtime cannot make a SharedArrayBuffer over mapped memory: it needs Node 22.23.3, "
+      "24.16.0, 26.1.0 or newer, or on Linux and macOS Node 20");
   error.Set("code", "ERR_UNSUPPORTED");
   error.ThrowAsJavaScriptException();
   return Napi::Value();
-#endif
 }
