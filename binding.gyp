@@ -13,7 +13,8 @@
         "native/shared_buffer_v8.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
-      "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS"],
+      # The last: an error within a thread that is being terminated can no longer be thrown.
+      "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],
       "conditions": [
         ["OS=='linux'", {
           "sources": ["native/bell_posix.cc", "native/faults_posix.cc", "native/platform_posix.cc", "native/platform_linux.cc"],

@@ -41,7 +41,10 @@ Napi::Value StateChanges(Napi::Env env) {
       napi_create_external_arraybuffer(env, &platform::state_changes, sizeof(uint32_t),
                                        [](napi_env, void*, void*) {}, nullptr, &buffer);
   if (status != napi_ok) {
-    ThrowMisuse(env, "this runtime refused an ArrayBuffer over memory of the addon");
+    // The first buffer of this kind: whoever allows none is found out here.
+    ThrowMisuse(env, status == napi_no_external_buffers_allowed
+                         ? "this runtime allows no memory of its own outside V8's cage"
+                         : "this runtime refused an ArrayBuffer over memory of the addon");
     return Napi::Value();
   }
   return Napi::Uint32Array::New(env, 1, Napi::ArrayBuffer(env, buffer), 0);

@@ -57,7 +57,7 @@ Napi::Value NewSharedBuffer(Napi::Env env, Mapping* mapping) {
   Napi::Error error = Napi::Error::New(
       env,
       "this runtime cannot make a SharedArrayBuffer over mapped memory: it needs Node 22.23.3, "
-      "24.16.0, 26.1.0 or newer, or on Linux and macOS Node 20");
+      "24.16.0, 26.1.0 or newer (on Linux and macOS any Node from 20.19)");
   error.Set("code", "ERR_UNSUPPORTED");
   error.ThrowAsJavaScriptException();
   return Napi::Value();

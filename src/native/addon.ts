@@ -1,6 +1,4 @@
-import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
-import { ShmError } from '../errors.js';
+import { loadAddon } from './load.js';
 
 /** How the pages may be used; the numbers are `platform::Access` in native/platform.h. */
 export const Access = { read: 0, readWrite: 1, copyOnWrite: 2 } as const;
@@ -133,21 +131,4 @@ interface Addon {
   readonly pageSize: number;
 }
 
-function load(): Addon {
-  const require = createRequire(import.meta.url);
-  const root = fileURLToPath(new URL('../../../', import.meta.url));
-  try {
-    return (require('node-gyp-build') as (root: string) => Addon)(root);
-  } catch (cause) {
-    throw new ShmError(
-      'ERR_UNSUPPORTED',
-      `no native addon for ${process.platform} ${process.arch}, Node ${process.version}; ` +
-        'in a clone of the repository `npm run setup` builds it',
-      'load',
-      root,
-      cause,
-    );
-  }
-}
-
-export const addon = load();
+export const addon = loadAddon() as Addon;

@@ -34,6 +34,15 @@ const reasons: Record<string, string> = {
   'Lifetime of a mapping close': 'Windows cannot give a range other pages in one step',
   'Lifetime of a mapping 100,000 times': noProc,
   'Lifetime of a mapping segments of shared memory': noProc,
+  'Lifetime of a mapping with threads a thread that hands its memory over': keepsNames,
+  'Lifetime of a mapping with threads closing in one thread':
+    'Windows lets nobody write a mapped file anew',
+  'npm run bench': keepsNames,
+  'npm start refuses an unreadable file': noModes,
+  'npm start when a process is killed': noProc,
+  'examples ring-in-a-file': keepsNames,
+  'examples the one in the README': noLinks,
+  'An addon that does not load': noLinks,
   'A full file system by a limit': 'Windows has no limit on the size of files',
   'Traces tell diagnostics_channel of open, close, truncation':
     'Windows lets nobody cut a mapped file short',
