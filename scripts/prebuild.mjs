@@ -1,11 +1,12 @@
 // Builds the addon for every platform, on a Linux machine, into prebuilds/, where
 // node-gyp-build looks for it, and checks each file. `npm run prebuild -- win32 musl` builds
 // those whose folder and file name contain one of the words.
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
+import { readGyp } from './gyp.mjs';
 import { cache, fetched, nodes, root, zigVersion } from './packages.mjs';
 import { check } from './prebuild/check.mjs';
 import { askedOfNode, lookUpAll } from './prebuild/host.mjs';
@@ -136,20 +137,4 @@ async function zigRun(args, output) {
     throw new Error(`${output} could not be made: ${cause.stderr}`, { cause });
   }
   return output;
-}
-
-/** Sources and flags as binding.gyp has them, which is a Python literal. */
-function readGyp() {
-  const script =
-    'import ast, json; print(json.dumps(ast.literal_eval(open("binding.gyp").read())))';
-  const output = execFileSync('python3', ['-c', script], { encoding: 'utf8' });
-  const [target] = JSON.parse(output).targets;
-  const conditions = Object.fromEntries(target.conditions);
-  return {
-    sources: target.sources,
-    defines: target.defines,
-    linux: conditions["OS=='linux'"],
-    mac: { defines: [], ...conditions["OS=='mac'"] },
-    win: conditions["OS=='win'"],
-  };
 }
