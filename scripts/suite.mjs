@@ -1,26 +1,35 @@
 // Runs the test suite on other Nodes than this one, with the prebuilt addon that their users
-// get: `npm run suite -- 22 24 26 wine`. `wine` is Node for Windows under Debian's Wine. Needs
-// `npm run prebuild` before. What cannot be run is said, and counts as a failure.
+// get: `npm run suite -- 22 24 26 wine`. `wine` is Node for Windows under Debian's Wine,
+// `arm64` Node for arm64 under qemu, with a part of the suite. Needs `npm run prebuild` before.
+// What cannot be run is said, and counts as a failure.
 import { spawnSync } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Arm64 } from './arm64.mjs';
 import { nodeProgram, nodes, root } from './packages.mjs';
 import { Wine } from './wine.mjs';
 
 process.chdir(root);
 const mocha = ['--enable-source-maps', '--expose-gc', 'node_modules/mocha/bin/mocha.js'];
+// Without .mocharc.json, whose files would all run besides.
+const oneFile = [
+  ...['--no-config', '--exit', '--timeout', '120000'],
+  ...['--require', 'dist/test/support/hooks.js'],
+  ...['--reporter', 'dist/test/support/reporter.js'],
+];
 /** Of one process, where the whole suite may run in one. */
 const longest = 600_000;
 /** Of one file's process under Wine, where a hang must not take the rest with it. */
 const longestUnderWine = 180_000;
 
+const others = { wine: underWine, arm64: onArm64 };
 let failed = false;
 for (const word of process.argv.slice(2)) {
   const started = performance.now();
   let line;
   try {
-    line = word === 'wine' ? underWine() : onNode(nodes[word] ?? word);
+    line = others[word]?.() ?? onNode(nodes[word] ?? word);
   } catch (error) {
     console.error(error);
     line = `not run: ${error.message}`;
@@ -41,40 +50,47 @@ function onNode(version) {
   return ended ?? told(counts);
 }
 
-/** Each file in a process of its own. */
 function underWine() {
   const wine = new Wine();
-  const sum = [0, 0, 0];
+  const env = { ...wine.environment, PREBUILDS_ONLY: '1' };
   try {
-    const files = readdirSync('dist/test', { recursive: true }).filter(name =>
-      name.endsWith('.test.js'),
-    );
-    for (const file of files.sort()) {
-      const path = join('dist/test', file);
-      // `--spec` would add to the one of .mocharc.json.
-      const options = ['--no-config', '--exit', '--timeout', '30000'];
-      const hooks = ['--require', 'dist/test/support/hooks.js'];
-      const reporter = ['--reporter', 'dist/test/support/reporter.js'];
-      const { counts, ended } = run(
-        'wine',
-        [wine.program, ...mocha, ...options, ...hooks, ...reporter, path],
-        { timeout: longestUnderWine, env: { ...wine.environment, PREBUILDS_ONLY: '1' } },
-      );
-      if (ended) {
-        console.log(`${path}: ${ended}`);
-        sum[1]++;
-      }
-      counts.forEach((count, i) => (sum[i] += count));
-    }
+    const sum = fileByFile('wine', [wine.program], { timeout: longestUnderWine, env });
     const left = wine.leftovers();
     if (left.length > 0) {
       console.log(`left in region directories, and in use: ${left.join(', ')}`);
       sum[1]++;
     }
+    return told(sum);
   } finally {
     wine.stop();
   }
-  return told(sum);
+}
+
+/** Mapped memory, rings and channels; the rest would take hours. */
+function onArm64() {
+  const { program, options } = new Arm64();
+  const env = { ...process.env, PREBUILDS_ONLY: '1' };
+  const chosen =
+    /^(native\/(cursor|map-file|map-mem|pages.*|streams)|transport\/(ring(-async)?|channel))\./;
+  return told(fileByFile(program, options, { timeout: longest, env }, chosen));
+}
+
+/** Each file in a process of its own, so that none takes the rest with it. */
+function fileByFile(command, first, options, chosen = /./) {
+  const sum = [0, 0, 0];
+  const files = readdirSync('dist/test', { recursive: true })
+    .filter(name => name.endsWith('.test.js') && chosen.test(name))
+    .sort();
+  for (const file of files) {
+    const path = join('dist/test', file);
+    const { counts, ended } = run(command, [...first, ...mocha, ...oneFile, path], options);
+    if (ended) {
+      console.log(`${path}: ${ended}`);
+      sum[1]++;
+    }
+    counts.forEach((count, i) => (sum[i] += count));
+  }
+  return sum;
 }
 
 /** @returns what the last line of our reporter counts, and how it ended if that was badly */
