@@ -71,7 +71,7 @@ function onArm64() {
   const { program, options } = new Arm64();
   const env = { ...process.env, PREBUILDS_ONLY: '1' };
   const chosen =
-    /^(native\/(cursor|map-file|map-mem|pages.*|streams)|transport\/(ring(-async)?|channel))\./;
+    /^(native\/(cursor|map-file|map-mem|pages-everywhere|streams)|transport\/(ring(-async)?|channel))\./;
   return told(fileByFile(program, options, { timeout: longest, env }, chosen));
 }
 

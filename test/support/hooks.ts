@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { reap } from '../../src/index.js';
 import { collect } from './garbage.js';
 import { killAll } from './processes.js';
-import { cannotRun } from './windows.js';
+import { cannotRun } from './platform.js';
 
 const onWindows = process.platform === 'win32';
 const shared = process.platform === 'linux' ? '/dev/shm' : tmpdir();
