@@ -1,9 +1,4 @@
 {
-  "variables": {
-    # Node-API's own function for a SharedArrayBuffer over foreign memory is newer
-    # than Node 20; where this Node lacks it, the addon asks V8 instead.
-    "use_v8%": "<!(node scripts/needs-v8.mjs)"
-  },
   "targets": [
     {
       "target_name": "mmap_transport",
@@ -14,20 +9,21 @@
         "native/mapping.cc",
         "native/mapping_binding.cc",
         "native/mapping_pages.cc",
-        "native/shared_buffer.cc"
+        "native/shared_buffer.cc",
+        "native/shared_buffer_v8.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
-      "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS"],
+      # The last: an error within a thread that is being terminated can no longer be thrown.
+      "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],
       "conditions": [
-        ["use_v8==1", { "defines": ["MMAP_TRANSPORT_V8"] }],
         ["OS=='linux'", {
-          "sources": ["native/faults_posix.cc", "native/platform_posix.cc", "native/platform_linux.cc"],
+          "sources": ["native/bell_posix.cc", "native/faults_posix.cc", "native/platform_posix.cc", "native/platform_linux.cc"],
           "defines": ["_FILE_OFFSET_BITS=64", "_GNU_SOURCE"],
           "cflags_cc": ["-std=c++20", "-fno-exceptions", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-cast-function-type"],
           "ldflags": ["-Wl,-z,nodelete"]
         }],
         ["OS=='mac'", {
-          "sources": ["native/faults_posix.cc", "native/platform_posix.cc", "native/platform_mac.cc"],
+          "sources": ["native/bell_posix.cc", "native/faults_posix.cc", "native/platform_posix.cc", "native/platform_mac.cc"],
           "xcode_settings": {
             "CLANG_CXX_LANGUAGE_STANDARD": "c++20",
             "GCC_ENABLE_CPP_EXCEPTIONS": "NO",
@@ -36,7 +32,7 @@
           }
         }],
         ["OS=='win'", {
-          "sources": ["native/platform_win.cc", "native/platform_win_files.cc"],
+          "sources": ["native/bell_win.cc", "native/platform_win.cc", "native/platform_win_files.cc"],
           "defines": ["NOMINMAX", "WIN32_LEAN_AND_MEAN", "_WIN32_WINNT=0x0A00"],
           "libraries": ["psapi.lib"],
           "msvs_settings": { "VCCLCompilerTool": { "AdditionalOptions": ["/std:c++20"] } }

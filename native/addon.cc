@@ -34,18 +34,6 @@ Napi::Value TryLease(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), taken);
 }
 
-// makeFifo(path): see platform::MakeFifo.
-Napi::Value MakeFifo(const Napi::CallbackInfo& info) {
-  if (!info[0].IsString()) {
-    ThrowMisuse(info.Env(), "expected a path");
-    return Napi::Value();
-  }
-  const std::string path = info[0].As<Napi::String>().Utf8Value();
-  const platform::Status status = platform::MakeFifo(path.c_str());
-  if (!status.ok()) ThrowStatus(info.Env(), status);
-  return info.Env().Undefined();
-}
-
 // detach(buffer): leaves an ArrayBuffer and every view of it with a length of 0.
 Napi::Value Detach(const Napi::CallbackInfo& info) {
   if (!info[0].IsArrayBuffer() ||
@@ -62,7 +50,10 @@ Napi::Value StateChanges(Napi::Env env) {
       napi_create_external_arraybuffer(env, &platform::state_changes, sizeof(uint32_t),
                                        [](napi_env, void*, void*) {}, nullptr, &buffer);
   if (status != napi_ok) {
-    ThrowMisuse(env, "this runtime refused an ArrayBuffer over memory of the addon");
+    // The first buffer of this kind: whoever allows none is found out here.
+    ThrowMisuse(env, status == napi_no_external_buffers_allowed
+                         ? "this runtime allows no memory of its own outside V8's cage"
+                         : "this runtime refused an ArrayBuffer over memory of the addon");
     return Napi::Value();
   }
   return Napi::Uint32Array::New(env, 1, Napi::ArrayBuffer(env, buffer), 0);
@@ -73,7 +64,6 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("Mapping", MappingBinding::Define(env));
   exports.Set("Doorbell", DoorbellBinding::Define(env));
   exports.Set("BellPull", BellPullBinding::Define(env));
-  exports.Set("makeFifo", Napi::Function::New<MakeFifo>(env, "makeFifo"));
   exports.Set("reserve", Napi::Function::New<Reserve>(env, "reserve"));
   exports.Set("tryLease", Napi::Function::New<TryLease>(env, "tryLease"));
   exports.Set("detach", Napi::Function::New<Detach>(env, "detach"));

@@ -19,8 +19,7 @@ BellPullBinding::BellPullBinding(const Napi::CallbackInfo& info)
     return;
   }
   const std::string path = info[0].As<Napi::String>().Utf8Value();
-  bool listening = false;
-  const platform::Status status = platform::OpenFifoToRing(path.c_str(), &fifo_, &listening);
+  const platform::Status status = platform::OpenBellPull(path.c_str(), &pull_);
   if (!status.ok()) ThrowStatus(info.Env(), status);
 }
 
@@ -28,15 +27,15 @@ Napi::Value BellPullBinding::Ring(const Napi::CallbackInfo& info) {
   uint64_t token;
   if (!GetOffset(info, 0, &token)) return Napi::Value();
   bool rung = false;
-  if (fifo_.is_open()) {
+  if (pull_) {
     const platform::Status status =
-        platform::WriteToken(fifo_, static_cast<uint32_t>(token), &rung);
+        platform::Ring(pull_.get(), static_cast<uint32_t>(token), &rung);
     if (!status.ok()) ThrowStatus(info.Env(), status);
   }
   return Napi::Boolean::New(info.Env(), rung);
 }
 
 Napi::Value BellPullBinding::Close(const Napi::CallbackInfo& info) {
-  fifo_.Close();
+  pull_.reset();
   return info.Env().Undefined();
 }

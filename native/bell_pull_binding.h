@@ -1,7 +1,7 @@
 // The other end of a doorbell: what a peer pulls to wake another thread's event loop.
 #pragma once
 
-#include "platform.h"
+#include "bell.h"
 
 #include <napi.h>
 
@@ -16,5 +16,5 @@ class BellPullBinding : public Napi::ObjectWrap<BellPullBinding> {
   Napi::Value Ring(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);
 
-  platform::File fifo_;
+  platform::BellPullOwner pull_;  // empty where nobody listens
 };

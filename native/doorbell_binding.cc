@@ -9,20 +9,18 @@
 
 struct DoorbellBinding::State {
   DoorbellBinding* owner;
-  uv_poll_t poll;
-  platform::File fifo;
-  std::string path;
+  platform::Bell* bell = nullptr;
   napi_env env;
   Napi::Reference<Napi::Uint32Array> tokens;
   uint32_t* room;  // the tokens' memory, kept by the reference
   size_t room_length;
   Napi::FunctionReference callback;
   std::unique_ptr<Napi::AsyncContext> context;
-  // Makes the environment's end wait until uv_close is through with the handle.
+  // Makes the environment's end wait until the loop has let go of the bell.
   napi_async_cleanup_hook_handle hook = nullptr;
 
   void Close();
-  static void OnReadable(uv_poll_t* poll, int status, int events);
+  static void OnRung(void* context);
 };
 
 Napi::Function DoorbellBinding::Define(Napi::Env env) {
@@ -37,9 +35,7 @@ Napi::Function DoorbellBinding::Define(Napi::Env env) {
 DoorbellBinding::DoorbellBinding(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<DoorbellBinding>(info) {
   const Napi::Env env = info.Env();
-  uint64_t fd;
-  if (!GetOffset(info, 0, &fd)) return;
-  if (!info[1].IsString() || !info[2].IsTypedArray() || !info[3].IsFunction()) {
+  if (!info[0].IsString() || !info[1].IsTypedArray() || !info[2].IsFunction()) {
     ThrowMisuse(env, "expected a path, a Uint32Array and a function");
     return;
   }
@@ -53,29 +49,23 @@ DoorbellBinding::DoorbellBinding(const Napi::CallbackInfo& info)
     ThrowStatus(env, {ENOMEM, "new"});
     return;
   }
-  const platform::Status status = state->fifo.Duplicate(static_cast<int>(fd));
+  const std::string path = info[0].As<Napi::String>().Utf8Value();
+  const platform::Status status =
+      platform::ListenToBell(loop, path.c_str(), State::OnRung, state.get(), &state->bell);
   if (!status.ok()) {
     ThrowStatus(env, status);
     return;
   }
-  int error = uv_poll_init(loop, &state->poll, state->fifo.descriptor());
-  if (error != 0) {
-    ThrowStatus(env, {-error, "uv_poll_init"});
-    return;
-  }
 
-  // From here on the handle is known to the loop, and only uv_close may free it.
+  // From here on the bell refers to the state, which goes after it.
   state_ = state.release();
   state_->owner = this;
-  state_->poll.data = state_;
   state_->env = env;
-  state_->path = info[1].As<Napi::String>().Utf8Value();
-  state_->tokens = Napi::Persistent(info[2].As<Napi::Uint32Array>());
-  state_->room = info[2].As<Napi::Uint32Array>().Data();
-  state_->room_length = info[2].As<Napi::Uint32Array>().ElementLength();
-  state_->callback = Napi::Persistent(info[3].As<Napi::Function>());
+  state_->tokens = Napi::Persistent(info[1].As<Napi::Uint32Array>());
+  state_->room = info[1].As<Napi::Uint32Array>().Data();
+  state_->room_length = info[1].As<Napi::Uint32Array>().ElementLength();
+  state_->callback = Napi::Persistent(info[2].As<Napi::Function>());
   state_->context = std::make_unique<Napi::AsyncContext>(env, "mmap-transport doorbell");
-  uv_unref(reinterpret_cast<uv_handle_t*>(&state_->poll));
   // The environment may end, by terminate() or exit(), before anyone calls close().
   const napi_status hooked = napi_add_async_cleanup_hook(
       env,
@@ -84,10 +74,9 @@ DoorbellBinding::DoorbellBinding(const Napi::CallbackInfo& info)
         if (ending->owner != nullptr) ending->Close();
       },
       state_, &state_->hook);
-  error = hooked != napi_ok ? UV_ENOMEM : uv_poll_start(&state_->poll, UV_READABLE, State::OnReadable);
-  if (error != 0) {
+  if (hooked != napi_ok) {
     state_->Close();
-    ThrowStatus(env, {-error, "uv_poll_start"});
+    ThrowStatus(env, {ENOMEM, "napi_add_async_cleanup_hook"});
   }
 }
 
@@ -95,30 +84,27 @@ DoorbellBinding::~DoorbellBinding() {
   if (state_ != nullptr) state_->Close();
 }
 
-// Everything of the environment goes now; only the handle waits for its loop.
+// Everything of the environment goes now; only the bell waits for its loop.
 void DoorbellBinding::State::Close() {
   owner->state_ = nullptr;
   owner = nullptr;
   callback.Reset();
   tokens.Reset();
   context.reset();
-  // What cannot be removed here is reaped later: its lease ends with the descriptor.
-  (void)platform::RemoveFile(path.c_str());
-  uv_poll_stop(&poll);
-  uv_close(reinterpret_cast<uv_handle_t*>(&poll), [](uv_handle_t* handle) {
-    State* closed = static_cast<State*>(handle->data);
+  platform::CloseBell(bell, [](void* context) {
+    State* closed = static_cast<State*>(context);
     if (closed->hook != nullptr) napi_remove_async_cleanup_hook(closed->hook);
     delete closed;
   });
 }
 
 Napi::Value DoorbellBinding::Ref(const Napi::CallbackInfo& info) {
-  if (state_ != nullptr) uv_ref(reinterpret_cast<uv_handle_t*>(&state_->poll));
+  if (state_ != nullptr) uv_ref(platform::HandleOf(state_->bell));
   return info.Env().Undefined();
 }
 
 Napi::Value DoorbellBinding::Unref(const Napi::CallbackInfo& info) {
-  if (state_ != nullptr) uv_unref(reinterpret_cast<uv_handle_t*>(&state_->poll));
+  if (state_ != nullptr) uv_unref(platform::HandleOf(state_->bell));
   return info.Env().Undefined();
 }
 
@@ -129,12 +115,12 @@ Napi::Value DoorbellBinding::Close(const Napi::CallbackInfo& info) {
 
 // Plain Node-API: a thread that is being terminated refuses every call, which must end
 // quietly here, and node-addon-api would make it fatal.
-void DoorbellBinding::State::OnReadable(uv_poll_t* poll, int, int) {
-  State* state = static_cast<State*>(poll->data);
+void DoorbellBinding::State::OnRung(void* ringing) {
+  State* state = static_cast<State*>(ringing);
   size_t arrived = 0;
   // An error is as good as nothing to read: the next ring tries again.
   const platform::Status status =
-      platform::ReadTokens(state->fifo, state->room, state->room_length, &arrived);
+      platform::TakeTokens(state->bell, state->room, state->room_length, &arrived);
   if (!status.ok() || arrived == 0) return;
 
   const napi_env env = state->env;

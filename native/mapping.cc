@@ -5,6 +5,7 @@
 #include <mutex>
 #include <new>
 #include <unordered_map>
+#include <utility>
 
 namespace {
 
@@ -105,6 +106,11 @@ void Mapping::ReleaseHandle(bool discard) {
   Release();
 }
 
+void Mapping::UnlinkAfter(std::string path) {
+  const std::lock_guard<std::mutex> guard(TheRegistry().mutex);
+  unlink_after_ = std::move(path);
+}
+
 platform::Status Mapping::Protect(platform::Span span, platform::Protection protection) {
   const std::lock_guard<std::mutex> guard(TheRegistry().mutex);
   const size_t page = platform::PageSize();
@@ -148,4 +154,5 @@ bool Mapping::restricted() {
 Mapping::~Mapping() {
   platform::Unwatch(watch_);
   platform::Unmap(view_);
+  if (!unlink_after_.empty()) (void)platform::Unlink(unlink_after_.c_str());
 }

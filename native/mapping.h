@@ -5,6 +5,7 @@
 #include "platform.h"
 
 #include <memory>
+#include <string>
 
 // Two counts. A *reference* is anything through which the pages can still be touched: a
 // handle, the SharedArrayBuffer's backing store, a plain ArrayBuffer. Any thread may drop
@@ -31,6 +32,9 @@ class Mapping {
   // Gives up a handle and its reference. `discard` asks that the pages go with the last.
   void ReleaseHandle(bool discard);
 
+  // Removes a name when the pages are unmapped.
+  void UnlinkAfter(std::string path);
+
   // Sets what the process may do with the pages, and keeps book of it.
   platform::Status Protect(platform::Span span, platform::Protection protection);
   // Whether reading, or with `write` writing, all of the span is allowed.
@@ -54,6 +58,7 @@ class Mapping {
   std::unique_ptr<char[]> name_;
   platform::Watch* watch_ = nullptr;
   // Guarded by the registry's mutex.
+  std::string unlink_after_;  // or empty
   size_t references_ = 1;
   size_t handles_ = 1;
   bool discard_ = false;

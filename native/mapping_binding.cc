@@ -3,6 +3,8 @@
 #include "binding_support.h"
 #include "shared_buffer.h"
 
+#include <utility>
+
 Napi::Function MappingBinding::Define(Napi::Env env) {
   return DefineClass(env, "Mapping",
                      {
@@ -230,10 +232,12 @@ void MappingBinding::CloseAll(bool discard) {
     bool last = false;
     remove = platform::TryLease(file_, platform::Lease::kExclusive, &last).ok() && last;
   }
-  // Windows removes no file that is mapped; elsewhere the order does not matter.
+  // Windows removes no file that is mapped: there the name goes with the last view of it.
+  // What cannot be removed then either is left to the next reap, as after a crash.
+  if (remove && !platform::Unlink(owned_name_.c_str()).ok() && mapping_) {
+    mapping_->UnlinkAfter(std::move(owned_name_));
+  }
   mapping_.Close(discard);
-  // A name that cannot be removed is left to the next reap, as after a crash.
-  if (remove) platform::Unlink(owned_name_.c_str());
   owned_name_.clear();
   file_.Close();
 }

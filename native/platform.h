@@ -151,19 +151,6 @@ Status Wait(const uint32_t* word, uint32_t expected, double timeout_ms, bool* wo
 // Wakes at most `count` sleepers on the word; `*woken` says how many.
 Status Wake(const uint32_t* word, uint32_t count, uint32_t* woken);
 
-// Makes a FIFO that only this user may open. EEXIST where the path is taken.
-Status MakeFifo(const char* path);
-// Removes a file. That it is gone already is no error.
-Status RemoveFile(const char* path);
-// Opens a FIFO to ring it, without waiting. `*listening` is false where nobody reads from
-// it any more. Anything but a FIFO of this user's is refused with EINVAL.
-Status OpenFifoToRing(const char* path, File* out, bool* listening);
-// Writes a token in one piece. `*rung` is false where nobody listens any more; a full
-// FIFO counts as rung, since its listener has yet to wake.
-Status WriteToken(const File& fifo, uint32_t token, bool* rung);
-// Reads what tokens there are, at most `room`, without waiting.
-Status ReadTokens(const File& fifo, uint32_t* tokens, size_t room, size_t* arrived);
-
 // Keeps this library in memory until the process ends: finalizers of shared
 // memory may run after the thread that loaded it is gone.
 void PinLibrary();

@@ -1,5 +1,5 @@
 // What only Linux does this way.
-#include "platform.h"
+#include "platform_posix.h"
 
 #include <cerrno>
 #include <climits>
@@ -85,10 +85,9 @@ Status Wait(const uint32_t* word, uint32_t expected, double timeout_ms, bool* wo
   timespec limit;
   timespec* timeout = nullptr;
   if (timeout_ms >= 0) {
-    const double seconds = timeout_ms / 1000;
-    limit.tv_sec = seconds < INT_MAX ? static_cast<time_t>(seconds) : INT_MAX;
-    limit.tv_nsec = static_cast<long>((seconds - static_cast<double>(limit.tv_sec)) * 1e9);
-    if (limit.tv_nsec < 0 || limit.tv_nsec > 999999999) limit.tv_nsec = 999999999;
+    const uint64_t nanoseconds = NanosecondsOf(timeout_ms);
+    limit.tv_sec = static_cast<time_t>(nanoseconds / 1000000000);
+    limit.tv_nsec = static_cast<long>(nanoseconds % 1000000000);
     timeout = &limit;
   }
   *woken = true;

@@ -116,7 +116,6 @@ Function LookUp(const char* name) {
 constexpr uint32_t kShared = 1;                // OS_SYNC_WAIT_ON_ADDRESS_SHARED, and for waking
 constexpr uint32_t kMachAbsoluteTime = 32;     // OS_CLOCK_MACH_ABSOLUTE_TIME
 constexpr uint32_t kCompareAndWaitShared = 3;  // UL_COMPARE_AND_WAIT_SHARED
-constexpr double kLongestMicroseconds = 4294967295.0;
 
 int WaitOld(uint32_t* word, uint32_t expected, double timeout_ms) {
   static const auto wait = LookUp<UlockWait>("__ulock_wait");
@@ -126,10 +125,10 @@ int WaitOld(uint32_t* word, uint32_t expected, double timeout_ms) {
   }
   uint32_t microseconds = 0;  // without end
   if (timeout_ms >= 0) {
-    const double wanted = timeout_ms * 1000;
-    microseconds = wanted < 1 ? 1
-                   : wanted > kLongestMicroseconds ? UINT32_MAX
-                                                   : static_cast<uint32_t>(wanted);
+    const uint64_t wanted = NanosecondsOf(timeout_ms) / 1000;
+    microseconds = wanted < 1            ? 1
+                   : wanted < UINT32_MAX ? static_cast<uint32_t>(wanted)
+                                         : UINT32_MAX;
   }
   return wait(kCompareAndWaitShared, word, expected, microseconds);
 }
@@ -137,11 +136,8 @@ int WaitOld(uint32_t* word, uint32_t expected, double timeout_ms) {
 int WaitNew(WaitOnAddressFor wait_for, uint32_t* word, uint32_t expected, double timeout_ms) {
   static const auto wait = LookUp<WaitOnAddress>("os_sync_wait_on_address");
   if (timeout_ms < 0) return wait(word, expected, sizeof(*word), kShared);
-  const double nanoseconds = timeout_ms * 1e6;
   return wait_for(word, expected, sizeof(*word), kShared, kMachAbsoluteTime,
-                  nanoseconds < 1      ? 1
-                  : nanoseconds < 9e18 ? static_cast<uint64_t>(nanoseconds)
-                                       : UINT64_MAX / 2);
+                  NanosecondsOf(timeout_ms));
 }
 
 int WakeOne(uint32_t* word) {

@@ -4,7 +4,6 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 namespace platform {
@@ -146,52 +145,6 @@ Status ByteIsLocked(const File& file, uint64_t offset, bool* locked) {
   const Status status = ByteLock(file, F_OFD_GETLK, F_WRLCK, offset, &lock);
   *locked = status.ok() && lock.l_type != F_UNLCK;
   return status;
-}
-
-Status MakeFifo(const char* path) {
-  if (mkfifo(path, 0600) != 0) return {errno, "mkfifo"};
-  return {};
-}
-
-Status RemoveFile(const char* path) {
-  if (unlink(path) != 0 && errno != ENOENT) return {errno, "unlink"};
-  return {};
-}
-
-Status OpenFifoToRing(const char* path, File* out, bool* listening) {
-  *listening = false;
-  const int fd = open(path, O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
-  if (fd < 0) {
-    // ENXIO: a FIFO without a reader. ENOENT: its thread has ended and removed it.
-    if (errno == ENXIO || errno == ENOENT) return {};
-    return {errno, "open"};
-  }
-  out->Adopt(fd);
-  struct stat stats;
-  if (fstat(fd, &stats) != 0) return {errno, "fstat"};
-  if (!S_ISFIFO(stats.st_mode) || stats.st_uid != geteuid()) return {EINVAL, "open"};
-  *listening = true;
-  return {};
-}
-
-Status WriteToken(const File& fifo, uint32_t token, bool* rung) {
-  ssize_t written;
-  do {
-    written = write(fifo.descriptor(), &token, sizeof(token));
-  } while (written < 0 && errno == EINTR);
-  *rung = written >= 0 || errno == EAGAIN;
-  if (*rung || errno == EPIPE) return {};
-  return {errno, "write"};
-}
-
-Status ReadTokens(const File& fifo, uint32_t* tokens, size_t room, size_t* arrived) {
-  ssize_t bytes;
-  do {
-    bytes = read(fifo.descriptor(), tokens, room * sizeof(*tokens));
-  } while (bytes < 0 && errno == EINTR);
-  *arrived = bytes > 0 ? static_cast<size_t>(bytes) / sizeof(*tokens) : 0;
-  if (bytes < 0 && errno != EAGAIN) return {errno, "read"};
-  return {};
 }
 
 }  // namespace platform

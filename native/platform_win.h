@@ -15,17 +15,21 @@ inline HANDLE HandleOf(const File& file) { return reinterpret_cast<HANDLE>(file.
 // A kernel handle that closes itself.
 class Handle {
  public:
+  Handle() = default;
   explicit Handle(HANDLE handle) : handle_(handle) {}
-  ~Handle() {
-    if (valid()) CloseHandle(handle_);
-  }
+  ~Handle() { Take(nullptr); }
   Handle(const Handle&) = delete;
   Handle& operator=(const Handle&) = delete;
   bool valid() const { return handle_ != nullptr && handle_ != INVALID_HANDLE_VALUE; }
   HANDLE get() const { return handle_; }
+  // Closes what it has.
+  void Take(HANDLE handle) {
+    if (valid()) CloseHandle(handle_);
+    handle_ = handle;
+  }
 
  private:
-  HANDLE handle_;
+  HANDLE handle_ = nullptr;
 };
 
 // Which byte of which file lies at an address: the same in every process that maps it.

@@ -1,7 +1,6 @@
 // Windows: reserving, locks, names, and waiting on a word.
 #include "platform_win.h"
 
-#include <atomic>
 #include <cerrno>
 #include <cmath>
 #include <cwchar>
@@ -152,7 +151,8 @@ Status Wait(const uint32_t* word, uint32_t expected, double timeout_ms, bool* wo
   *woken = true;
   const Handle semaphore(SemaphoreOf(word));
   if (!semaphore.valid()) return LastFailure("CreateSemaphore");
-  if (std::atomic_ref<uint32_t>(*const_cast<uint32_t*>(word)).load() != expected) return {};
+  auto* value = reinterpret_cast<volatile LONG*>(const_cast<uint32_t*>(word));
+  if (static_cast<uint32_t>(InterlockedCompareExchange(value, 0, 0)) != expected) return {};
   const DWORD limit = timeout_ms < 0 || timeout_ms >= static_cast<double>(INFINITE)
                           ? INFINITE
                           : static_cast<DWORD>(std::ceil(timeout_ms));

@@ -1,14 +1,11 @@
 #include "shared_buffer.h"
 
+#include "shared_buffer_v8.h"
+
 #ifdef _WIN32
 #include <windows.h>
 #else
 #include <dlfcn.h>
-#endif
-
-#ifdef MMAP_TRANSPORT_V8
-#include <cstring>
-#include <v8.h>
 #endif
 
 namespace {
@@ -33,24 +30,6 @@ CreateExternal LookUp() {
 // Runs on any thread, also when no environment is left: it only drops a reference.
 void NAPI_CDECL ReleaseMapping(void*, void* hint) { static_cast<Mapping*>(hint)->Release(); }
 
-#ifdef MMAP_TRANSPORT_V8
-
-// Before Node-API had the function, V8 itself is asked. This ties the binary to one
-// Node ABI, so it is built only where the function is missing.
-napi_value CreateWithV8(Mapping* mapping) {
-  auto store = v8::SharedArrayBuffer::NewBackingStore(
-      mapping->data(), mapping->length(),
-      [](void* data, size_t, void* hint) { ReleaseMapping(data, hint); }, mapping);
-  v8::Local<v8::Value> buffer = v8::SharedArrayBuffer::New(
-      v8::Isolate::GetCurrent(), std::shared_ptr<v8::BackingStore>(std::move(store)));
-  static_assert(sizeof(napi_value) == sizeof(buffer), "a napi_value is a v8::Local");
-  napi_value result;
-  std::memcpy(&result, &buffer, sizeof(result));
-  return result;
-}
-
-#endif
-
 }  // namespace
 
 Napi::Value NewSharedBuffer(Napi::Env env, Mapping* mapping) {
@@ -70,16 +49,16 @@ Napi::Value NewSharedBuffer(Napi::Env env, Mapping* mapping) {
     error.ThrowAsJavaScriptException();
     return Napi::Value();
   }
-#ifdef MMAP_TRANSPORT_V8
   mapping->AddReference();
-  return Napi::Value(env, CreateWithV8(mapping));
-#else
+  napi_value result = NewSharedBufferByV8(mapping->data(), mapping->length(), ReleaseMapping,
+                                          mapping);
+  if (result != nullptr) return Napi::Value(env, result);
+  mapping->Release();
   Napi::Error error = Napi::Error::New(
       env,
-      "this Node cannot make a SharedArrayBuffer over mapped memory with this build of the "
-      "addon: it needs Node 22.23.3, 24.16.0, 26.1.0 or newer");
+      "this runtime cannot make a SharedArrayBuffer over mapped memory: it needs Node 22.23.3, "
+      "24.16.0, 26.1.0 or newer (on Linux and macOS any Node from 20.19)");
   error.Set("code", "ERR_UNSUPPORTED");
   error.ThrowAsJavaScriptException();
   return Napi::Value();
-#endif
 }

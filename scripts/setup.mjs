@@ -1,19 +1,17 @@
 // Brings a clone to the state where it runs: packages, addon, compiled TypeScript.
 // Each step keeps a digest of what went into it and is left out while that is the same.
-import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { npm as runNpm, root } from './packages.mjs';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
 
 step('packages', 'node_modules/.setup', digest(['package.json', 'package-lock.json']), () => {
   npm('ci', '--no-audit', '--no-fund', '--ignore-scripts');
 });
 
-const builtFor = `${process.platform} ${process.arch} ${output('scripts/needs-v8.mjs')}`;
+const builtFor = `${process.platform} ${process.arch}`;
 step('addon', 'build/.setup', digest(['native', 'binding.gyp'], builtFor), () => {
   // The headers of the Node that runs this, where they lie beside it: no download.
   const prefix = join(dirname(process.execPath), '..');
@@ -36,22 +34,12 @@ function step(name, stamp, wanted, run) {
 }
 
 function npm(...args) {
-  const [command, ...first] = process.env.npm_execpath
-    ? [process.execPath, process.env.npm_execpath]
-    : ['npm'];
   try {
-    execFileSync(command, [...first, '--loglevel=error', ...args], {
-      stdio: ['ignore', 'inherit', 'inherit'],
-      shell: command === 'npm' && process.platform === 'win32',
-    });
+    runNpm(args, { stdio: ['ignore', 'inherit', 'inherit'] });
   } catch (error) {
     console.error(`setup: \`npm ${args.join(' ')}\` failed`);
     process.exit(error.status ?? 1);
   }
-}
-
-function output(script) {
-  return execFileSync(process.execPath, [script], { encoding: 'utf8' }).trim();
 }
 
 function digest(paths, extra = '') {

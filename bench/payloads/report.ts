@@ -41,7 +41,7 @@ function times(outcomes: readonly Outcome[], label: string, base: string): strin
   const ratios = outcomes.flatMap(outcome =>
     outcome[label]!.map((value, round) => value / outcome[base]![round]!),
   );
-  return ratio(median(ratios), 1);
+  return ratio(median(ratios));
 }
 
 function baseline(direction: Direction, kind: 'clone' | 'transfer'): string {

@@ -1,6 +1,4 @@
-import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
-import { ShmError } from '../errors.js';
+import { loadAddon } from './load.js';
 
 /** How the pages may be used; the numbers are `platform::Access` in native/platform.h. */
 export const Access = { read: 0, readWrite: 1, copyOnWrite: 2 } as const;
@@ -77,7 +75,7 @@ export interface NativeMapping {
   close(discard?: boolean): void;
 }
 
-/** Wakes this thread's event loop when someone writes into its FIFO, which it removes. */
+/** Wakes this thread's event loop when someone rings; its name goes when it closes. */
 export interface NativeDoorbell {
   /** Whether it keeps the loop alive; at first it does not. */
   ref(): void;
@@ -94,17 +92,13 @@ export interface NativeBellPull {
 
 interface Addon {
   Doorbell: {
-    /** Tokens that arrive are put into `tokens`, then `callback` is told how many. */
-    new (
-      fd: number,
-      path: string,
-      tokens: Uint32Array,
-      callback: (count: number) => void,
-    ): NativeDoorbell;
+    /**
+     * Makes a bell with this name. Tokens that arrive are put into `tokens`, then `callback`
+     * is told how many. `EEXIST`, `EAGAIN`: try another name.
+     */
+    new (path: string, tokens: Uint32Array, callback: (count: number) => void): NativeDoorbell;
   };
   BellPull: { new (path: string): NativeBellPull };
-  /** Makes a FIFO of mode 0600. */
-  makeFifo(path: string): void;
   Mapping: {
     /**
      * Maps a part of a file; no part, where the length is 0. `prefault` enters all pages
@@ -139,21 +133,4 @@ interface Addon {
   readonly pageSize: number;
 }
 
-function load(): Addon {
-  const require = createRequire(import.meta.url);
-  const root = fileURLToPath(new URL('../../../', import.meta.url));
-  try {
-    return (require('node-gyp-build') as (root: string) => Addon)(root);
-  } catch (cause) {
-    throw new ShmError(
-      'ERR_UNSUPPORTED',
-      `no native addon for ${process.platform} ${process.arch}, Node ${process.version}; ` +
-        'in a clone of the repository `npm run setup` builds it',
-      'load',
-      root,
-      cause,
-    );
-  }
-}
-
-export const addon = load();
+export const addon = loadAddon() as Addon;

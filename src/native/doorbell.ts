@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemError } from '../errors.js';
 import { addon, type NativeBellPull, type NativeDoorbell } from './addon.js';
@@ -15,8 +14,8 @@ const fileName = (id: Uint8Array) => `bell-${Buffer.from(id).toString('hex')}`;
 
 /**
  * Wakes this thread's event loop when another thread or process rings: a FIFO in the
- * region directory, polled by libuv. Idle it costs nothing. Each ring carries a number
- * that says what it is for.
+ * region directory, polled by libuv; on Windows a named event. Idle it costs nothing. Each
+ * ring carries a number that says what it is for.
  */
 export class Doorbell {
   readonly id: Uint8Array;
@@ -28,22 +27,16 @@ export class Doorbell {
 
   /**
    * @param onRing called from the loop with the number that a ring carried
-   * @throws {ShmError} the errno name where the FIFO cannot be made
+   * @throws {ShmError} the errno name where the bell cannot be made
    */
   constructor(onRing: (token: number) => void) {
     this.directory = regionDirectory();
-    const { id, path, fd } = makeFifo(this.directory);
-    this.id = id;
     const tokens = new Uint32Array(tokensPerTurn);
-    try {
-      this.#native = new addon.Doorbell(fd, path, tokens, count => {
-        for (let i = 0; i < count; i++) onRing(tokens[i]!);
-      });
-    } catch (cause) {
-      throw systemError(cause, 'doorbell.create', path);
-    } finally {
-      closeSync(fd); // the addon has its own
-    }
+    const { id, native } = listen(this.directory, tokens, count => {
+      for (let i = 0; i < count; i++) onRing(tokens[i]!);
+    });
+    this.id = id;
+    this.#native = native;
     process.once('exit', this.#atExit);
   }
 
@@ -56,27 +49,27 @@ export class Doorbell {
     if (--this.#refs === 0) this.#native.unref();
   }
 
-  /** Removes the FIFO. The end of the thread does the same. */
+  /** Removes the bell. The end of the thread does the same. */
   close(): void {
     process.off('exit', this.#atExit);
     this.#native.close();
   }
 }
 
-/** Makes a FIFO under a lease, so that nobody reaps it while this thread lives. */
-function makeFifo(directory: string): { id: Uint8Array; path: string; fd: number } {
+function listen(
+  directory: string,
+  tokens: Uint32Array,
+  callback: (count: number) => void,
+): { id: Uint8Array; native: NativeDoorbell } {
   for (;;) {
     const id = randomBytes(idBytes);
     const path = join(directory, fileName(id));
     try {
-      addon.makeFifo(path);
-      // Reading and writing, so that it never sees an end when a ringer goes.
-      const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOFOLLOW);
-      if (addon.tryLease(fd, 0) && fstatSync(fd).nlink > 0) return { id, path, fd };
-      closeSync(fd); // reaped between its making and its lease
+      return { id, native: new addon.Doorbell(path, tokens, callback) };
     } catch (cause) {
       const error = systemError(cause, 'doorbell.create', path);
-      if (error.code !== 'ENOENT' && error.code !== 'EEXIST') throw error;
+      // Another's name, or reaped between its making and its lease.
+      if (error.code !== 'EEXIST' && error.code !== 'EAGAIN') throw error;
     }
   }
 }
@@ -96,7 +89,7 @@ export class BellPull {
   #closed = false;
 
   /**
-   * @throws {ShmError} `EINVAL` where the path is anything but a FIFO of this user's.
+   * @throws {ShmError} `EINVAL` where what has that name is no bell of this user's.
    *   A bell that is gone is no error: `ring` says so.
    */
   constructor(directory: string, id: Uint8Array) {

@@ -1,4 +1,4 @@
-import { ShmError } from '../errors.js';
+import { ShmError, systemError } from '../errors.js';
 import { addon, type NativeMapping } from './addon.js';
 
 // A handle lives as long as its views: who keeps only the bytes keeps the file, its lease
@@ -12,11 +12,20 @@ export function plainBytes(mapping: NativeMapping): Uint8Array<ArrayBuffer> {
   return new Uint8Array(buffer);
 }
 
-/** The pages as shared memory. */
+/**
+ * The pages as shared memory.
+ *
+ * @throws {ShmError} `ERR_UNSUPPORTED` where this Node cannot make such a buffer; it says which
+ *   can
+ */
 export function sharedBuffer(mapping: NativeMapping): SharedArrayBuffer {
-  const buffer = mapping.sharedBuffer();
-  handles.set(buffer, mapping);
-  return buffer;
+  try {
+    const buffer = mapping.sharedBuffer();
+    handles.set(buffer, mapping);
+    return buffer;
+  } catch (cause) {
+    throw systemError(cause, 'buffer', mapping.name);
+  }
 }
 
 /**

@@ -177,7 +177,7 @@ describe('Lifetime of a mapping', () => {
       mem.bytes[0] = 5;
       const worker = new Worker(
         `const { parentPort, workerData } = require('node:worker_threads');
-         import(${JSON.stringify(sibling(import.meta.url, '../../src/index.js'))}).then(({ openMem }) => {
+         import(${JSON.stringify(new URL('../../src/index.js', import.meta.url).href)}).then(({ openMem }) => {
            const mem = openMem(workerData);
            parentPort.on('message', () => {
              parentPort.postMessage([mem.at(0), mem.owner, mem.id]);

