@@ -27,19 +27,25 @@ function track(child: ChildProcess): ChildProcess {
   return child;
 }
 
-/** The next message of a child or thread; fails where it ends first. */
-export async function message<T>(peer: ChildProcess | Worker): Promise<T> {
-  const gone = new AbortController();
-  const ended = once(peer, 'exit', { signal: gone.signal }).then(([code]) => {
-    throw new Error(`it ended with ${code} before it said anything`);
+/**
+ * The next message of a child or thread; fails where it ends first. A thread's message and
+ * its error may come in either order, but both before its end.
+ */
+export function message<T>(peer: ChildProcess | Worker): Promise<T> {
+  const emitter: NodeJS.EventEmitter = peer;
+  return new Promise<T>((resolve, reject) => {
+    let failure: Error | undefined;
+    const fail = (error: Error) => (failure = error);
+    const settle = () => {
+      emitter.off('message', come).off('exit', end).off('error', fail);
+    };
+    const come = (value: T) => (settle(), resolve(value));
+    const end = (code: number | null) => {
+      settle();
+      reject(failure ?? new Error(`it ended with ${code} before it said anything`));
+    };
+    emitter.on('message', come).on('exit', end).on('error', fail);
   });
-  try {
-    const [value] = (await Promise.race([once(peer, 'message'), ended])) as [T];
-    return value;
-  } finally {
-    gone.abort();
-    ended.catch(() => {});
-  }
 }
 
 /** What a process printed, and how it ended. */
