@@ -1,4 +1,5 @@
 // The cluster worker: takes chunks in, has its threads hash them, sends the digests back.
+import cluster from 'node:cluster';
 import { Piscina } from 'piscina';
 import { Ring } from '../../src/index.js';
 import type { HashTask } from './hash-task.js';
@@ -15,8 +16,8 @@ function onPrimaryGone(): void {
 }
 // Before cluster's own listener, which would leave without a word.
 process.prependListener('disconnect', onPrimaryGone);
-// Or so, where cluster had something to tell it at that moment.
-(process as NodeJS.EventEmitter).on('error', onPrimaryGone);
+// Or so, where something was being told to it at that moment.
+cluster.worker!.on('error', onPrimaryGone);
 process.once('SIGINT', () => process.exit(130));
 process.once('SIGTERM', () => process.exit(143));
 
