@@ -73,7 +73,6 @@ export class Channel<T = unknown> extends EventEmitter<ChannelEvents<T>> {
   #waiters: { resolve: () => void; reject: (error: Error) => void }[] = [];
   #flowing = false;
   #turn: NodeJS.Immediate | undefined;
-  #refed = true;
   #inputEnded = false;
   #closing: Promise<void> | undefined;
 
@@ -317,7 +316,6 @@ export class Channel<T = unknown> extends EventEmitter<ChannelEvents<T>> {
 
   #again(): void {
     this.#turn = setImmediate(() => this.#receive());
-    if (!this.#refed) this.#turn.unref();
   }
 
   #drained(): void {
@@ -339,7 +337,6 @@ export class Channel<T = unknown> extends EventEmitter<ChannelEvents<T>> {
   }
 
   #setRef(refed: boolean): this {
-    this.#refed = refed;
     this.#ends.setRef(refed);
     return this;
   }

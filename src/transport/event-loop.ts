@@ -67,7 +67,7 @@ export class LoopWaiter {
     if (this.#toSkip > 0) {
       this.#toSkip--;
       this.park();
-    } else if (spin > 0) {
+    } else if (spin > 0 && (this.#refed || Number.isFinite(spin))) {
       this.#state = 'polling';
       this.deadline = performance.now() + spin / 1000;
       pollers.add(this);
@@ -95,7 +95,10 @@ export class LoopWaiter {
     if (this.#refed === refed) return;
     this.#refed = refed;
     if (this.#state === 'parked') parking.changeRef(refed);
-    if (this.#state === 'polling') pollers.schedule();
+    if (this.#state === 'polling' && !refed && !Number.isFinite(this.#side.spin)) {
+      this.stop();
+      this.park();
+    }
   }
 
   /** Looks, and notifies if the wait is over. */
@@ -249,7 +252,7 @@ class Parking {
 /** The polling sides of this thread: a slice of looks, then the loop's turn, and again. */
 class Pollers {
   readonly #polling = new Set<LoopWaiter>();
-  #turn: NodeJS.Immediate | undefined;
+  #isScheduled = false;
   #swept = 0;
 
   add(waiter: LoopWaiter): void {
@@ -261,19 +264,18 @@ class Pollers {
     this.#polling.delete(waiter);
   }
 
-  /** The loop stays alive for the next turn only where some side wants that. */
+  /**
+   * The turn keeps the loop alive: an unreferenced immediate would not run before something
+   * else wakes the loop. It is for microseconds; who polls for good must want the loop alive.
+   */
   schedule(): void {
-    this.#turn ??= setImmediate(this.#poll);
-    this.#turn.unref();
-    for (const waiter of this.#polling) {
-      if (!waiter.refed) continue;
-      this.#turn.ref();
-      return;
-    }
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(this.#poll);
   }
 
   readonly #poll = () => {
-    this.#turn = undefined;
+    this.#isScheduled = false;
     let now = performance.now();
     const end = now + pollSlice / 1000;
     let found = false;

@@ -3,8 +3,9 @@ import { invalidArgument, outOfRange } from '../errors.js';
 /**
  * How a side waits for the other.
  *
- * - `'park'` (default): polls for about as long as a wake-up costs (20 µs), then sleeps.
- *   Idle it costs nothing.
+ * - `'park'` (default): polls for about as long as a wake-up costs, then sleeps: 20 µs for a
+ *   ring; 100 µs for a connection or a channel, while that finds something. Idle it costs
+ *   nothing.
  * - `{ spin: microseconds }`: polls so long before it sleeps; 0 sleeps at once. The longer,
  *   the more answers come without a wake-up, and the longer a core is used after each message.
  * - `'busy'`: never sleeps. The fastest answer, and a core of its own.
@@ -15,6 +16,9 @@ export type WaitStrategy = 'park' | 'busy' | { spin: number };
 
 /** Polling before sleep where nothing was asked for: see ADR-0005. */
 const defaultSpin = 20;
+
+/** The same where polling in vain is skipped the next times: also see ADR-0005. */
+const longestSpin = 100;
 
 /**
  * A strategy as microseconds of polling before sleep.
@@ -30,6 +34,18 @@ export function parseStrategy(operation: string, strategy: WaitStrategy = 'park'
   const { spin } = strategy;
   if (typeof spin === 'number' && spin >= 0) return spin;
   throw outOfRange(operation, 'wait.spin', 'microseconds of at least 0', spin);
+}
+
+/**
+ * The same for connections and channels: where nothing else was asked for, they poll longer,
+ * and only while that finds something. Who asks for so many microseconds gets them, always.
+ */
+export function parseAdaptive(
+  operation: string,
+  strategy: WaitStrategy = 'park',
+): { spin: number; adapts: boolean } {
+  const adapts = strategy === 'park';
+  return { spin: adapts ? longestSpin : parseStrategy(operation, strategy), adapts };
 }
 
 /** Milliseconds from an optional argument: absent means no limit. */

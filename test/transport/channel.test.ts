@@ -113,6 +113,23 @@ describe('Channel', function () {
     expect(channel.closed).to.equal(true);
   });
 
+  it('unreferenced, it still hears at once while something else keeps the loop', async () => {
+    const channel = Channel.create<string>({ codec: 'string', wait: { spin: 1_000_000 } });
+    await launch({ channel: channel.handle, codec: 'string', does: 'echo' });
+    channel.unref();
+    // Left to a timer or to the sweep that looks after the dead, each would take 250 ms.
+    const keepsTheLoop = setInterval(() => {}, 60_000);
+    const start = performance.now();
+    for (let i = 0; i < 40; i++) {
+      const heard = once(channel, 'message');
+      channel.send(`hello ${i}`);
+      expect(await heard).to.deep.equal([`hello ${i}`]);
+    }
+    expect(performance.now() - start).to.be.below(4000);
+    clearInterval(keepsTheLoop);
+    await channel.close();
+  });
+
   it('does not keep a process alive that unreferenced it', async () => {
     const channel = Channel.create();
     const peer = start(script, [], { silent: true });

@@ -6,7 +6,7 @@ import { checkHeader, formatHeader } from '../header.js';
 import { Stamp } from '../layout.js';
 import type { Content, Ends } from '../link/sharing.js';
 import { StreamConsumer, StreamProducer } from '../stream-ring.js';
-import { parseStrategy, type WaitStrategy } from '../wait.js';
+import { parseAdaptive, type WaitStrategy } from '../wait.js';
 import type { Carrier, CarrierUser, Done } from './carrier.js';
 
 /** Bytes of one chunk for the reader; as much as libuv reads from a socket at once. */
@@ -14,12 +14,6 @@ const chunkBytes = 64 * 1024;
 
 /** Bytes handed out before the event loop gets its turn. */
 const bytesPerTurn = 1024 * 1024;
-
-/**
- * Microseconds of polling before sleep, where nothing else was asked for, and where it has
- * found something lately: longer than a Channel's, for an answer by HTTP takes its time.
- */
-const longestSpin = 100;
 
 /** A stream each way. */
 export class StreamEnds implements Ends {
@@ -76,9 +70,7 @@ export class StreamEnds implements Ends {
 
 /** What a connection's link carries. @param wait how this side waits */
 export function streamContent(wait: WaitStrategy | undefined): Content<StreamEnds> {
-  // Who asks for so many microseconds gets them, always.
-  const adapts = wait === undefined || wait === 'park';
-  const spin = adapts ? longestSpin : parseStrategy('conn', wait);
+  const { spin, adapts } = parseAdaptive('conn', wait);
   return {
     name: 'stream',
     defaultCapacity: 256 * 1024,
@@ -132,7 +124,6 @@ export class SharedCarrier implements Carrier {
   #done: Done | undefined;
   #reading = false;
   #turn: NodeJS.Immediate | undefined;
-  #refed = true;
   /** The socket has closed: nobody is at the other end any more. */
   #alone = false;
   #closed = false;
@@ -282,7 +273,6 @@ export class SharedCarrier implements Carrier {
       if (!this.#conn.push(chunk) || this.#closed) return;
       if (left > 0) continue;
       this.#turn = setImmediate(() => this.#receive());
-      if (!this.#refed) this.#turn.unref();
       return;
     }
     if (input.ended) {
@@ -310,7 +300,6 @@ export class SharedCarrier implements Carrier {
   }
 
   #setRef(refed: boolean): void {
-    this.#refed = refed;
     this.#ends.receiving.setRef(refed);
     this.#ends.draining.setRef(refed);
   }

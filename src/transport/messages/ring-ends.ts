@@ -7,7 +7,7 @@ import type { Ends } from '../link/sharing.js';
 import type { RegionMemory } from '../memory.js';
 import type { Producer } from '../producer.js';
 import { Ring } from '../ring.js';
-import type { WaitStrategy } from '../wait.js';
+import { parseAdaptive, type WaitStrategy } from '../wait.js';
 import type { MessageEnds, Notify } from './ends.js';
 
 /** One end of a channel over two rings: the usual case. */
@@ -25,7 +25,8 @@ export class RingEnds implements MessageEnds, Ends {
 
   private constructor(output: Ring, input: Ring, wait: WaitStrategy | undefined) {
     // Each end remembers what the other has told it: nobody can go on in another's place.
-    const options = { first: true, ...(wait !== undefined && { wait }) };
+    const { spin, adapts } = parseAdaptive('channel', wait);
+    const options = { first: true, wait: { spin } };
     this.capacity = output.capacity;
     this.output = output.producer(options);
     try {
@@ -34,7 +35,6 @@ export class RingEnds implements MessageEnds, Ends {
       this.output.end();
       throw error;
     }
-    const adapts = wait === undefined || wait === 'park';
     this.#receiving = new LoopWaiter(
       this.input.side,
       this.input.ready,
