@@ -1,4 +1,4 @@
-import { closeSync, rmSync, unlinkSync } from 'node:fs';
+import { closeSync, rmSync } from 'node:fs';
 import { systemError } from '../errors.js';
 import { Access, addon, type NativeMapping } from './addon.js';
 import { regionDirectory } from './directory.js';
@@ -9,6 +9,7 @@ import {
   reap,
   type SegmentFile,
   type SegmentKind,
+  unlinkQuietly,
 } from './segment.js';
 import { plainBytes, sharedBuffer } from './views.js';
 
@@ -141,12 +142,7 @@ export class Region {
    */
   unlink(): void {
     if (process.platform === 'win32') return;
-    try {
-      unlinkSync(this.path);
-    } catch (cause) {
-      const error = systemError(cause, 'region.unlink', this.path);
-      if (error.code !== 'ENOENT') throw error;
-    }
+    unlinkQuietly(this.path);
     this.#mapping.ownName('', 0);
   }
 

@@ -167,7 +167,7 @@ function reapOne(path: string): boolean {
 }
 
 /** False where somebody else was faster, and where Windows still has views of it somewhere. */
-function unlinkQuietly(path: string): boolean {
+export function unlinkQuietly(path: string): boolean {
   try {
     unlinkSync(path);
     return true;

@@ -36,7 +36,8 @@ export interface ChannelEvents<T> {
   error: [error: Error];
 }
 
-const defaultCapacity = 1024 * 1024;
+/** @internal Bytes that each direction holds where nobody asks for anything. */
+export const defaultCapacity = 1024 * 1024;
 
 /** Messages handed out before the event loop gets its turn. */
 const messagesPerTurn = 256;
@@ -111,7 +112,7 @@ export class Channel<T = unknown> extends EventEmitter<ChannelEvents<T>> {
     let ends: RingEnds | undefined;
     try {
       ends = take();
-      const handle = { path: region.path, capacity: ends.capacity };
+      const handle = { path: region.path, capacity: ends.output.records.length };
       return new Channel<T>(ends.own(region), rangeCodec(options.codec), { handle });
     } catch (error) {
       void ends?.close();
@@ -306,7 +307,7 @@ export class Channel<T = unknown> extends EventEmitter<ChannelEvents<T>> {
     if (this.closed) return;
     if (count === messagesPerTurn) this.#again();
     else if (this.#input.ended) this.#end();
-    else this.#ends.awaitMessage();
+    else this.#ends.awaitInput();
   }
 
   readonly #deliver = (bytes: Buffer, offset: number, length: number) => {

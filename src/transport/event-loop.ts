@@ -60,6 +60,11 @@ export class LoopWaiter {
     return this.#refed;
   }
 
+  /** Polling keeps the loop alive, and so must end where that is not wanted. */
+  get #mayPoll(): boolean {
+    return this.#refed || Number.isFinite(this.#side.spin);
+  }
+
   /** Begins to wait. While it waits, a second call does nothing. */
   start(): void {
     if (this.#state !== 'idle') return;
@@ -67,7 +72,7 @@ export class LoopWaiter {
     if (this.#toSkip > 0) {
       this.#toSkip--;
       this.park();
-    } else if (spin > 0 && (this.#refed || Number.isFinite(spin))) {
+    } else if (spin > 0 && this.#mayPoll) {
       this.#state = 'polling';
       this.deadline = performance.now() + spin / 1000;
       pollers.add(this);
@@ -95,7 +100,7 @@ export class LoopWaiter {
     if (this.#refed === refed) return;
     this.#refed = refed;
     if (this.#state === 'parked') parking.changeRef(refed);
-    if (this.#state === 'polling' && !refed && !Number.isFinite(this.#side.spin)) {
+    if (this.#state === 'polling' && !this.#mayPoll) {
       this.stop();
       this.park();
     }
@@ -257,7 +262,7 @@ class Pollers {
 
   add(waiter: LoopWaiter): void {
     this.#polling.add(waiter);
-    this.schedule();
+    this.#schedule();
   }
 
   delete(waiter: LoopWaiter): void {
@@ -268,7 +273,7 @@ class Pollers {
    * The turn keeps the loop alive: an unreferenced immediate would not run before something
    * else wakes the loop. It is for microseconds; who polls for good must want the loop alive.
    */
-  schedule(): void {
+  #schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     setImmediate(this.#poll);
@@ -297,7 +302,7 @@ class Pollers {
       if (now < waiter.deadline || !this.#polling.has(waiter)) continue;
       waiter.giveUp();
     }
-    if (this.#polling.size > 0) this.schedule();
+    if (this.#polling.size > 0) this.#schedule();
   };
 }
 

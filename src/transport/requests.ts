@@ -1,6 +1,6 @@
 import { LoopWaiter } from './event-loop.js';
 import type { Side } from './side.js';
-import { checkTimeout } from './wait.js';
+import { checkTimeout, timerLimit } from './wait.js';
 
 export interface WaitOptions {
   /** Gives up and rejects with the signal's reason; nothing has been read or written then. */
@@ -63,7 +63,7 @@ export class Requests<T> {
       };
       signal?.addEventListener('abort', abort, { once: true });
       // Beyond what a timer can count, there is no limit.
-      if (timeout < 2 ** 31) {
+      if (timeout < timerLimit) {
         timer = setTimeout(() => {
           this.#remove(request);
           request.resolve(late);

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { invalidArgument, ShmError } from '../../errors.js';
+import { defaultCapacity } from '../channel.js';
 import type { CodecOption } from '../codec.js';
 import { checkCapacity } from '../layout.js';
 import type { WaitStrategy } from '../wait.js';
@@ -36,8 +37,6 @@ export interface BusEvents<T> {
 }
 
 type Handler<T> = (value: T, from: string) => T | Promise<T>;
-
-const defaultCapacity = 1024 * 1024;
 
 /**
  * Every peer talks to every other, directly: cluster workers, threads, processes that know
@@ -122,8 +121,8 @@ export class Bus<T = unknown> extends EventEmitter<BusEvents<T>> {
    *
    * @returns false: full, and the value was not sent; `drain` follows once there is room
    * @throws {ShmError} `ERR_UNKNOWN_PEER` where no such peer is there (any more),
-   *   `ERR_PEER_CLOSED` where it is about to leave, `ERR_TOO_LARGE`, `ERR_CLOSED`; and what the codec throws for a value that it does not
-   *   take. Nothing was sent then.
+   *   `ERR_PEER_CLOSED` where it is about to leave, `ERR_TOO_LARGE`, `ERR_CLOSED`; and what
+   *   the codec throws for a value that it does not take. Nothing was sent then.
    */
   send(to: string, value: T): boolean {
     return this.#peer('send', to).send({ kind: EnvelopeKind.message, id: 0, value });

@@ -1,25 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ShmError } from '../../errors.js';
-import { Channel, type ChannelOptions } from '../channel.js';
+import type { Channel, ChannelOptions } from '../channel.js';
 import { isCapacity } from '../layout.js';
 import { dialLink } from '../link/dial.js';
 import type { Link } from '../link/handshake.js';
-import { LinkServer } from '../link/server.js';
+import { handshakeTimeout, LinkServer } from '../link/server.js';
 import type { Content } from '../link/sharing.js';
-import { channelContent } from '../messages/link.js';
+import { channelContent, linkedChannel } from '../messages/link.js';
 import type { RingEnds } from '../messages/ring-ends.js';
-import { SocketEnds } from '../messages/socket-ends.js';
 import { type Envelope, envelopeCodec } from './envelope.js';
-import { type LeaveReason, Peer, type PeerHost } from './peer.js';
+import { type LeaveReason, Peer, type PeerHost, retryInterval } from './peer.js';
 import { Place } from './place.js';
-
-const handshakeTimeout = 5000;
 
 /** How long joining waits for a peer that does not answer, in milliseconds. */
 const joinPatience = 2000;
-
-/** Between two tries to reach a peer that can be found and does not answer, in milliseconds. */
-const retryInterval = 100;
 
 export const longestId = 200;
 
@@ -81,7 +75,7 @@ export class Mesh {
     const greeting: Greeting = { id, instance, capacity };
     this.#server = new LinkServer<RingEnds>(
       this.#content,
-      { capacity, directory, handshakeTimeout, backlog: 511, exclusive: true, greeting },
+      { capacity, directory, exclusive: true, greeting },
       { link: link => this.#accept(link), refused: () => {} },
     );
     this.#host = {
@@ -160,10 +154,8 @@ export class Mesh {
     });
   }
 
-  #channel({ ends, region, socket, capacity, fallbackReason }: Link<RingEnds>) {
-    const messages = ends ? ends.own(region!, socket) : new SocketEnds(socket, capacity);
-    const codec = envelopeCodec(this.#options.codec);
-    return new Channel<Envelope>(messages, codec, { fallbackReason });
+  #channel(link: Link<RingEnds>): Channel<Envelope> {
+    return linkedChannel(link, envelopeCodec(this.#options.codec));
   }
 
   /** Somebody has dialled this peer. */

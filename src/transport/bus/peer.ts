@@ -8,8 +8,8 @@ import type { Envelope } from './envelope.js';
 /** Why a peer left: it closed its bus; or it was killed, or ended without closing. */
 export type LeaveReason = 'closed' | 'died';
 
-/** Milliseconds between two tries to make a link to a peer that is there. */
-const retryInterval = 100;
+/** Milliseconds between two tries to reach a peer that is there. */
+export const retryInterval = 100;
 
 /** What a peer needs of its bus. */
 export interface PeerHost {

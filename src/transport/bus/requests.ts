@@ -1,5 +1,5 @@
 import { ShmError } from '../../errors.js';
-import { checkTimeout } from '../wait.js';
+import { checkTimeout, timerLimit } from '../wait.js';
 import type { Peer } from './peer.js';
 
 export interface RequestOptions {
@@ -42,7 +42,7 @@ export class Asking {
       const fail = (error: Error) => (finish(), reject(error));
       const abort = () => fail(signal!.reason as Error);
       signal?.addEventListener('abort', abort);
-      if (limit < 2 ** 31) {
+      if (limit < timerLimit) {
         timer = setTimeout(() => {
           const detail = `expected an answer within ${limit} ms`;
           fail(new ShmError('ETIMEDOUT', detail, 'bus.request', peer.id));

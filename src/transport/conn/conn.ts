@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { Duplex } from 'node:stream';
 import { outOfRange } from '../../errors.js';
 import type { Link } from '../link/handshake.js';
+import { timerLimit } from '../wait.js';
 import type { Carrier, CarrierUser } from './carrier.js';
 import { SharedCarrier, type StreamEnds } from './shared-carrier.js';
 import { SocketCarrier } from './socket-carrier.js';
@@ -11,9 +12,6 @@ import { SocketCarrier } from './socket-carrier.js';
  * With the 16 KiB of older versions of Node each chunk would stop the reader.
  */
 const highWaterMark = 64 * 1024;
-
-/** The most that a timer of Node counts, in milliseconds. */
-const maxTimeout = 2 ** 31 - 1;
 
 /**
  * A connection: a stream of bytes each way, used like a `net.Socket`. Its bytes go through
@@ -114,7 +112,7 @@ export class Conn extends Duplex {
     if (typeof timeout !== 'number' || !(timeout >= 0)) {
       throw outOfRange('conn.setTimeout', 'timeout', 'milliseconds of at least 0', timeout);
     }
-    this.timeout = Math.min(timeout, maxTimeout);
+    this.timeout = Math.min(timeout, timerLimit - 1);
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (timeout > 0 && !this.destroyed) {

@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net';
 import { ShmError } from '../../errors.js';
 import type { Region } from '../../native/region.js';
-import { LoopWaiter } from '../event-loop.js';
 import { checkHeader, formatHeader } from '../header.js';
 import { Stamp } from '../layout.js';
-import type { Content, Ends } from '../link/sharing.js';
+import { LinkedEnds } from '../link/linked-ends.js';
+import type { Content } from '../link/sharing.js';
 import { StreamConsumer, StreamProducer } from '../stream-ring.js';
 import { parseAdaptive, type WaitStrategy } from '../wait.js';
 import type { Carrier, CarrierUser, Done } from './carrier.js';
@@ -16,53 +16,9 @@ const chunkBytes = 64 * 1024;
 const bytesPerTurn = 1024 * 1024;
 
 /** A stream each way. */
-export class StreamEnds implements Ends {
-  readonly output: StreamProducer;
-  readonly input: StreamConsumer;
-  /** Waits for bytes. */
-  readonly receiving: LoopWaiter;
-  /** Waits for room. */
-  readonly draining: LoopWaiter;
-  /** Bytes the writer waits with. */
-  needed = 1;
-  #received: ((error?: ShmError) => void) | undefined;
-  #drained: ((error?: ShmError) => void) | undefined;
-
-  /** @param adapts see {@link LoopWaiter} */
-  constructor(output: StreamProducer, input: StreamConsumer, adapts: boolean) {
-    this.output = output;
-    this.input = input;
-    this.receiving = new LoopWaiter(
-      input.side,
-      input.ready,
-      error => this.#received?.(error),
-      adapts,
-    );
-    this.draining = new LoopWaiter(
-      output.side,
-      () => output.hasRoom(this.needed) || output.side.peerEnded(),
-      error => this.#drained?.(error),
-      adapts,
-    );
-  }
-
-  get sides() {
-    return [this.output.side, this.input.side];
-  }
-
-  prepare(): void {
-    this.receiving.prepare();
-    this.draining.prepare();
-  }
-
-  listen(received: (error?: ShmError) => void, drained: (error?: ShmError) => void): void {
-    this.#received = received;
-    this.#drained = drained;
-  }
-
+export class StreamEnds extends LinkedEnds<StreamProducer, StreamConsumer> {
   close(orderly = true): void {
-    this.receiving.close();
-    this.draining.close();
+    this.stopWaiting();
     this.output.close(orderly);
     this.input.close(orderly);
   }
@@ -171,12 +127,12 @@ export class SharedCarrier implements Carrier {
   }
 
   ref(): void {
-    this.#setRef(true);
+    this.#ends.setRef(true);
     this.#socket.ref();
   }
 
   unref(): void {
-    this.#setRef(false);
+    this.#ends.setRef(false);
     this.#socket.unref();
   }
 
@@ -207,7 +163,7 @@ export class SharedCarrier implements Carrier {
   /** Moves what it can into the ring; waits for room for the rest. */
   #fill(error?: ShmError): void {
     if (this.#closed || !this.#done) return;
-    const { output, draining } = this.#ends;
+    const { output } = this.#ends;
     try {
       // Nobody will read it, though there may be room.
       if (error || this.#alone || output.side.peerEnded()) return this.#brokenPipe(error);
@@ -218,8 +174,7 @@ export class SharedCarrier implements Carrier {
         if (this.#offset < chunk.length) {
           output.publish();
           if (count > 0) this.#conn.active();
-          this.#ends.needed = chunk.length - this.#offset;
-          return draining.start();
+          return this.#ends.awaitRoom(chunk.length - this.#offset);
         }
         this.#chunk++;
         this.#offset = 0;
@@ -265,7 +220,7 @@ export class SharedCarrier implements Carrier {
 
   #deliver(error?: ShmError): void {
     if (error && error.code !== 'ERR_PEER_DIED') return this.#conn.fail(error);
-    const { input, receiving } = this.#ends;
+    const { input } = this.#ends;
     let left = bytesPerTurn;
     for (let chunk; (chunk = input.read(chunkBytes));) {
       this.#conn.active();
@@ -281,7 +236,7 @@ export class SharedCarrier implements Carrier {
       const detail = 'the peer ended without closing the connection';
       this.#conn.fail(new ShmError('ECONNRESET', detail, 'conn.read', undefined, error));
     } else {
-      receiving.start();
+      this.#ends.awaitInput();
     }
   }
 
@@ -297,10 +252,5 @@ export class SharedCarrier implements Carrier {
       this.#ends.draining.stop();
       this.#fill();
     }
-  }
-
-  #setRef(refed: boolean): void {
-    this.#ends.receiving.setRef(refed);
-    this.#ends.draining.setRef(refed);
   }
 }

@@ -1,4 +1,5 @@
 import { ShmError } from '../../errors.js';
+import { timerLimit } from '../wait.js';
 import type { Attempt } from './messages.js';
 
 /** A signal that aborts when the time is over, or when somebody else's signal does. */
@@ -17,7 +18,7 @@ export class Deadline implements Attempt {
     this.address = address;
     this.signal = this.#controller.signal;
     this.#outer = outer;
-    if (milliseconds < 2 ** 31) {
+    if (milliseconds < timerLimit) {
       this.#timer = setTimeout(() => {
         const detail = `expected the handshake to be over within ${milliseconds} ms`;
         this.#controller.abort(new ShmError('ETIMEDOUT', detail, operation, address));

@@ -39,8 +39,6 @@ interface Connection {
   once(event: 'close', listener: () => void): unknown;
 }
 
-const defaults = { handshakeTimeout: 5000, backlog: 511 };
-
 /**
  * Emits `connection` for each peer that connects; `close` once it and all its connections
  * are closed, like a `net.Server`.
@@ -59,18 +57,13 @@ export class Listener<C extends Connection> extends EventEmitter<ListenerEvents<
     options: LinkListenOptions,
     connect: (link: Link<E>) => C,
   ): Promise<Listener<C>> {
-    const { capacity, handshakeTimeout = defaults.handshakeTimeout } = options;
+    const { capacity, handshakeTimeout } = options;
     if (capacity !== undefined) checkCapacity('listen', capacity);
     checkTimeout('listen', handshakeTimeout);
-    const { backlog = defaults.backlog } = options;
-    const links = new LinkServer(
-      content,
-      { ...options, handshakeTimeout, backlog },
-      {
-        link: link => listener.#add(connect(link)),
-        refused: error => listener.emit('clientError', error),
-      },
-    );
+    const links = new LinkServer(content, options, {
+      link: link => listener.#add(connect(link)),
+      refused: error => listener.emit('clientError', error),
+    });
     const listener = new Listener<C>(links);
     await links.listen(address);
     // Not before: what listening fails by is told to who asked for it.

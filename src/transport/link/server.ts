@@ -8,10 +8,14 @@ import { Deadline } from './deadline.js';
 import { acceptLink, type Link, type LinkOptions } from './handshake.js';
 import type { Content, Ends } from './sharing.js';
 
+export const handshakeTimeout = 5000;
+const defaultBacklog = 511;
+
 export interface LinkServerOptions extends LinkOptions {
-  /** Milliseconds a peer has for the handshake. */
-  handshakeTimeout: number;
-  backlog: number;
+  /** Milliseconds a peer has for the handshake. @default 5000 */
+  handshakeTimeout?: number;
+  /** Peers that may wait to be accepted. @default 511 */
+  backlog?: number;
   /** In a cluster worker: this worker's own, not shared out by the primary. @default false */
   exclusive?: boolean;
 }
@@ -44,7 +48,7 @@ export class LinkServer<E extends Ends> {
    *   Unix socket that nobody listens at any more is replaced.
    */
   async listen(address: Address): Promise<void> {
-    const { backlog, exclusive = false } = this.#options;
+    const { backlog = defaultBacklog, exclusive = false } = this.#options;
     const options = { ...checkAddress('listen', address), backlog, exclusive };
     this.#address = addressText(address);
     try {
@@ -71,8 +75,8 @@ export class LinkServer<E extends Ends> {
 
   async #accept(socket: Socket): Promise<void> {
     const controller = new AbortController();
-    const { handshakeTimeout } = this.#options;
-    const deadline = new Deadline('accept', this.#address, handshakeTimeout, controller.signal);
+    const limit = this.#options.handshakeTimeout ?? handshakeTimeout;
+    const deadline = new Deadline('accept', this.#address, limit, controller.signal);
     this.#greeting.set(socket, controller);
     socket.on('error', ignore); // told by the handshake
     let link: Link<E>;

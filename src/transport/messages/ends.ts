@@ -1,5 +1,6 @@
 import type { ShmError } from '../../errors.js';
 import type { RecordHandler } from '../consumer.js';
+import type { Notify } from '../link/linked-ends.js';
 
 /** Where a channel's messages go in; a `Producer` is one. */
 export interface Outlet {
@@ -24,9 +25,6 @@ export interface Inlet {
   readonly ended: boolean;
 }
 
-/** Told when a wait is over; with the error where it never will be. */
-export type Notify = (error?: ShmError) => void;
-
 /** One end of a channel: over two rings, or over a socket. */
 export interface MessageEnds {
   readonly output: Outlet;
@@ -34,7 +32,7 @@ export interface MessageEnds {
   /** Who is told of messages, and of room; before the two below. */
   listen(received: Notify, drained: Notify): void;
   /** Has `received` called once there is a message, or the end. */
-  awaitMessage(): void;
+  awaitInput(): void;
   /** Has `drained` called once there is room for `length` bytes, or nobody to read them. */
   awaitRoom(length: number): void;
   /** The peer reads no more. */

@@ -1,5 +1,5 @@
-import { Channel, type ChannelOptions } from '../channel.js';
-import { type CodecOption, rangeCodec } from '../codec.js';
+import { Channel, type ChannelOptions, defaultCapacity } from '../channel.js';
+import { type RangeCodec, rangeCodec } from '../codec.js';
 import type { Address } from '../link/address.js';
 import { dialLink, type DialLinkOptions } from '../link/dial.js';
 import type { Link } from '../link/handshake.js';
@@ -10,8 +10,6 @@ import { SocketEnds } from './socket-ends.js';
 
 export type ListenChannelOptions<T> = LinkListenOptions & ChannelOptions<T>;
 export type DialChannelOptions<T> = DialLinkOptions & ChannelOptions<T>;
-
-const defaultCapacity = 1024 * 1024;
 
 /**
  * Listens for channels: each peer that {@link dialChannel}s is a `connection`.
@@ -30,7 +28,7 @@ export async function listenChannel<T = unknown>(
 ): Promise<Listener<Channel<T>>> {
   if (typeof options === 'function') return listenChannel(address, {}, options);
   const content = channelContent(options);
-  const connect = (link: Link<RingEnds>) => linkedChannel(link, options.codec);
+  const connect = (link: Link<RingEnds>) => linkedChannel(link, rangeCodec(options.codec));
   const listener = await Listener.open(address, content, options, connect);
   if (onConnection) listener.on('connection', onConnection);
   return listener;
@@ -49,7 +47,8 @@ export async function dialChannel<T = unknown>(
   address: Address,
   options: DialChannelOptions<T> = {},
 ): Promise<Channel<T>> {
-  return linkedChannel(await dialLink(address, channelContent(options), options), options.codec);
+  const link = await dialLink(address, channelContent(options), options);
+  return linkedChannel(link, rangeCodec(options.codec));
 }
 
 /** @internal Both sides have to mean the same by their bytes: the codec is part of the name. */
@@ -63,11 +62,11 @@ export function channelContent<T>({ codec, wait }: ChannelOptions<T>): Content<R
   };
 }
 
-/** @internal */
+/** @internal The channel over a link, by rings or by its socket. */
 export function linkedChannel<T>(
   { socket, region, ends, capacity, fallbackReason }: Link<RingEnds>,
-  codec: CodecOption<T> | undefined,
+  codec: RangeCodec<T>,
 ): Channel<T> {
   const messages = ends ? ends.own(region!, socket) : new SocketEnds(socket, capacity);
-  return new Channel<T>(messages, rangeCodec(codec), { fallbackReason });
+  return new Channel<T>(messages, codec, { fallbackReason });
 }

@@ -2,52 +2,17 @@ import type { Socket } from 'node:net';
 import type { ShmError } from '../../errors.js';
 import type { Region } from '../../native/region.js';
 import type { Consumer } from '../consumer.js';
-import { LoopWaiter } from '../event-loop.js';
-import type { Ends } from '../link/sharing.js';
+import { LinkedEnds } from '../link/linked-ends.js';
 import type { RegionMemory } from '../memory.js';
 import type { Producer } from '../producer.js';
 import { Ring } from '../ring.js';
 import { parseAdaptive, type WaitStrategy } from '../wait.js';
-import type { MessageEnds, Notify } from './ends.js';
+import type { MessageEnds } from './ends.js';
 
 /** One end of a channel over two rings: the usual case. */
-export class RingEnds implements MessageEnds, Ends {
-  readonly output: Producer;
-  readonly input: Consumer;
-  readonly capacity: number;
-  readonly #receiving: LoopWaiter;
-  readonly #draining: LoopWaiter;
-  #needed = 0;
-  #received: Notify | undefined;
-  #drained: Notify | undefined;
+export class RingEnds extends LinkedEnds<Producer, Consumer> implements MessageEnds {
   #region: Region | undefined;
   #socket: Socket | undefined;
-
-  private constructor(output: Ring, input: Ring, wait: WaitStrategy | undefined) {
-    // Each end remembers what the other has told it: nobody can go on in another's place.
-    const { spin, adapts } = parseAdaptive('channel', wait);
-    const options = { first: true, wait: { spin } };
-    this.capacity = output.capacity;
-    this.output = output.producer(options);
-    try {
-      this.input = input.consumer(options);
-    } catch (error) {
-      this.output.end();
-      throw error;
-    }
-    this.#receiving = new LoopWaiter(
-      this.input.side,
-      this.input.ready,
-      error => this.#received?.(error),
-      adapts,
-    );
-    this.#draining = new LoopWaiter(
-      this.output.side,
-      () => this.output.hasRoom(this.#needed) || this.peerEnded(),
-      error => this.#drained?.(error),
-      adapts,
-    );
-  }
 
   /** Lays two rings into zeroed memory, and takes their first ends. */
   static create(
@@ -56,16 +21,25 @@ export class RingEnds implements MessageEnds, Ends {
     capacity: number,
     wait: WaitStrategy | undefined,
   ): RingEnds {
-    return new RingEnds(Ring.format(output, capacity), Ring.format(input, capacity), wait);
+    return RingEnds.#take(Ring.format(output, capacity), Ring.format(input, capacity), wait);
   }
 
   /** Takes the ends that are left. @throws {ShmError} as `Ring.open` and `Ring.producer` */
-  static open(output: RegionMemory, input: RegionMemory, wait: WaitStrategy | undefined) {
-    return new RingEnds(Ring.attach(output), Ring.attach(input), wait);
+  static open(output: RegionMemory, input: RegionMemory, wait: WaitStrategy | undefined): RingEnds {
+    return RingEnds.#take(Ring.attach(output), Ring.attach(input), wait);
   }
 
-  get sides() {
-    return [this.output.side, this.input.side];
+  static #take(output: Ring, input: Ring, wait: WaitStrategy | undefined): RingEnds {
+    const { spin, adapts } = parseAdaptive('channel', wait);
+    // Each end remembers what the other has told it: nobody can go on in another's place.
+    const options = { first: true, wait: { spin } };
+    const producer = output.producer(options);
+    try {
+      return new RingEnds(producer, input.consumer(options), adapts);
+    } catch (error) {
+      producer.end();
+      throw error;
+    }
   }
 
   /** Hands over what is to be closed with these ends. */
@@ -81,32 +55,12 @@ export class RingEnds implements MessageEnds, Ends {
     return this;
   }
 
-  prepare(): void {
-    this.#receiving.prepare();
-    this.#draining.prepare();
-  }
-
-  listen(received: Notify, drained: Notify): void {
-    this.#received = received;
-    this.#drained = drained;
-  }
-
-  awaitMessage(): void {
-    this.#receiving.start();
-  }
-
-  awaitRoom(length: number): void {
-    this.#needed = length;
-    this.#draining.start();
-  }
-
   peerEnded(): boolean {
     return this.output.side.peerEnded();
   }
 
-  setRef(refed: boolean): void {
-    this.#receiving.setRef(refed);
-    this.#draining.setRef(refed);
+  override setRef(refed: boolean): void {
+    super.setRef(refed);
     if (refed) this.#socket?.ref();
     else this.#socket?.unref();
   }
@@ -116,8 +70,7 @@ export class RingEnds implements MessageEnds, Ends {
   }
 
   close(): Promise<void> {
-    this.#receiving.close();
-    this.#draining.close();
+    this.stopWaiting();
     this.output.end();
     this.input.close();
     this.#region?.close(true);
@@ -128,7 +81,7 @@ export class RingEnds implements MessageEnds, Ends {
   /** The socket beside the rings is closed: the peer has gone, in good order or not. */
   #lost(): void {
     for (const side of this.sides) side.lose();
-    this.#receiving.sweep();
-    this.#draining.sweep();
+    this.receiving.sweep();
+    this.draining.sweep();
   }
 }

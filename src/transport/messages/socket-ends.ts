@@ -2,7 +2,8 @@ import type { Socket } from 'node:net';
 import { ShmError } from '../../errors.js';
 import type { RecordHandler } from '../consumer.js';
 import { maxPayload } from '../layout.js';
-import type { Inlet, MessageEnds, Notify, Outlet } from './ends.js';
+import type { Notify } from '../link/linked-ends.js';
+import type { Inlet, MessageEnds, Outlet } from './ends.js';
 
 /*
  * Messages over the socket of the handshake, where memory cannot be shared:
@@ -64,7 +65,7 @@ export class SocketEnds implements MessageEnds {
     this.#drained = drained;
   }
 
-  awaitMessage(): void {
+  awaitInput(): void {
     this.#awaitsMessage = true;
     if (this.#frames.length > 0 || this.#saidBye || this.#failure) {
       setImmediate(() => this.#messageCame());
