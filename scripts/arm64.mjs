@@ -1,9 +1,9 @@
 // Node for Linux on arm64, under qemu's user emulation: from Debian where it is missing.
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { cache, nodeProgram, nodes } from './packages.mjs';
+import { cache, installFromDebian, nodeProgram, nodes } from './packages.mjs';
 
 const libraries = '/usr/aarch64-linux-gnu';
 
@@ -16,7 +16,10 @@ export class Arm64 {
   /** @throws {Error} where there is no qemu and none can be installed */
   constructor() {
     const node = nodeProgram(nodes[22], 'linux-arm64');
-    if (spawnSync('qemu-aarch64', ['--version']).status !== 0 || !existsSync(libraries)) install();
+    if (spawnSync('qemu-aarch64', ['--version']).status !== 0 || !existsSync(libraries)) {
+      const packages = ['qemu-user', 'libc6-arm64-cross', 'libstdc++6-arm64-cross'];
+      installFromDebian('arm64', ...packages);
+    }
     mkdirSync(join(cache, 'arm64'), { recursive: true });
     const start = `#!/bin/sh\nexec qemu-aarch64 -L ${libraries} ${node} "$@"\n`;
     writeFileSync(this.program, start, { mode: 0o755 });
@@ -25,13 +28,4 @@ export class Arm64 {
     writeFileSync(preload, `process.execPath = ${JSON.stringify(this.program)};\n`);
     this.options = ['--import', pathToFileURL(preload).href];
   }
-}
-
-function install() {
-  console.error('arm64: installs qemu and libraries of Debian');
-  const apt = (...args) =>
-    execFileSync('apt-get', args, { stdio: ['ignore', 'ignore', 'inherit'] });
-  apt('update', '-q');
-  const packages = ['qemu-user', 'libc6-arm64-cross', 'libstdc++6-arm64-cross'];
-  apt('install', '-qy', '--no-install-recommends', ...packages);
 }

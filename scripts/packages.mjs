@@ -50,6 +50,15 @@ export function nodeProgram(version, target = 'linux-x64') {
   return join(folder, 'bin', target.startsWith('win') ? 'node.exe' : 'node');
 }
 
+/** Installs packages of Debian, for `user`. @throws {Error} where that cannot be done */
+export function installFromDebian(user, ...packages) {
+  console.error(`${user}: installs ${packages.join(', ')} of Debian`);
+  const apt = (...args) =>
+    execFileSync('apt-get', args, { stdio: ['ignore', 'ignore', 'inherit'] });
+  apt('update', '-q');
+  apt('install', '-qy', '--no-install-recommends', ...packages);
+}
+
 /** Runs the npm that belongs to this Node; quiet but for errors. */
 export function npm(args, options = {}) {
   const [command, ...first] = process.env.npm_execpath

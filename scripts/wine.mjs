@@ -2,7 +2,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { cache, nodeProgram, nodes } from './packages.mjs';
+import { cache, installFromDebian, nodeProgram, nodes } from './packages.mjs';
 
 export class Wine {
   environment = {
@@ -16,7 +16,9 @@ export class Wine {
   /** @throws {Error} where there is no Wine and none can be installed */
   constructor() {
     this.program = nodeProgram(nodes[22], 'win-x64');
-    if (spawnSync('wine', ['--version']).status !== 0) install();
+    if (spawnSync('wine', ['--version']).status !== 0) {
+      installFromDebian('wine', 'wine', 'wine64');
+    }
     const ready = join(this.environment.WINEPREFIX, '.ready');
     if (existsSync(ready)) return;
     console.error('wine: makes its prefix');
@@ -65,12 +67,4 @@ export class Wine {
       timeout: 120_000,
     });
   }
-}
-
-function install() {
-  console.error('wine: installs the package of Debian');
-  const apt = (...args) =>
-    execFileSync('apt-get', args, { stdio: ['ignore', 'ignore', 'inherit'] });
-  apt('update', '-q');
-  apt('install', '-qy', '--no-install-recommends', 'wine', 'wine64');
 }
