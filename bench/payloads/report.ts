@@ -1,6 +1,7 @@
 import type { Environment } from '../environment.js';
 import { bytes, count, ratio } from '../report/format.js';
 import { environmentLines } from '../report/print.js';
+import { spreadOf } from '../results.js';
 import type { Outcome } from './trial.js';
 import { type Direction, directions, ways } from './ways.js';
 
@@ -28,12 +29,8 @@ const titles: Record<Direction, string> = {
   both: 'payload in and out',
 };
 
-function median(values: number[]): number {
-  return values.sort((a, b) => a - b)[values.length >> 1]!;
-}
-
 function rate(outcomes: readonly Outcome[], label: string): number {
-  return median(outcomes.flatMap(outcome => outcome[label]!));
+  return spreadOf(outcomes.flatMap(outcome => outcome[label]!)).median;
 }
 
 /** Of the same round, median over all. */
@@ -41,7 +38,7 @@ function times(outcomes: readonly Outcome[], label: string, base: string): strin
   const ratios = outcomes.flatMap(outcome =>
     outcome[label]!.map((value, round) => value / outcome[base]![round]!),
   );
-  return ratio(median(ratios));
+  return ratio(spreadOf(ratios).median);
 }
 
 function baseline(direction: Direction, kind: 'clone' | 'transfer'): string {

@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { type Channel, dialChannel, type Listener, listenChannel } from '../../src/index.js';
 import { rejected, thrown } from '../support/errors.js';
 import { message, sibling, start } from '../support/processes.js';
-import { Traffic } from '../support/traffic.js';
+import { echoed } from './channel-echo.js';
 import type { Orders } from './channel-peer.js';
 
 const script = sibling(import.meta.url, './channel-peer.js');
@@ -44,20 +44,8 @@ describe('listenChannel and dialChannel', function () {
     for (const kind of ['process', 'thread']) {
       it(`echoes in order ${way}, with a ${kind}, and tells of the end`, async () => {
         const { channel, peer } = await meet({ codec: 'bytes', does: 'echo', sharedMemory }, kind);
-        const sent = new Traffic(7, 4000);
-        const seen = new Traffic(7, 4000);
         const total = 3000;
-        const all = new Promise<void>(resolve => {
-          channel.on('message', value => {
-            seen.verify(value as Uint8Array);
-            if (seen.count === total) resolve();
-          });
-        });
-        while (sent.count < total) {
-          const value = sent.next();
-          while (!channel.send(value)) await channel.ready();
-        }
-        await all;
+        await echoed(channel as Channel<Uint8Array>, total, 4000);
         const told = message<number>(peer);
         await channel.close();
         expect(await told).to.equal(total);

@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { Channel, ShmError, type WaitStrategy } from '../../src/index.js';
 import { rejected } from '../support/errors.js';
 import { message, outcome, sibling, start } from '../support/processes.js';
-import { Traffic } from '../support/traffic.js';
+import { echoed } from './channel-echo.js';
 import type { Orders } from './channel-peer.js';
 
 const script = sibling(import.meta.url, './channel-peer.js');
@@ -27,20 +27,8 @@ describe('Channel', function () {
         const channel = Channel.create<Uint8Array>({ capacity: 16384, codec: 'bytes', wait });
         const orders: Orders = { channel: channel.handle, codec: 'bytes', wait, does: 'echo' };
         const peer = await launch(orders, kind);
-        const sent = new Traffic(5, 2000);
-        const seen = new Traffic(5, 2000);
         const total = 3000;
-        const all = new Promise<void>(resolve => {
-          channel.on('message', value => {
-            seen.verify(value);
-            if (seen.count === total) resolve();
-          });
-        });
-        while (sent.count < total) {
-          const value = sent.next();
-          while (!channel.send(value)) await channel.ready();
-        }
-        await all;
+        await echoed(channel, total, 2000);
         const told = message<number>(peer);
         await channel.close();
         expect(await told).to.equal(total);
