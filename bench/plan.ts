@@ -38,6 +38,10 @@ const peers = [
   'conn',
 ];
 
+/** Streams read into memory that is used again: for those whose messages are large. */
+const readersInto = ['unix-socket-onread', 'tcp-onread', 'conn-onread'];
+const largeSize = 65536;
+
 const roundTrips: [string, Place][] = [
   ['process-send-json', 'process'],
   ['process-send-advanced', 'process'],
@@ -71,7 +75,8 @@ export function plan(suites: readonly SuiteName[], sizes?: readonly number[]): G
     throughput: () =>
       (sizes ?? sweptSizes).map(size => {
         const all = sizes ?? defaultSizes;
-        const transports = all.includes(size) ? [...swept, ...peers] : swept;
+        const others = size < largeSize ? peers : [...peers, ...readersInto];
+        const transports = all.includes(size) ? [...swept, ...others] : swept;
         return {
           suite: 'throughput',
           subjects: transports.map(name => subject(name, 'process', 'throughput', size)),

@@ -26,7 +26,8 @@ export {
   type SideStats,
 } from './transport/ring.js';
 export type { WaitStrategy } from './transport/wait.js';
-export { Conn } from './transport/conn/conn.js';
+export { Conn, type ConnOptions } from './transport/conn/conn.js';
+export type { OnRead } from './transport/conn/onread.js';
 export { dial, type DialOptions } from './transport/conn/dial.js';
 export { listen, type ListenOptions } from './transport/conn/listen.js';
 export type { Address } from './transport/link/address.js';

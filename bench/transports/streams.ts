@@ -1,8 +1,8 @@
 import { once } from 'node:events';
-import { connect, createServer, type NetConnectOpts, type Socket } from 'node:net';
+import { connect, createServer, type NetConnectOpts, type OnReadOpts, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { type Conn, dial, listen } from '../../src/index.js';
+import { type Conn, dial, listen, type OnRead } from '../../src/index.js';
 import { type Ack, ackBytes, readAck, writeAck } from '../messages.js';
 import { Answers } from './answers.js';
 import { Frames, messageReader, prefixBytes } from './frames.js';
@@ -18,7 +18,7 @@ interface Way {
     accepted: Promise<Duplex>;
     close(): unknown;
   }>;
-  connect(where: unknown): Promise<Duplex>;
+  connect(where: unknown, onread?: OnRead): Promise<Duplex>;
 }
 
 const net = (name: string, label: string, at: (directory: string) => object): Way => ({
@@ -34,8 +34,12 @@ const net = (name: string, label: string, at: (directory: string) => object): Wa
       close: () => server.close(),
     };
   },
-  async connect(where) {
-    const socket = connect({ host: '127.0.0.1', noDelay: true, ...(where as NetConnectOpts) });
+  async connect(where, onread) {
+    const socket = connect({
+      ...{ host: '127.0.0.1', noDelay: true },
+      ...(where as NetConnectOpts),
+      ...(onread && { onread: onread as OnReadOpts }),
+    });
     await once(socket, 'connect');
     return socket;
   },
@@ -53,23 +57,28 @@ const ways: Way[] = [
       const accepted = once(listener, 'connection') as Promise<[Conn]>;
       return { where, accepted: accepted.then(([conn]) => conn), close: () => listener.close() };
     },
-    async connect(where) {
-      const conn = await dial(where as string);
+    async connect(where, onread) {
+      const conn = await dial(where as string, { ...(onread && { onread }) });
       if (conn.transport !== 'shared-memory') throw new Error(conn.fallbackReason);
       return conn;
     },
   },
 ];
 
+/** Of one read into memory that is used again; as much as `node:net` reads at once. */
+const readBytes = 64 * 1024;
+
 /** Messages with a length before each, over byte streams: those of `node:net`, and `Conn`. */
-export const streams: Transport[] = ways.map(way => ({
-  name: way.name,
-  label: way.label,
-  places: ['process', 'thread'],
-  polls: false,
-  send: context => send(way, context),
-  receive: context => void receive(way, context),
-}));
+export const streams: Transport[] = ways.flatMap(way =>
+  [false, true].map(into => ({
+    name: into ? `${way.name}-onread` : way.name,
+    label: into ? `${way.label}, onread` : way.label,
+    places: ['process', 'thread'],
+    polls: false,
+    send: context => send(way, context),
+    receive: context => void receive(way, into, context),
+  })),
+);
 
 async function send(
   way: Way,
@@ -104,18 +113,19 @@ async function send(
 
 async function receive(
   way: Way,
+  into: boolean,
   { trial, handover, incoming, ready }: ReceiverContext,
 ): Promise<void> {
-  const socket = await way.connect(handover);
-  socket.on(
-    'data',
-    messageReader(trial.size, (bytes, offset, length) => {
-      if (!incoming.accept(bytes, offset, length)) return;
-      const answer = Buffer.allocUnsafe(prefixBytes + ackBytes);
-      answer.writeInt32LE(ackBytes, 0);
-      writeAck(answer.subarray(prefixBytes), incoming.ack);
-      socket.write(answer);
-    }),
-  );
+  const onChunk = messageReader(trial.size, (bytes, offset, length) => {
+    if (!incoming.accept(bytes, offset, length)) return;
+    const answer = Buffer.allocUnsafe(prefixBytes + ackBytes);
+    answer.writeInt32LE(ackBytes, 0);
+    writeAck(answer.subarray(prefixBytes), incoming.ack);
+    socket.write(answer);
+  });
+  const buffer = Buffer.alloc(readBytes);
+  const callback = (count: number) => onChunk(buffer.subarray(0, count));
+  const socket = await way.connect(handover, into ? { buffer, callback } : undefined);
+  if (!into) socket.on('data', onChunk);
   ready();
 }

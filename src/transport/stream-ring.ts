@@ -129,20 +129,28 @@ export class StreamConsumer {
    * @throws {ShmError} `ERR_CLOSED`; `ERR_CORRUPT`: the producer's position is impossible
    */
   read(limit: number): Buffer | null {
-    if (this.#available() === 0) return null;
-    const count = Math.min((this.#tail - this.#head) | 0, limit);
+    const count = Math.min(this.#available(), limit);
+    if (count === 0) return null;
+    const copy = Buffer.allocUnsafe(count);
+    this.readInto(copy);
+    return copy;
+  }
+
+  /** {@link read} into memory of the caller's, from its beginning. @returns bytes; 0: nothing */
+  readInto(target: Uint8Array): number {
+    const count = Math.min(this.#available(), target.length);
+    if (count === 0) return 0;
     const index = this.#head & (this.#capacity - 1);
     const first = Math.min(count, this.#capacity - index);
-    const copy = Buffer.allocUnsafe(count);
-    copy.set(this.#bytes.subarray(index, index + first));
-    if (first < count) copy.set(this.#bytes.subarray(0, count - first), first);
+    target.set(this.#bytes.subarray(index, index + first));
+    if (first < count) target.set(this.#bytes.subarray(0, count - first), first);
     this.#head = (this.#head + count) | 0;
     this.#counters[Counter.recordsRead]!++;
     // SYNC release, and the waker's side of SYNC park, now or in `settle`.
     storePosition(this.#words, Field.head, this.#head);
     this.#quiet += count;
     if (this.#quiet >= this.#capacity >> 1) this.settle();
-    return copy;
+    return count;
   }
 
   /** Wakes a producer that waits for the room that was made. */

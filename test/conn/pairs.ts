@@ -1,6 +1,12 @@
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { connect, createServer, type IpcNetConnectOpts, type Socket } from 'node:net';
+import {
+  connect,
+  createServer,
+  type IpcNetConnectOpts,
+  type OnReadOpts,
+  type Socket,
+} from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex, Readable } from 'node:stream';
@@ -28,6 +34,8 @@ export interface PairOptions {
   allowHalfOpen?: boolean;
   /** Bytes of a ring, where there is one. */
   capacity?: number;
+  /** Of the client. */
+  onread?: OnReadOpts;
 }
 
 /** A way to connect two ends; the suite is written once and runs over each. */
@@ -51,7 +59,7 @@ function conns(name: string, sharedMemory: boolean, isTcp: boolean): Backing {
   return {
     name,
     isTcp,
-    async pair({ allowHalfOpen = false, capacity } = {}) {
+    async pair({ allowHalfOpen = false, capacity, onread } = {}) {
       const address: Address = isTcp ? { port: 0, host: '127.0.0.1' } : unixPath();
       const options = { sharedMemory, allowHalfOpen, ...(capacity && { capacity }) };
       const listener = await listen(address, options);
@@ -60,7 +68,7 @@ function conns(name: string, sharedMemory: boolean, isTcp: boolean): Backing {
       const bound = listener.address();
       const client = await dial(
         typeof bound === 'string' ? bound : { port: bound!.port, host: '127.0.0.1' },
-        { allowHalfOpen },
+        { allowHalfOpen, ...(onread && { onread: onread }) },
       );
       const [server] = await accepted;
       return { client, server };
@@ -72,7 +80,7 @@ function netSockets(name: string, isTcp: boolean): Backing {
   return {
     name,
     isTcp,
-    async pair({ allowHalfOpen = false } = {}) {
+    async pair({ allowHalfOpen = false, onread } = {}) {
       const listener = createServer({ allowHalfOpen });
       servers.add(listener);
       listener.listen(isTcp ? { port: 0, host: '127.0.0.1' } : { path: unixPath() });
@@ -82,6 +90,7 @@ function netSockets(name: string, isTcp: boolean): Backing {
       const client = connect({
         ...(typeof bound === 'string' ? { path: bound } : { port: bound!.port, host: '127.0.0.1' }),
         allowHalfOpen,
+        ...(onread && { onread }),
       } as IpcNetConnectOpts);
       await once(client, 'connect');
       const [server] = await accepted;

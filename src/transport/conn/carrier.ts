@@ -13,8 +13,10 @@ export interface Carrier {
   write(chunks: readonly Uint8Array[], done: Done): void;
   /** No more will be written. */
   end(done: Done): void;
-  /** Hands out bytes until `push` says false, and again after each call. */
+  /** Hands out bytes until `push` or `filled` says false, and again after each call. */
   resume(): void;
+  /** Hands out nothing more until `resume`. */
+  pause(): void;
   ref(): void;
   unref(): void;
   setNoDelay(on: boolean): void;
@@ -27,8 +29,17 @@ export interface Carrier {
   close(reset: boolean, closed: () => void): void;
 }
 
+/** Memory of the reader's. */
+export interface Target {
+  readonly memory: Uint8Array;
+  /** So many bytes were put there. False: no more until `resume`. */
+  filled(count: number): boolean;
+}
+
 /** The connection, as its carrier sees it. */
 export interface CarrierUser {
+  /** Where bytes go, and who is told then, in place of `push`. */
+  readonly target: Target | undefined;
   /** Bytes for the reader, null for the end. False: no more until `resume`. */
   push(chunk: Buffer | null): boolean;
   /** Something was carried. */

@@ -4,6 +4,7 @@ import { outOfRange } from '../../errors.js';
 import type { Link } from '../link/handshake.js';
 import { timerLimit } from '../wait.js';
 import type { Carrier, CarrierUser } from './carrier.js';
+import { type OnRead, ReadTarget } from './onread.js';
 import { SharedCarrier, type StreamEnds } from './shared-carrier.js';
 import { SocketCarrier } from './socket-carrier.js';
 
@@ -12,6 +13,14 @@ import { SocketCarrier } from './socket-carrier.js';
  * With the 16 KiB of older versions of Node each chunk would stop the reader.
  */
 const highWaterMark = 64 * 1024;
+
+/** What both {@link listen} and {@link dial} take for their connections. */
+export interface ConnOptions {
+  /** Keep the writing half when the peer ends its own. @default false */
+  allowHalfOpen?: boolean;
+  /** Read into memory of one's own. @default undefined: the stream gives the data */
+  onread?: OnRead<Conn>;
+}
 
 /**
  * A connection: a stream of bytes each way, used like a `net.Socket`. Its bytes go through
@@ -42,12 +51,14 @@ export class Conn extends Duplex {
   bytesRead = 0;
   readonly #carrier: Carrier;
   readonly #address: AddressInfo | object;
+  /** Chunks go into memory of the user's, past the stream. */
+  readonly #readsInto: boolean;
   #dispatched = 0;
   #timer: NodeJS.Timeout | undefined;
   #reset = false;
 
   /** @internal Use {@link listen} and {@link dial}. */
-  constructor(link: Link<StreamEnds>, options: { allowHalfOpen?: boolean | undefined }) {
+  constructor(link: Link<StreamEnds>, options: ConnOptions) {
     super({
       allowHalfOpen: options.allowHalfOpen ?? false,
       emitClose: false, // it is this class that says so, with `hadError`
@@ -65,7 +76,10 @@ export class Conn extends Duplex {
     this.localPort = socket.localPort;
     this.localFamily = socket.localFamily;
     this.#address = socket.address();
+    const { onread } = options;
+    this.#readsInto = onread !== undefined;
     const user: CarrierUser = {
+      target: onread && new ReadTarget<Conn>(this, onread),
       push: chunk => {
         if (chunk) {
           this.bytesRead += chunk.length;
@@ -81,7 +95,14 @@ export class Conn extends Duplex {
     };
     this.#carrier.start(user);
     // The peer's end is to be seen also where nobody reads; a buffer's worth waits meanwhile.
-    this.read(0);
+    // Memory of the user's has no such buffer: they are to have the connection first.
+    if (!this.#readsInto) {
+      this.read(0);
+    } else {
+      setImmediate(() => {
+        if (!this.isPaused() && !this.destroyed) this.read(0);
+      });
+    }
   }
 
   /** Bytes written so far, those that wait included. */
@@ -145,6 +166,18 @@ export class Conn extends Duplex {
 
   unref(): this {
     this.#carrier.unref();
+    return this;
+  }
+
+  override pause(): this {
+    if (this.#readsInto) this.#carrier.pause();
+    return super.pause();
+  }
+
+  override resume(): this {
+    super.resume();
+    // Otherwise it is the stream that asks, once its own buffer is read.
+    if (this.#readsInto) this.#carrier.resume();
     return this;
   }
 

@@ -1,13 +1,12 @@
 import type { Address } from '../link/address.js';
 import { dialLink, type DialLinkOptions } from '../link/dial.js';
-import { Conn } from './conn.js';
+import { Conn, type ConnOptions } from './conn.js';
+import { checkOnRead } from './onread.js';
 import { streamContent } from './shared-carrier.js';
 
-export interface DialOptions extends DialLinkOptions {
+export interface DialOptions extends DialLinkOptions, ConnOptions {
   /** Gives up with the signal's reason; afterwards it destroys the connection. */
   signal?: AbortSignal;
-  /** Keep the writing half when the peer ends its own. @default false */
-  allowHalfOpen?: boolean;
 }
 
 /**
@@ -23,7 +22,8 @@ export interface DialOptions extends DialLinkOptions {
  * for await (const chunk of conn) …
  */
 export async function dial(address: Address, options: DialOptions = {}): Promise<Conn> {
-  const { signal } = options;
+  const { signal, onread } = options;
+  checkOnRead('dial', onread);
   const link = await dialLink(address, streamContent(options.wait), options);
   const conn = new Conn(link, options);
   const abort = () => conn.destroy(signal!.reason as Error);

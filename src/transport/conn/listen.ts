@@ -1,12 +1,10 @@
 import type { Address } from '../link/address.js';
 import { type LinkListenOptions, Listener } from '../link/listener.js';
-import { Conn } from './conn.js';
+import { Conn, type ConnOptions } from './conn.js';
+import { checkOnRead } from './onread.js';
 import { streamContent } from './shared-carrier.js';
 
-export interface ListenOptions extends LinkListenOptions {
-  /** Connections keep their writing half when the peer ends its own. @default false */
-  allowHalfOpen?: boolean;
-}
+export interface ListenOptions extends LinkListenOptions, ConnOptions {}
 
 /**
  * Listens for connections, as a `net.Server` does.
@@ -24,6 +22,7 @@ export async function listen(
   onConnection?: (conn: Conn) => void,
 ): Promise<Listener<Conn>> {
   if (typeof options === 'function') return listen(address, {}, options);
+  checkOnRead('listen', options.onread);
   const content = streamContent(options.wait);
   const listener = await Listener.open(address, content, options, link => new Conn(link, options));
   if (onConnection) listener.on('connection', onConnection);

@@ -79,6 +79,8 @@ export class SharedCarrier implements Carrier {
   #offset = 0;
   #done: Done | undefined;
   #reading = false;
+  /** The reader takes more. */
+  #wanted = true;
   #turn: NodeJS.Immediate | undefined;
   /** The socket has closed: nobody is at the other end any more. */
   #alone = false;
@@ -124,6 +126,12 @@ export class SharedCarrier implements Carrier {
   resume(): void {
     if (this.#reading || this.#turn || this.#ends.receiving.active) return;
     this.#receive();
+  }
+
+  pause(): void {
+    this.#ends.receiving.stop();
+    clearImmediate(this.#turn);
+    this.#turn = undefined;
   }
 
   ref(): void {
@@ -222,10 +230,9 @@ export class SharedCarrier implements Carrier {
     if (error && error.code !== 'ERR_PEER_DIED') return this.#conn.fail(error);
     const { input } = this.#ends;
     let left = bytesPerTurn;
-    for (let chunk; (chunk = input.read(chunkBytes));) {
-      this.#conn.active();
-      left -= chunk.length;
-      if (!this.#conn.push(chunk) || this.#closed) return;
+    for (let count; (count = this.#take());) {
+      left -= count;
+      if (!this.#wanted || this.#closed) return;
       if (left > 0) continue;
       this.#turn = setImmediate(() => this.#receive());
       return;
@@ -238,6 +245,18 @@ export class SharedCarrier implements Carrier {
     } else {
       this.#ends.awaitInput();
     }
+  }
+
+  /** Hands out one chunk. @returns its bytes; 0: there is none */
+  #take(): number {
+    const { input } = this.#ends;
+    const { target } = this.#conn;
+    const chunk = target ? null : input.read(chunkBytes);
+    const count = target ? input.readInto(target.memory) : (chunk?.length ?? 0);
+    if (count === 0) return 0;
+    this.#conn.active();
+    this.#wanted = target ? target.filled(count) : this.#conn.push(chunk);
+    return count;
   }
 
   /** The socket has closed. What the peer had written before is in the ring. */

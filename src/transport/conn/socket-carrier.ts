@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
-import type { Carrier, CarrierUser, Done } from './carrier.js';
+import { ShmError } from '../../errors.js';
+import type { Carrier, CarrierUser, Done, Target } from './carrier.js';
 
 /** Where memory cannot be shared: the socket of the handshake carries the bytes. */
 export class SocketCarrier implements Carrier {
@@ -17,7 +18,8 @@ export class SocketCarrier implements Carrier {
     const socket = this.#socket;
     socket.on('data', (chunk: Buffer) => {
       conn.active();
-      if (!conn.push(chunk)) socket.pause();
+      if (conn.target) this.#fill(conn.target, chunk);
+      else if (!conn.push(chunk)) socket.pause();
     });
     socket.pause(); // until the reader asks
     socket.on('end', () => conn.push(null));
@@ -46,6 +48,10 @@ export class SocketCarrier implements Carrier {
     this.#socket.resume();
   }
 
+  pause(): void {
+    this.#socket.pause();
+  }
+
   ref(): void {
     this.#socket.ref();
   }
@@ -70,5 +76,24 @@ export class SocketCarrier implements Carrier {
     // Only TCP can be reset.
     if (reset && socket.remoteAddress !== undefined) socket.resetAndDestroy();
     else socket.destroy();
+  }
+
+  /** In as many pieces as the reader's memory needs; what is not wanted yet goes back. */
+  #fill(target: Target, chunk: Buffer): void {
+    const socket = this.#socket;
+    try {
+      for (let at = 0; at < chunk.length;) {
+        const { memory } = target;
+        const count = chunk.copy(memory, 0, at, at + memory.length);
+        at += count;
+        if (target.filled(count)) continue;
+        socket.pause();
+        if (at < chunk.length && !socket.destroyed) socket.unshift(chunk.subarray(at));
+        return;
+      }
+    } catch (cause) {
+      if (!(cause instanceof ShmError)) throw cause; // the reader's own
+      this.#conn.fail(cause);
+    }
   }
 }
