@@ -67,7 +67,7 @@ export const makeMany = payloadTask(({ bytes }: { bytes: number }) => {
 /** `Piscina.move` of the version that runs this thread: each knows only its own. */
 function mover(version: string): typeof move {
   if (!version.startsWith('v6.')) return move;
-  return (createRequire(import.meta.url)(process.env.PISCINA_6!) as { move: typeof move }).move;
+  return (createRequire(import.meta.url)('piscina-6') as { move: typeof move }).move;
 }
 
 export const moveResult = payloadTask((version: string): unknown =>

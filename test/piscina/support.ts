@@ -10,12 +10,10 @@ const require = createRequire(import.meta.url);
 
 export const handlers = sibling(import.meta.url, './handlers.js');
 
-/** The Piscina of another version, where somebody has put it; or why there is none. */
+/** The Piscina of the next version; or why it cannot be used. */
 export function piscina6(): PoolClass | string {
-  const path = process.env.PISCINA_6;
-  if (path === undefined) return 'PISCINA_6 does not name a directory with piscina 6 installed';
   if (Number(process.versions.node.split('.')[0]) < 22) return 'piscina 6 needs Node 22';
-  return (require(path) as { Piscina: PoolClass }).Piscina;
+  return (require('piscina-6') as { Piscina: PoolClass }).Piscina;
 }
 
 /** Arenas and pools of a suite, each closed after its test. */
