@@ -9,6 +9,12 @@ const batchMilliseconds = 30;
 const sampleMilliseconds = 0.01;
 const maxTripsPerSample = 64;
 
+/**
+ * Round trips before the measured ones, in times of how long those take. A thousand requests
+ * by HTTP are not enough to have all of its code compiled, and take 300 milliseconds.
+ */
+const warmUpOfTrips = 3;
+
 const calibrationTries = 4;
 
 /**
@@ -34,7 +40,8 @@ export async function measure(trial: Trial, sender: Sender): Promise<Outcome> {
     batch = Math.max(cold, await calibrate(send, trial.rings, batchMilliseconds));
     task = () => send(batch);
   } else {
-    for (const end = performance.now() + trial.milliseconds / 4; performance.now() < end;) {
+    const warmUp = warmUpOfTrips * trial.milliseconds;
+    for (const end = performance.now() + warmUp; performance.now() < end;) {
       await send(1);
     }
     const fitting = await calibrate(send, 1, sampleMilliseconds);
