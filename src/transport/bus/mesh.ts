@@ -31,7 +31,8 @@ export interface MeshEvents {
   left(peer: Peer, reason: LeaveReason): void;
   received(peer: Peer, envelope: Envelope): void;
   drained(peer: Peer): void;
-  failed(error: Error): void;
+  /** The link to a peer broke, or a peer could not be met. */
+  failed(error: Error, peer?: Peer): void;
 }
 
 /** What a peer says of itself when it dials or is dialled. */
@@ -83,7 +84,7 @@ export class Mesh {
       connect: async peer => this.#channel(await this.#dial(peer.instance, 'link')),
       received: (peer, envelope) => events.received(peer, envelope),
       drained: peer => events.drained(peer),
-      failed: error => events.failed(error),
+      failed: (peer, error) => events.failed(error, peer),
       left: (peer, reason) => this.#left(peer, reason),
     };
   }
@@ -214,10 +215,14 @@ export class Mesh {
 
   /** The kernel may give up a dead process's lease a moment after its sockets. */
   async #reap(instance: string): Promise<void> {
-    for (let tries = 10; tries > 0 && !this.#closed; tries--) {
-      this.#place.reap();
-      if (!this.#place.has(instance)) return;
-      await delay(retryInterval, undefined, { ref: false });
+    try {
+      for (let tries = 10; tries > 0 && !this.#closed; tries--) {
+        this.#place.reap();
+        if (!this.#place.has(instance)) return;
+        await delay(retryInterval, undefined, { ref: false });
+      }
+    } catch {
+      // Somebody has taken the directory away, and what was left with it.
     }
   }
 
