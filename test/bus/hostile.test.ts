@@ -96,6 +96,8 @@ describe('The envelope of a bus', function () {
           const decoded = envelopeCodec(undefined).decode(around, 8, 8 + bytes.length);
           expect(decoded.kind).to.be.within(0, 3);
           if (decoded.kind === EnvelopeKind.failure) {
+            const { name, message } = decoded.value as Failure;
+            expect([typeof name, typeof message]).to.deep.equal(['string', 'string']);
             expect(errorOf(decoded.value as Failure)).to.be.instanceOf(Error);
           }
           taken++;
