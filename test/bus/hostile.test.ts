@@ -1,8 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
 import { createServer } from 'node:net';
-import path from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect } from 'chai';
 import fc from 'fast-check';
@@ -133,9 +131,8 @@ describe('A bus with a peer that sends nonsense', function () {
   beforeEach(async () => {
     errors = [];
     victim = await join('victim');
-    const directory = process.env.MMAP_TRANSPORT_DIR!;
-    const socket = readdirSync(directory).find(file => /^bus-.*\.sock$/.test(file));
-    address = path.join(directory, socket!);
+    const place = new Place(name, undefined);
+    address = place.address(place.others()[0]);
     friend = await join('friend');
   });
 

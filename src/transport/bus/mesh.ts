@@ -104,13 +104,18 @@ export class Mesh {
     const dials = this.#place.others().map(instance => this.#dialPresence(instance));
     const patience = new AbortController();
     const late = delay(joinPatience, undefined, { signal: patience.signal }).catch(() => {});
+    let joined = false;
     try {
       await Promise.race([Promise.all(dials), late]);
+      joined = true;
     } finally {
       patience.abort();
-      // Those that did not answer yet go on being dialled.
-      for (const dial of dials)
-        dial.catch((error: unknown) => this.#closed || this.#events.failed(error as Error));
+      for (const dial of dials) {
+        // Those that did not answer yet go on being dialled. Why joining failed is told by it.
+        dial.catch((error: unknown) => {
+          if (joined && !this.#closed) this.#events.failed(error as Error);
+        });
+      }
     }
   }
 
