@@ -8,7 +8,7 @@ import { Bus } from '../../src/index.js';
 import { headerBytes } from '../../src/transport/layout.js';
 import { skip } from '../native/support.js';
 import { thrown } from '../support/errors.js';
-import { message, sibling, start } from '../support/processes.js';
+import { message, outcome, sibling, start, startAlone } from '../support/processes.js';
 import { type Event, now } from './bus-peer.js';
 
 const script = sibling(import.meta.url, './bus-peer.js');
@@ -93,6 +93,21 @@ describe('The peers of a bus', function () {
     const left = once(bus, 'leave');
     if (bus.peers.has('b')) await left;
     expect(thrown(() => bus.send('b', 1)).code).to.equal('ERR_UNKNOWN_PEER');
+  });
+
+  it('may be many: who joins twenty others prints no warning', async () => {
+    const index = sibling(import.meta.url, '../../src/index.js');
+    const program = `
+      import { Bus } from ${JSON.stringify(index)};
+      const all = [];
+      for (let i = 0; i < 21; i++) all.push(await Bus.join(${JSON.stringify(name)}));
+      console.log(all.at(-1).peers.size);
+      await Promise.all(all.map(bus => bus.close()));
+    `;
+    const child = startAlone('--input-type=module', ['--eval', program]);
+    const { code, stdout, stderr } = await outcome(child);
+    expect(stderr).to.equal('');
+    expect([code, stdout]).to.deep.equal([0, '20\n']);
   });
 
   it('take memory for the pairs that talk, and for no others', async function () {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ShmError } from '../../errors.js';
 import type { Channel, ChannelOptions } from '../channel.js';
@@ -71,6 +72,7 @@ export class Mesh {
     const { id, capacity, directory } = options;
     const { name: codecName, ...content } = channelContent(options);
     this.#content = { ...content, name: `bus, ${codecName}` };
+    setMaxListeners(0, this.#abort.signal); // every dial listens
     this.#place = new Place(options.name, directory);
     const { instance } = this.#place;
     const greeting: Greeting = { id, instance, capacity };
