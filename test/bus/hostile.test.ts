@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { Bus, ShmError } from '../../src/index.js';
+import { Bus, type Codec, ShmError } from '../../src/index.js';
 import {
   type Envelope,
   envelopeCodec,
@@ -186,7 +186,7 @@ describe('A bus with a peer that sends nonsense', function () {
     });
   }
 
-  it('tells both sides of a broken link, rejects what was asked over it, and makes another', async () => {
+  it('tells both sides of a broken link, and rejects what was asked over it', async () => {
     const { presence, link } = await intrude('intruder', true);
     const told = once(link, 'error') as Promise<[NodeJS.ErrnoException]>;
     link.on('message', () => {}); // so that it hears of the end
@@ -201,6 +201,39 @@ describe('A bus with a peer that sends nonsense', function () {
     expect([...victim.peers].sort()).to.deep.equal(['friend', 'intruder']);
     await isWell();
     await Promise.all([link.close(), presence.close()]);
+  });
+
+  it('makes another link in place of a broken one', async () => {
+    const codec: Codec<unknown> = {
+      encode: value => Buffer.from(JSON.stringify(value)),
+      decode(bytes) {
+        const value: unknown = JSON.parse(Buffer.from(bytes).toString());
+        if (value === 'refused') throw new RangeError('not this one');
+        return value;
+      },
+    };
+    const both = ['one', 'other'].map(id => Bus.join(`${name} of two`, { id, codec }));
+    const [one, other] = (await Promise.all(both)) as [Bus, Bus];
+    try {
+      for (const bus of [one, other]) bus.onRequest(() => new Promise(() => {}));
+      for (const bus of [one, other]) if (bus.peers.size === 0) await once(bus, 'join');
+      const got: unknown[] = [];
+      other.on('message', value => got.push(value));
+      one.send('other', 'before');
+      while (got.length < 1) await once(other, 'message');
+      const told = [once(one, 'error'), once(other, 'error')] as Promise<[ShmError]>[];
+      const asked = rejected(one.request('other', 'no answer to this'));
+      one.send('other', 'refused');
+      const codes = (await Promise.all(told)).map(([error]) => error.code);
+      expect(codes).to.deep.equal(['ERR_CORRUPT', 'ERR_CORRUPT']);
+      expect((await asked).code).to.equal('ERR_CORRUPT');
+      one.send('other', 'after');
+      while (got.length < 2) await once(other, 'message');
+      expect(got).to.deep.equal(['before', 'after']);
+      expect([one.peers.has('other'), other.peers.has('one')]).to.deep.equal([true, true]);
+    } finally {
+      await Promise.all([one.close(), other.close()]);
+    }
   });
 
   it('takes no greeting for more than it is', async () => {

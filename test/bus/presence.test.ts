@@ -95,6 +95,23 @@ describe('The peers of a bus', function () {
     expect(thrown(() => bus.send('b', 1)).code).to.equal('ERR_UNKNOWN_PEER');
   });
 
+  it('who close have delivered what was accepted, before they are seen to leave', async () => {
+    const [a, b] = await Promise.all(['a', 'b'].map(here));
+    if (a!.peers.size === 0) await once(a!, 'join');
+    const got: unknown[] = [];
+    b!.on('message', value => got.push(value));
+    a!.send('b', 0);
+    while (got.length < 1) await once(b!, 'message'); // so that there is a link
+    let accepted = 0;
+    while (a!.send('b', { number: ++accepted, filling: Buffer.alloc(500) }));
+    const left = (once(b!, 'leave') as Promise<unknown[]>).then(told => [...told, got.length]);
+    await a!.close();
+    expect(await left).to.deep.equal(['a', 'closed', accepted]);
+    const numbers = got.slice(1).map(value => (value as { number: number }).number);
+    expect(numbers).to.deep.equal(Array.from({ length: accepted - 1 }, (_, i) => i + 1));
+    expect(accepted).to.be.above(1000);
+  });
+
   it('may be many: who joins twenty others prints no warning', async () => {
     const index = sibling(import.meta.url, '../../src/index.js');
     const program = `

@@ -144,10 +144,11 @@ export class Bus<T = unknown> extends EventEmitter<BusEvents<T>> {
   broadcast(value: T): string[] {
     this.#checkOpen('broadcast');
     const full: string[] = [];
+    const envelope: Envelope = { kind: EnvelopeKind.message, id: 0, value };
     for (const peer of this.#mesh.peers.values()) {
       if (!peer.present) continue;
       try {
-        if (!peer.send({ kind: EnvelopeKind.message, id: 0, value })) full.push(peer.id);
+        if (!peer.send(envelope)) full.push(peer.id);
       } catch (error) {
         if (!isLeaving(error)) throw error;
       }

@@ -117,6 +117,7 @@ export class Peer {
    */
   send(envelope: Envelope): boolean {
     if (this.#link?.closed === false) return this.#link.send(envelope);
+    this.#link = undefined; // it broke, and its 'close' is yet to come
     // Kept as it is now: the caller may change it afterwards.
     const bytes = Buffer.from(this.#host.codec().encode(envelope));
     if (bytes.length > this.maxLength) {
