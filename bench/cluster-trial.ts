@@ -22,7 +22,7 @@ const measures = chosen.sender === 'worker' ? ids[0]! : undefined;
 
 const context: ClusterContext = {
   trial,
-  outgoing: new Outgoing(trial.size),
+  outgoing: new Outgoing(trial.size, trial.content),
   incoming: new Incoming(),
   receivers: ids.filter(id => id !== measures),
 };

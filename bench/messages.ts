@@ -1,3 +1,5 @@
+import type { Content } from './trial.js';
+
 /*
  * What is sent and how it is checked.
  *
@@ -40,8 +42,8 @@ export interface Order {
 }
 
 /**
- * What the peers of a bus tell each other: an object of several fields. Of a longer one about
- * half is a list of small objects, the rest one text.
+ * What the peers of a bus tell each other: an object of some fields, with a text if it is long;
+ * of a list, half of it is small objects.
  */
 export interface News {
   id: number;
@@ -78,14 +80,17 @@ export class Outgoing {
   readonly #news: { count: number; text: string };
   #sequence = 0;
 
-  constructor(readonly size: number) {
+  constructor(
+    readonly size: number,
+    content: Content = 'fields',
+  ) {
     if (size < minSize) throw new RangeError(`size must be at least ${minSize}, got ${size}`);
     // Not from the pool: postMessage would clone the whole pool with it.
     this.#buffer = Buffer.from(new ArrayBuffer(size)).fill('.');
     this.#words = new Int32Array(this.#buffer.buffer, 0, 2);
     this.#text = '.'.repeat(size - sequenceDigits - 2);
     const rest = Math.max(0, size - newsBytes);
-    const count = Math.floor(rest / 2 / changeBytes);
+    const count = content === 'list' ? Math.floor(rest / 2 / changeBytes) : 0;
     this.#news = { count, text: '.'.repeat(rest - count * changeBytes) };
   }
 
@@ -135,7 +140,8 @@ export class Outgoing {
     const id = this.#advance();
     const key = 'user:margarethe.lindqvist:07';
     const { count, text } = this.#news;
-    if (count === 0) return { id, last, key, code: id & 255 };
+    if (text === '') return { id, last, key, code: id & 255 };
+    if (count === 0) return { id, last, key, text, code: id & 255 };
     const changes: Change[] = [];
     for (let i = 0; i < count; i++) changes.push({ field: 'street', from: id + i, to: 'Linden 7' });
     return { id, last, key, changes, text, code: id & 255 };
@@ -199,8 +205,8 @@ export class Incoming {
   /** Reads one message made by {@link Outgoing.nextNews}. */
   acceptNews({ id, last, changes, text, code }: News): boolean {
     const isWhole =
-      changes === undefined ||
-      (changes.at(-1)!.from === id + changes.length - 1 && text!.endsWith('.'));
+      (changes === undefined || changes.at(-1)!.from === id + changes.length - 1) &&
+      (text === undefined || text.endsWith('.'));
     this.#tally.add(id, isWhole ? code : -1);
     return last;
   }

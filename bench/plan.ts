@@ -1,4 +1,4 @@
-import type { Kind, Place, Trial } from './trial.js';
+import type { Content, Kind, Place, Trial } from './trial.js';
 
 /** What is measured; each of its trials adds how long and until when. */
 export type Subject = Omit<Trial, 'milliseconds' | 'deadline' | 'cores'>;
@@ -35,7 +35,11 @@ const flatRings: [rings: number, capacity: number][] = [
 ];
 
 /** What the bus and `cluster` are compared in; each with the way of the latter last. */
-const busSizes = [64, 1024];
+const busValues: { size: number; content: Content }[] = [
+  { size: 64, content: 'fields' },
+  { size: 1024, content: 'fields' },
+  { size: 1024, content: 'list' },
+];
 export const busWays = [
   ['bus-down', 'send-down'],
   ['bus-across', 'relay-across'],
@@ -134,12 +138,17 @@ export function plan(suites: readonly SuiteName[], sizes?: readonly number[]): G
       },
     ],
     bus: () => [
-      ...(sizes ?? busSizes).flatMap(size =>
-        busWays.map(ways => ({
-          suite: 'bus' as const,
-          subjects: ways.map(name => subject(name, 'process', 'throughput', size)),
-        })),
-      ),
+      ...busValues
+        .filter(({ size }) => sizes?.includes(size) ?? true)
+        .flatMap(({ size, content }) =>
+          busWays.map(ways => ({
+            suite: 'bus' as const,
+            subjects: ways.map(name => ({
+              ...subject(name, 'process', 'throughput', size),
+              content,
+            })),
+          })),
+        ),
       {
         suite: 'bus',
         subjects: busRoundTrips.map(name => subject(name, 'process', 'round-trip', roundTripSize)),

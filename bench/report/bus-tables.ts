@@ -1,19 +1,26 @@
 import { busWays } from '../plan.js';
 import { type Measurement, quotient, type Results, select, spread } from '../results.js';
 import { frequencyCells, frequencyColumns, messages, sizesOf, type Table } from './cells.js';
+import type { Content } from '../trial.js';
 import { bytes, microseconds, range, ratio } from './format.js';
 
 /** The bus of a cluster beside what `cluster` itself offers, each pair measured in turns. */
 export function busTables(results: Results): Table[] {
   const all = select(results, 'bus').filter(({ kind }) => kind === 'throughput');
-  return [...sizesOf(all).map(size => throughputTable(results, size)), roundTripTable(results)];
+  const throughput = sizesOf(all).flatMap(size =>
+    contents.map(content => throughputTable(results, size, content)),
+  );
+  return [...throughput, roundTripTable(results)];
 }
 
-function throughputTable(results: Results, size: number): Table {
+const contents: Content[] = ['fields', 'list'];
+
+function throughputTable(results: Results, size: number, content: Content): Table {
   const find = (transport: string): Measurement | undefined =>
-    select(results, 'bus', { transport, size, kind: 'throughput' })[0];
+    select(results, 'bus', { transport, size, content, kind: 'throughput' })[0];
+  const what = content === 'list' ? ', half of it a list of small objects' : '';
   return {
-    title: `Bus: structured values of about ${bytes(size)} in a cluster`,
+    title: `Bus: structured values of about ${bytes(size)} in a cluster${what}`,
     columns: ['', ...frequencyColumns, '× process.send'],
     rows: busWays.flatMap(ways =>
       ways.flatMap(name => {

@@ -76,9 +76,11 @@ describe('npm run bench', function () {
   });
 
   it('makes its messages for the bus as long as they are said to be', () => {
-    for (const size of [64, 1024, 65536]) {
-      const { length } = serialize(new Outgoing(size).nextNews(false));
-      expect(length / size, `${size} B`).to.be.within(0.9, 1.1);
+    for (const content of ['fields', 'list'] as const) {
+      for (const size of [64, 1024, 65536]) {
+        const { length } = serialize(new Outgoing(size, content).nextNews(false));
+        expect(length / size, `${content}, ${size} B`).to.be.within(0.9, 1.1);
+      }
     }
   });
 
