@@ -3,11 +3,12 @@ import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { TrialOrder } from './trial-process.js';
-import { isProgram, transport } from './transports/registry.js';
+import { isCluster, isProgram, transport } from './transports/registry.js';
 import type { Outcome, Trial } from './trial.js';
 import type { Workplace } from './workplace.js';
 
 const trialScript = fileURLToPath(new URL('./trial-process.js', import.meta.url));
+const clusterScript = fileURLToPath(new URL('./cluster-trial.js', import.meta.url));
 
 /** How much longer than its own deadline a trial may live: it should end by itself. */
 const graceMilliseconds = 2000;
@@ -57,6 +58,7 @@ export async function launch(trial: Trial, workplace: Workplace): Promise<Outcom
 function commandOf(trial: Trial, { home, regions, program }: Workplace): [string, string[]] {
   const chosen = transport(trial.transport);
   if (isProgram(chosen)) return [program!, chosen.arguments(trial, regions)];
+  if (isCluster(chosen)) return [process.execPath, [clusterScript, JSON.stringify(trial)]];
   const order: TrialOrder = { trial, directory: home };
   return [process.execPath, [trialScript, JSON.stringify(order)]];
 }

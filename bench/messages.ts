@@ -1,3 +1,5 @@
+import type { Content } from './trial.js';
+
 /*
  * What is sent and how it is checked.
  *
@@ -14,6 +16,10 @@
 export const minSize = 16;
 
 const sequenceDigits = 8;
+
+/** What V8 makes of a {@link News} without changes, and of each change. */
+const newsBytes = 64;
+const changeBytes = 42;
 
 /** What the receiver has seen so far. */
 export interface Ack {
@@ -35,6 +41,25 @@ export interface Order {
   address: { city: string; code: number };
 }
 
+/**
+ * What the peers of a bus tell each other: an object of some fields, with a text if it is long;
+ * of a list, half of it is small objects.
+ */
+export interface News {
+  id: number;
+  last: boolean;
+  key: string;
+  changes?: Change[];
+  text?: string;
+  code: number;
+}
+
+interface Change {
+  field: string;
+  from: number;
+  to: string;
+}
+
 class Tally implements Ack {
   count = 0;
   sum = 0;
@@ -51,14 +76,22 @@ export class Outgoing {
   readonly #buffer: Buffer;
   readonly #words: Int32Array;
   readonly #text: string;
+  /** What makes a {@link News} as long as it is to be. */
+  readonly #news: { count: number; text: string };
   #sequence = 0;
 
-  constructor(readonly size: number) {
+  constructor(
+    readonly size: number,
+    content: Content = 'fields',
+  ) {
     if (size < minSize) throw new RangeError(`size must be at least ${minSize}, got ${size}`);
     // Not from the pool: postMessage would clone the whole pool with it.
     this.#buffer = Buffer.from(new ArrayBuffer(size)).fill('.');
     this.#words = new Int32Array(this.#buffer.buffer, 0, 2);
     this.#text = '.'.repeat(size - sequenceDigits - 2);
+    const rest = Math.max(0, size - newsBytes);
+    const count = content === 'list' ? Math.floor(rest / 2 / changeBytes) : 0;
+    this.#news = { count, text: '.'.repeat(rest - count * changeBytes) };
   }
 
   /** The next message, in a buffer that the call after this one fills anew. */
@@ -100,6 +133,18 @@ export class Outgoing {
       note: null,
       address: { city: 'Berlin', code: id & 255 },
     };
+  }
+
+  /** The next message as a structured value that V8 serializes to about `size` bytes. */
+  nextNews(last: boolean): News {
+    const id = this.#advance();
+    const key = 'user:margarethe.lindqvist:07';
+    const { count, text } = this.#news;
+    if (text === '') return { id, last, key, code: id & 255 };
+    if (count === 0) return { id, last, key, text, code: id & 255 };
+    const changes: Change[] = [];
+    for (let i = 0; i < count; i++) changes.push({ field: 'street', from: id + i, to: 'Linden 7' });
+    return { id, last, key, changes, text, code: id & 255 };
   }
 
   /** @throws {Error} where the receiver has not seen what was sent */
@@ -155,6 +200,15 @@ export class Incoming {
   acceptOrder(order: Order): boolean {
     this.#tally.add(order.id, order.address.code);
     return order.last;
+  }
+
+  /** Reads one message made by {@link Outgoing.nextNews}. */
+  acceptNews({ id, last, changes, text, code }: News): boolean {
+    const isWhole =
+      (changes === undefined || changes.at(-1)!.from === id + changes.length - 1) &&
+      (text === undefined || text.endsWith('.'));
+    this.#tally.add(id, isWhole ? code : -1);
+    return last;
   }
 
   /** Reads one message made by {@link Outgoing.nextText}. */

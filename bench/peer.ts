@@ -1,7 +1,7 @@
 // The receiver of one trial, as a process or as a thread.
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { Incoming } from './messages.js';
-import { isProgram, transport } from './transports/registry.js';
+import { pairTransport } from './transports/registry.js';
 import type { Trial } from './trial.js';
 
 /** What the sender passes as argument or as workerData. */
@@ -11,9 +11,7 @@ export interface PeerOrder {
 }
 
 const { trial, handover } = (isMainThread ? JSON.parse(process.argv[2]!) : workerData) as PeerOrder;
-const chosen = transport(trial.transport);
-if (isProgram(chosen)) throw new Error(`${trial.transport} is a program of its own`);
-chosen.receive({
+pairTransport(trial.transport).receive({
   trial,
   handover,
   incoming: new Incoming(),

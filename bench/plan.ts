@@ -1,9 +1,16 @@
-import type { Kind, Place, Trial } from './trial.js';
+import type { Content, Kind, Place, Trial } from './trial.js';
 
 /** What is measured; each of its trials adds how long and until when. */
 export type Subject = Omit<Trial, 'milliseconds' | 'deadline' | 'cores'>;
 
-export const suiteNames = ['throughput', 'structured', 'threads', 'round-trip', 'flat'] as const;
+export const suiteNames = [
+  'throughput',
+  'structured',
+  'threads',
+  'round-trip',
+  'flat',
+  'bus',
+] as const;
 export type SuiteName = (typeof suiteNames)[number];
 
 /** Subjects that are compared: their trials take turns. */
@@ -26,6 +33,20 @@ const flatRings: [rings: number, capacity: number][] = [
   [64, 2 ** 16],
   [64, 2 ** 12],
 ];
+
+/** What the bus and `cluster` are compared in; each with the way of the latter last. */
+const busValues: { size: number; content: Content }[] = [
+  { size: 64, content: 'fields' },
+  { size: 1024, content: 'fields' },
+  { size: 1024, content: 'list' },
+];
+export const busWays = [
+  ['bus-down', 'send-down'],
+  ['bus-across', 'relay-across'],
+  ['bus-broadcast', 'send-broadcast'],
+  ['bus-broadcast-across', 'relay-broadcast'],
+];
+const busRoundTrips = ['bus-across', 'bus-request', 'relay-across'];
 
 const swept = ['cpp', 'ring', 'cpp-corked', 'ring-corked', 'cpp-copied', 'ring-copied'];
 const peers = [
@@ -119,6 +140,23 @@ export function plan(suites: readonly SuiteName[], sizes?: readonly number[]): G
             rings,
           })),
         ],
+      },
+    ],
+    bus: () => [
+      ...busValues
+        .filter(({ size }) => sizes?.includes(size) ?? true)
+        .flatMap(({ size, content }) =>
+          busWays.map(ways => ({
+            suite: 'bus' as const,
+            subjects: ways.map(name => ({
+              ...subject(name, 'process', 'throughput', size),
+              content,
+            })),
+          })),
+        ),
+      {
+        suite: 'bus',
+        subjects: busRoundTrips.map(name => subject(name, 'process', 'round-trip', roundTripSize)),
       },
     ],
   };

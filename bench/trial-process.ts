@@ -8,7 +8,7 @@ import { bind } from './cores.js';
 import { measure } from './measure.js';
 import { Outgoing } from './messages.js';
 import type { PeerOrder } from './peer.js';
-import { isProgram, transport } from './transports/registry.js';
+import { pairTransport } from './transports/registry.js';
 import type { Peer, SenderContext } from './transports/transport.js';
 import type { Trial } from './trial.js';
 
@@ -52,11 +52,9 @@ function fail(error: Error): never {
   process.exit(1);
 }
 
-const chosen = transport(trial.transport);
-if (isProgram(chosen)) fail(new Error(`${trial.transport} is a program of its own`));
 const context: SenderContext = { trial, directory, outgoing: new Outgoing(trial.size), start };
 try {
-  const sender = await chosen.send(context);
+  const sender = await pairTransport(trial.transport).send(context);
   const outcome = await measure(trial, sender);
   closing = true;
   const ended = once(peer!.process ?? peer!.thread!, 'exit');

@@ -5,6 +5,9 @@ export type Place = 'process' | 'thread';
 
 export type Kind = 'throughput' | 'round-trip';
 
+/** What a structured value is made of, where that is asked for. */
+export type Content = 'fields' | 'list';
+
 /**
  * One measurement of one transport, in processes made for it. Plain data: it travels to
  * them as JSON.
@@ -16,6 +19,8 @@ export interface Trial {
   readonly kind: Kind;
   /** Bytes of a message's payload. */
   readonly size: number;
+  /** Of what is sent over a bus. */
+  readonly content?: Content;
   /** Bytes of a ring's record area. */
   readonly capacity: number;
   /** Rings the messages are dealt out to. */

@@ -3,7 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
 import type { Results } from '../results.js';
 import { coreToCoreLine, environmentLines } from './print.js';
-import { type Table, tables } from './tables.js';
+import type { Table } from './cells.js';
+import { tables } from './tables.js';
 import { versionsTable } from './versions.js';
 
 const docs = (name: string): string =>

@@ -1,19 +1,16 @@
 import { flatSize } from '../plan.js';
+import { type Measurement, quotient, type Results, select, spread } from '../results.js';
+import { busTables } from './bus-tables.js';
 import {
-  type Figure,
-  type Measurement,
-  quotient,
-  type Results,
-  select,
-  spread,
-} from '../results.js';
-import { bytes, count, microseconds, none, range, rate, ratio } from './format.js';
-
-export interface Table {
-  readonly title: string;
-  readonly columns: readonly string[];
-  readonly rows: readonly (readonly string[])[];
-}
+  frequencyCells,
+  frequencyColumns,
+  messages,
+  rateCells,
+  rateColumns,
+  sizesOf,
+  type Table,
+} from './cells.js';
+import { bytes, count, microseconds, none, range, ratio } from './format.js';
 
 /** All tables of a run, those without rows left out. */
 export function tables(results: Results): Table[] {
@@ -25,25 +22,8 @@ export function tables(results: Results): Table[] {
     roundTripTable(results),
     capacityTable(results),
     ringsTable(results),
+    ...busTables(results),
   ].filter(({ rows }) => rows.length > 0);
-}
-
-const messages: Figure = 'messagesPerSecond';
-
-function sizesOf(measurements: readonly Measurement[]): number[] {
-  return [...new Set(measurements.map(({ size }) => size))].sort((a, b) => a - b);
-}
-
-const rateColumns = ['', 'messages/s', 'lowest – highest', 'payload'];
-
-function rateCells(measurement: Measurement): string[] {
-  const figures = spread(measurement, messages);
-  return [
-    measurement.label,
-    count(figures.median),
-    range(figures, count),
-    rate(figures.median * measurement.size),
-  ];
 }
 
 /** One table per size at which anything besides the rings was measured. */
@@ -174,7 +154,7 @@ function capacityTable(results: Results): Table {
   const base = all[0];
   return {
     title: `One ring by its capacity, ${bytes(flatSize)}`,
-    columns: ['capacity', 'messages/s', 'lowest – highest', `× the first`],
+    columns: ['capacity', ...frequencyColumns, '× the first'],
     rows: all.map(measurement => flatCells(bytes(measurement.capacity), measurement, base)),
   };
 }
@@ -196,11 +176,5 @@ function flatCells(
   measurement: Measurement,
   base: Measurement | undefined,
 ): string[] {
-  const figures = spread(measurement, messages);
-  return [
-    name,
-    count(figures.median),
-    range(figures, count),
-    ratio(quotient(measurement, base, messages)),
-  ];
+  return [name, ...frequencyCells(measurement), ratio(quotient(measurement, base, messages))];
 }

@@ -8,7 +8,7 @@ import {
 } from '../results.js';
 import type { SuiteName } from '../plan.js';
 import { count, microseconds, none, ratio } from './format.js';
-import type { Table } from './tables.js';
+import { messages, type Table } from './cells.js';
 
 interface Row {
   readonly name: string;
@@ -28,8 +28,6 @@ const corked = find('throughput', 'ring-corked', 64);
 const copied = find('throughput', 'ring-copied', 65536);
 const socket = find('throughput', 'unix-socket', 65536);
 const blocking = find('round-trip', 'ring-blocking', 64);
-
-const messages: Figure = 'messagesPerSecond';
 
 const shown =
   (of: Find, figure: Figure, format: (value: number) => string): Row['value'] =>

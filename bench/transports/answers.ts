@@ -16,3 +16,19 @@ export class Answers<T> {
 
   readonly fail = (reason: Error): void => this.#reject?.(reason);
 }
+
+/** The same for a request that so many answer. */
+export class AllAnswers<T> extends Answers<T[]> {
+  #values: T[] = [];
+
+  constructor(readonly count: number) {
+    super();
+  }
+
+  readonly giveOne = (value: T): void => {
+    this.#values.push(value);
+    if (this.#values.length < this.count) return;
+    this.give(this.#values);
+    this.#values = [];
+  };
+}

@@ -30,6 +30,26 @@ export interface ProgramTransport extends Pick<Transport, 'name' | 'label' | 'pl
   arguments(trial: Trial, directory: string): string[];
 }
 
+/** A way between the processes of a cluster, which is made for the trial: primary and workers. */
+export interface ClusterTransport extends Pick<Transport, 'name' | 'label' | 'places' | 'polls'> {
+  readonly workers: number;
+  /** Who measures: the primary, or the first of the workers. All other workers receive. */
+  readonly sender: 'primary' | 'worker';
+  send(context: ClusterContext): Promise<Sender>;
+  /** In each receiver: returns once messages can come. */
+  receive(context: ClusterContext): Promise<void> | void;
+  /** In the primary, where it does not measure, once all workers are there. */
+  attend?(): void;
+}
+
+export interface ClusterContext {
+  readonly trial: Trial;
+  readonly outgoing: Outgoing;
+  readonly incoming: Incoming;
+  /** The worker ids of those who receive. */
+  readonly receivers: readonly number[];
+}
+
 export interface SenderContext {
   readonly trial: Trial;
   /** A directory for sockets and files, removed after the run. */

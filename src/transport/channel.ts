@@ -299,7 +299,10 @@ export class Channel<T = unknown> extends EventEmitter<ChannelEvents<T>> {
     try {
       count = this.#input.drain(this.#deliver, messagesPerTurn);
     } catch (error) {
-      if (error instanceof ShmError && error.code === 'ERR_CORRUPT') return this.#fail(error);
+      if (error instanceof ShmError && error.code === 'ERR_CORRUPT') {
+        this.#ends.poison();
+        return this.#fail(error);
+      }
       // A listener threw: the rest comes in the next turn, and the error is its owner's.
       this.#again();
       throw error;

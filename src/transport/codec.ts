@@ -1,11 +1,16 @@
-import { invalidArgument } from '../errors.js';
+import { invalidArgument, ShmError } from '../errors.js';
 import { structured } from './structured.js';
 
 /** Turns values into bytes and back, for a channel. */
 export interface Codec<T> {
   /** @returns the value's bytes; they are copied before the next call */
   encode(value: T): Uint8Array;
-  /** @param bytes valid during the call only: copy what is to stay */
+  /**
+   * What it throws makes an `error` with the code `ERR_CORRUPT` and with it as the cause, and
+   * ends the channel: the peer has sent what it should not.
+   *
+   * @param bytes valid during the call only: copy what is to stay
+   */
   decode(bytes: Uint8Array): T;
 }
 
@@ -78,7 +83,14 @@ function custom<T>(codec: Codec<T>): RangeCodec<T> {
     inPlace: 0,
     encodeInto: value => codec.encode(value),
     encode: value => codec.encode(value),
-    decode: (source, start, end) => codec.decode(source.subarray(start, end)),
+    decode(source, start, end) {
+      try {
+        return codec.decode(source.subarray(start, end));
+      } catch (cause) {
+        const detail = `the codec does not take the ${end - start} bytes that came`;
+        throw new ShmError('ERR_CORRUPT', detail, 'channel.receive', undefined, cause);
+      }
+    },
   };
 }
 

@@ -1,8 +1,12 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { serialize } from 'node:v8';
 import { expect } from 'chai';
+import { Outgoing } from '../../bench/messages.js';
 import type { Results } from '../../bench/results.js';
+import { buses } from '../../bench/transports/bus.js';
+import { relays } from '../../bench/transports/relay.js';
 import { outcome, sibling, start } from '../support/processes.js';
 
 const script = sibling(import.meta.url, '../../bench/run.js');
@@ -47,6 +51,36 @@ describe('npm run bench', function () {
       const { p50, p99 } = outcomes[0]!;
       expect(p50).to.be.above(0);
       expect(p99).to.be.at.least(p50!);
+    }
+  });
+
+  it('measures the bus of a cluster beside process.send, every way of both', async () => {
+    const json = join(home, 'bus.json');
+    const only = ['--only', 'bus', '--sizes', '64', '--trials', '1', '--milliseconds', '20'];
+    const { code, stdout, stderr } = await run(...only, '--json', json);
+    expect(stderr).to.equal('');
+    expect(code).to.equal(0);
+    const { measurements } = JSON.parse(readFileSync(json, 'utf8')) as Results;
+    const found = measurements.map(({ transport, kind }) => `${transport} ${kind}`);
+    const ways = [...buses, ...relays].map(({ name }) => name);
+    const wanted = ways.filter(name => name !== 'bus-request').map(name => `${name} throughput`);
+    for (const name of ['bus-across', 'bus-request', 'relay-across']) {
+      wanted.push(`${name} round-trip`);
+    }
+    expect(found).to.have.members(wanted);
+    for (const { label, outcomes } of measurements) {
+      expect(stdout).to.contain(label);
+      const { messagesPerSecond, p50 } = outcomes[0]!;
+      expect(messagesPerSecond ?? p50, label).to.be.above(0);
+    }
+  });
+
+  it('makes its messages for the bus as long as they are said to be', () => {
+    for (const content of ['fields', 'list'] as const) {
+      for (const size of [64, 1024, 65536]) {
+        const { length } = serialize(new Outgoing(size, content).nextNews(false));
+        expect(length / size, `${content}, ${size} B`).to.be.within(0.9, 1.1);
+      }
     }
   });
 

@@ -10,11 +10,21 @@ export interface BusOrders extends Omit<BusOptions<unknown>, 'codec'> {
 /** What it is asked. */
 export type Task =
   | { does: 'echo'; value: unknown }
-  | { does: 'fail' | 'hang' | 'die' | 'leave' | 'peers' | 'exit' }
+  | { does: 'fail' | 'hang' | 'die' | 'leave' | 'peers' | 'exit' | 'events' }
   /** Sends so many messages of {@link traffic}, all of them. */
   | { does: 'send'; to: string; count: number }
   /** How many messages of {@link traffic} came from there; checked as they come. */
   | { does: 'received'; from: string };
+
+/** A peer that it saw come or go. */
+export interface Event {
+  what: 'join' | 'leave';
+  id: string;
+  /** Milliseconds since the epoch, with fractions. */
+  at: number;
+}
+
+export const now = () => performance.timeOrigin + performance.now();
 
 /** The messages from one peer to another, the same for both. */
 export function traffic(from: string, to: string): Traffic {
@@ -43,6 +53,9 @@ export function receiveTraffic(bus: Bus): (from: string) => number {
 
 async function run({ name, ...options }: BusOrders): Promise<void> {
   const bus = await Bus.join(name, options);
+  const events: Event[] = [];
+  bus.on('join', id => events.push({ what: 'join', id, at: now() }));
+  bus.on('leave', id => events.push({ what: 'leave', id, at: now() }));
   const count = receiveTraffic(bus);
   bus.onRequest(async request => {
     const task = request as Task;
@@ -63,6 +76,8 @@ async function run({ name, ...options }: BusOrders): Promise<void> {
         return undefined;
       case 'peers':
         return [...bus.peers].sort();
+      case 'events':
+        return events;
       case 'send':
         await sendTraffic(bus, task.to, task.count);
         return task.count;

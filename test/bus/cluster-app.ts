@@ -50,12 +50,15 @@ async function restarts(): Promise<unknown> {
   return { left };
 }
 
-/** Workers that end before they have joined, beside one that stays. */
+/** Workers that crash before they have joined, while they do and after, beside one that stays. */
 async function crashes(): Promise<unknown> {
   const bus = await clusterBus();
   cluster.fork();
   await sees(bus, 1);
-  for (let i = 0; i < 5; i++) await once(cluster.fork({ CRASH: '1' }), 'exit');
+  for (const CRASH of ['before', 'while', 'after']) {
+    for (let i = 0; i < 3; i++) await once(cluster.fork({ CRASH }), 'exit');
+  }
+  await sees(bus, 1);
   const answer = await bus.request('1', 'who');
   await disconnected();
   return { answer };
@@ -71,8 +74,12 @@ async function workersOnly(): Promise<unknown> {
 }
 
 async function work(): Promise<void> {
-  if (process.env.CRASH) process.exit(1);
+  const crash = () => process.kill(process.pid, 'SIGKILL');
+  const { CRASH } = process.env;
+  if (CRASH === 'before') process.exit(1);
+  if (CRASH === 'while') setTimeout(crash, cluster.worker!.id % 3);
   const bus = await clusterBus();
+  if (CRASH === 'after') crash();
   bus.onRequest(async request => {
     if (request === 'who') return { id: bus.id, worker: cluster.worker!.id };
     return bus.request((request as { ask: string }).ask, 'who');

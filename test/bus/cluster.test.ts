@@ -44,6 +44,16 @@ describe('clusterBus', function () {
     expect(await run('crashes')).to.deep.equal({ answer: { id: '1', worker: 1 } });
   });
 
+  it('keeps two clusters of one program apart', async () => {
+    const [one, other] = await Promise.all([run('workersOnly'), run('workersOnly')]);
+    expect(one.answers).to.have.deep.members([
+      ['2', '3'],
+      ['1', '3'],
+      ['1', '2'],
+    ]);
+    expect(other).to.deep.equal(one);
+  });
+
   it('joins the workers where the primary is not on the bus', async () => {
     const answers = [
       ['2', '3'],

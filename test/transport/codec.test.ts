@@ -1,8 +1,9 @@
+import { once } from 'node:events';
 import { isDeepStrictEqual } from 'node:util';
 import { deserialize, serialize } from 'node:v8';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { Channel, type Codec } from '../../src/index.js';
+import { Channel, type Codec, type ShmError } from '../../src/index.js';
 
 /**
  * Two clones of one value are alike. Node calls invalid dates unequal, hence the bytes; chai
@@ -151,5 +152,24 @@ describe('codec of a user', () => {
     expect(other.receiveSync()).to.deep.equal(new Date(0));
     void one.close();
     void other.close();
+  });
+
+  it('may refuse what came: both ends are told that the channel is corrupt', async () => {
+    const refusal = new RangeError('no date');
+    const strict = {
+      ...date,
+      decode: () => {
+        throw refusal;
+      },
+    };
+    const one = Channel.create<Date>({ codec: date });
+    const other = Channel.open<Date>(one.handle, { codec: strict });
+    const errors = [once(one, 'error'), once(other, 'error')] as Promise<[ShmError]>[];
+    for (const channel of [one, other]) channel.on('message', () => {});
+    one.send(new Date(0));
+    const [[told], [found]] = (await Promise.all(errors)) as [[ShmError], [ShmError]];
+    expect([told.code, found.code]).to.deep.equal(['ERR_CORRUPT', 'ERR_CORRUPT']);
+    expect(found.message).to.match(/does not take the 24 bytes/);
+    expect(found.cause).to.equal(refusal);
   });
 });

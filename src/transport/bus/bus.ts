@@ -5,7 +5,14 @@ import { defaultCapacity } from '../channel.js';
 import type { CodecOption } from '../codec.js';
 import { checkCapacity } from '../layout.js';
 import type { WaitStrategy } from '../wait.js';
-import { type Envelope, EnvelopeKind, errorOf, failureOf } from './envelope.js';
+import {
+  type Envelope,
+  EnvelopeKind,
+  errorOf,
+  type Failure,
+  failureOf,
+  shortened,
+} from './envelope.js';
 import { longestId, Mesh, type MeshOptions } from './mesh.js';
 import { isLeaving, type LeaveReason, type Peer } from './peer.js';
 import { Asking, type RequestOptions } from './requests.js';
@@ -99,7 +106,7 @@ export class Bus<T = unknown> extends EventEmitter<BusEvents<T>> {
       left: (peer, reason) => this.#left(peer, reason),
       received: (peer, envelope) => this.#receive(peer, envelope),
       drained: peer => this.emit('drain', peer.id),
-      failed: error => this.emit('error', error),
+      failed: (error, peer) => this.#failed(error, peer),
     });
     (this as EventEmitter).on('newListener', (event: string) => {
       // In a later turn, so that other listeners can be added beside it.
@@ -137,10 +144,11 @@ export class Bus<T = unknown> extends EventEmitter<BusEvents<T>> {
   broadcast(value: T): string[] {
     this.#checkOpen('broadcast');
     const full: string[] = [];
+    const envelope: Envelope = { kind: EnvelopeKind.message, id: 0, value };
     for (const peer of this.#mesh.peers.values()) {
       if (!peer.present) continue;
       try {
-        if (!peer.send({ kind: EnvelopeKind.message, id: 0, value })) full.push(peer.id);
+        if (!peer.send(envelope)) full.push(peer.id);
       } catch (error) {
         if (!isLeaving(error)) throw error;
       }
@@ -210,6 +218,12 @@ export class Bus<T = unknown> extends EventEmitter<BusEvents<T>> {
     if (!this.closed) this.emit('leave', peer.id, reason);
   }
 
+  /** What was asked over a broken link may never have arrived, or its answer may not. */
+  #failed(error: Error, peer: Peer | undefined): void {
+    if (peer) this.#asking.fail(error, peer);
+    this.emit('error', error);
+  }
+
   #flow(): void {
     if (this.#flowing || this.closed) return;
     this.#flowing = true;
@@ -224,12 +238,12 @@ export class Bus<T = unknown> extends EventEmitter<BusEvents<T>> {
     } else if (kind === EnvelopeKind.reply) {
       this.#asking.answer(peer, id, asked => asked.resolve(value));
     } else {
-      this.#asking.answer(peer, id, asked => asked.reject(errorOf(value)));
+      this.#asking.answer(peer, id, asked => asked.reject(errorOf(value as Failure)));
     }
   }
 
   async #answer(peer: Peer, id: number, value: T): Promise<void> {
-    const { reply, failure } = EnvelopeKind;
+    const { reply } = EnvelopeKind;
     try {
       if (!this.#handler) {
         throw new ShmError(
@@ -242,8 +256,18 @@ export class Bus<T = unknown> extends EventEmitter<BusEvents<T>> {
       const answer = await this.#handler(value, peer.id);
       await this.#post(peer, { kind: reply, id, value: answer });
     } catch (error) {
-      // Also where the answer cannot be sent as it is. Where the peer is gone, nobody waits.
-      await this.#post(peer, { kind: failure, id, value: failureOf(error) }).catch(() => {});
+      // Also where the answer cannot be sent as it is.
+      await this.#postFailure(peer, id, failureOf(error)).catch(() => {}); // nobody waits
+    }
+  }
+
+  async #postFailure(peer: Peer, id: number, value: Failure): Promise<void> {
+    const { failure } = EnvelopeKind;
+    try {
+      await this.#post(peer, { kind: failure, id, value });
+    } catch (error) {
+      if ((error as ShmError).code !== 'ERR_TOO_LARGE') throw error;
+      await this.#post(peer, { kind: failure, id, value: shortened(value) });
     }
   }
 

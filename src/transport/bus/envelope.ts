@@ -1,3 +1,4 @@
+import { ShmError } from '../../errors.js';
 import { cleanText } from '../link/messages.js';
 import { type CodecOption, type RangeCodec, rangeCodec } from '../codec.js';
 
@@ -63,14 +64,15 @@ export function envelopeCodec<T>(option: CodecOption<T> | undefined): RangeCodec
     sent: () => isInner && inner.sent?.(),
 
     decode(bytes, start, end) {
-      const kind = bytes.readUInt32LE(start) as Envelope['kind'];
-      const id = bytes.readUInt32LE(start + 4);
       const from = start + prefixBytes;
+      if (from > end) throw corrupt(`expected ${prefixBytes} bytes at least, got ${end - start}`);
+      const kind = bytes.readUInt32LE(start);
+      if (kind > failure) throw corrupt(`expected a kind of at most ${failure}, got ${kind}`);
       const value: unknown =
         kind === failure
-          ? JSON.parse(bytes.toString('utf8', from, end))
+          ? parseFailure(bytes.toString('utf8', from, end))
           : inner.decode(bytes, from, end);
-      return { kind, id, value };
+      return { kind: kind as Envelope['kind'], id: bytes.readUInt32LE(start + 4), value };
     },
   };
 }
@@ -87,17 +89,51 @@ function withPrefix(envelope: Envelope, bytes: Uint8Array): Buffer {
   return whole;
 }
 
+function corrupt(detail: string, cause?: unknown): ShmError {
+  return new ShmError('ERR_CORRUPT', detail, 'bus.receive', undefined, cause);
+}
+
+/** A peer's word for why it failed, checked. */
+function parseFailure(json: string): Failure {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(json);
+  } catch (cause) {
+    throw corrupt('expected a failure as JSON', cause);
+  }
+  const { name, message, code } = (parsed ?? {}) as Partial<Record<keyof Failure, unknown>>;
+  if (typeof name === 'string' && typeof message === 'string') {
+    if (code === undefined) return { name, message };
+    if (isCode(code)) return { name, message, code };
+  }
+  throw corrupt("expected a failure's name, message and code");
+}
+
+function isCode(code: unknown): code is string | number {
+  return typeof code === 'string' || typeof code === 'number';
+}
+
+/** What can be told of whatever a handler threw, which may be anything. */
 export function failureOf(error: unknown): Failure {
-  if (!(error instanceof Error)) return { name: 'Error', message: String(error) };
-  const { name, message } = error;
-  const { code } = error as NodeJS.ErrnoException;
-  return { name, message, ...(code !== undefined && { code }) };
+  try {
+    if (!(error instanceof Error)) return { name: 'Error', message: String(error) };
+    const { name, message, code } = error as Partial<Record<keyof Failure, unknown>>;
+    return { name: String(name), message: String(message), ...(isCode(code) && { code }) };
+  } catch {
+    return { name: 'Error', message: 'what was thrown cannot be told' };
+  }
+}
+
+/** As much of it as goes through any bus. */
+export function shortened({ name, message, code }: Failure): Failure {
+  const cut = (text: string) => text.slice(0, 100);
+  const short = typeof code === 'string' ? cut(code) : code;
+  return { name: cut(name), message: cut(message), ...(short !== undefined && { code: short }) };
 }
 
 /** The error that a handler threw elsewhere: an Error with its name, message and code. */
-export function errorOf(value: unknown): Error {
-  const { name, message, code } = (value ?? {}) as Partial<Failure>;
-  const error = new Error(String(message));
+export function errorOf({ name, message, code }: Failure): Error {
+  const error = new Error(message);
   Object.defineProperty(error, 'name', { value: cleanText(name, 100), configurable: true });
   return code === undefined ? error : Object.assign(error, { code });
 }

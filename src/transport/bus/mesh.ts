@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ShmError } from '../../errors.js';
 import type { Channel, ChannelOptions } from '../channel.js';
@@ -31,7 +32,8 @@ export interface MeshEvents {
   left(peer: Peer, reason: LeaveReason): void;
   received(peer: Peer, envelope: Envelope): void;
   drained(peer: Peer): void;
-  failed(error: Error): void;
+  /** The link to a peer broke, or a peer could not be met. */
+  failed(error: Error, peer?: Peer): void;
 }
 
 /** What a peer says of itself when it dials or is dialled. */
@@ -70,6 +72,7 @@ export class Mesh {
     const { id, capacity, directory } = options;
     const { name: codecName, ...content } = channelContent(options);
     this.#content = { ...content, name: `bus, ${codecName}` };
+    setMaxListeners(0, this.#abort.signal); // every dial listens
     this.#place = new Place(options.name, directory);
     const { instance } = this.#place;
     const greeting: Greeting = { id, instance, capacity };
@@ -83,7 +86,7 @@ export class Mesh {
       connect: async peer => this.#channel(await this.#dial(peer.instance, 'link')),
       received: (peer, envelope) => events.received(peer, envelope),
       drained: peer => events.drained(peer),
-      failed: error => events.failed(error),
+      failed: (peer, error) => events.failed(error, peer),
       left: (peer, reason) => this.#left(peer, reason),
     };
   }
@@ -103,13 +106,18 @@ export class Mesh {
     const dials = this.#place.others().map(instance => this.#dialPresence(instance));
     const patience = new AbortController();
     const late = delay(joinPatience, undefined, { signal: patience.signal }).catch(() => {});
+    let joined = false;
     try {
       await Promise.race([Promise.all(dials), late]);
+      joined = true;
     } finally {
       patience.abort();
-      // Those that did not answer yet go on being dialled.
-      for (const dial of dials)
-        dial.catch((error: unknown) => this.#closed || this.#events.failed(error as Error));
+      for (const dial of dials) {
+        // Those that did not answer yet go on being dialled. Why joining failed is told by it.
+        dial.catch((error: unknown) => {
+          if (joined && !this.#closed) this.#events.failed(error as Error);
+        });
+      }
     }
   }
 
@@ -214,10 +222,14 @@ export class Mesh {
 
   /** The kernel may give up a dead process's lease a moment after its sockets. */
   async #reap(instance: string): Promise<void> {
-    for (let tries = 10; tries > 0 && !this.#closed; tries--) {
-      this.#place.reap();
-      if (!this.#place.has(instance)) return;
-      await delay(retryInterval, undefined, { ref: false });
+    try {
+      for (let tries = 10; tries > 0 && !this.#closed; tries--) {
+        this.#place.reap();
+        if (!this.#place.has(instance)) return;
+        await delay(retryInterval, undefined, { ref: false });
+      }
+    } catch {
+      // Somebody has taken the directory away, and what was left with it.
     }
   }
 

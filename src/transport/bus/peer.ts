@@ -19,7 +19,8 @@ export interface PeerHost {
   connect(peer: Peer): Promise<Channel<Envelope>>;
   received(peer: Peer, envelope: Envelope): void;
   drained(peer: Peer): void;
-  failed(error: Error): void;
+  /** A link to it broke, though it is there. */
+  failed(peer: Peer, error: Error): void;
   /** It has gone, and everything it had sent has been delivered. */
   left(peer: Peer, reason: LeaveReason): void;
 }
@@ -87,7 +88,7 @@ export class Peer {
     if (!this.#linking) this.#link ??= channel;
     channel.on('drain', () => this.#host.drained(this));
     channel.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ERR_PEER_DIED') this.#host.failed(error);
+      if (error.code !== 'ERR_PEER_DIED') this.#host.failed(this, error);
     });
     channel.once('close', () => {
       this.#channels.delete(channel);
@@ -116,6 +117,7 @@ export class Peer {
    */
   send(envelope: Envelope): boolean {
     if (this.#link?.closed === false) return this.#link.send(envelope);
+    this.#link = undefined; // it broke, and its 'close' is yet to come
     // Kept as it is now: the caller may change it afterwards.
     const bytes = Buffer.from(this.#host.codec().encode(envelope));
     if (bytes.length > this.maxLength) {
@@ -160,42 +162,42 @@ export class Peer {
     else channel.unref();
   }
 
-  /** What was kept goes first, in order; only then does `send` use the link directly. */
+  /** While the peer lives, what was accepted for it is not given up. */
   async #makeLink(): Promise<void> {
-    const channel = await this.#connect();
-    if (!channel) return;
-    this.addChannel(channel);
-    try {
-      while (this.#pending.length > 0) {
-        const { envelope, bytes } = this.#pending[0]!;
+    while (this.present && !this.#link) {
+      try {
+        const channel = await this.#host.connect(this);
+        this.addChannel(channel);
+        await this.#sendPending(channel);
+      } catch {
+        // It does not answer, or the link broke, or it leaves, which is told soon.
+        await delay(retryInterval, undefined, { ref: this.#refed });
+      }
+    }
+    this.#linking = undefined;
+    this.#wakeWaiters();
+    if (this.#toldFull && this.#link) this.#host.drained(this);
+    this.#toldFull = false;
+  }
+
+  /** What was kept goes first, in order; only then does `send` use the link directly. */
+  async #sendPending(channel: Channel<Envelope>): Promise<void> {
+    while (this.#pending.length > 0) {
+      const { envelope, bytes } = this.#pending[0]!;
+      try {
         if (!channel.send(envelope)) {
           await channel.ready();
           continue;
         }
-        this.#pending.shift();
-        this.#pendingBytes -= bytes;
+      } catch (error) {
+        if (channel.closed || error instanceof ShmError) throw error;
+        // A user's codec does not take what it made. This one is lost, and that is told.
+        queueMicrotask(() => this.#host.failed(this, error as Error));
       }
-      this.#link = channel;
-    } catch (error) {
-      // That the peer closes meanwhile is told as its leaving.
-      if (!isLeaving(error)) this.#host.failed(error as Error);
+      this.#pending.shift();
+      this.#pendingBytes -= bytes;
     }
-    this.#linking = undefined;
-    this.#wakeWaiters();
-    if (this.#toldFull) this.#host.drained(this);
-    this.#toldFull = false;
-  }
-
-  /** While the peer lives, what was accepted for it is not given up. */
-  async #connect(): Promise<Channel<Envelope> | undefined> {
-    while (this.present) {
-      try {
-        return await this.#host.connect(this);
-      } catch {
-        await delay(retryInterval, undefined, { ref: this.#refed });
-      }
-    }
-    return undefined;
+    this.#link = channel;
   }
 
   #wakeWaiters(): void {

@@ -22,6 +22,13 @@ const isWindows = process.platform === 'win32';
 /** A socket without the other file is left so long, in milliseconds: it may be on its way. */
 const onItsWay = 60_000;
 
+/** Of this thread: `process.exit` leaves no time to close a bus. */
+const revealed = new Set<Place>();
+
+function hideAll(): void {
+  for (const place of revealed) place.hide();
+}
+
 /** Where one peer of a bus is found, and finds the others. */
 export class Place {
   /** Of this peer, and of no other before or after it. */
@@ -29,8 +36,6 @@ export class Place {
   readonly #directory: string;
   readonly #prefix: string;
   #fd = -1;
-  // `process.exit` leaves no time to close the bus.
-  readonly #atExit = () => this.hide();
 
   /** @throws {ShmError} `ERR_UNSAFE_DIRECTORY` */
   constructor(busName: string, directory: string | undefined) {
@@ -54,12 +59,14 @@ export class Place {
   /** Lets the others find this peer, which listens. */
   reveal(): void {
     this.#fd = createSegmentAt('bus.join', this.#path(this.instance), 1).fd;
-    process.once('exit', this.#atExit);
+    if (revealed.size === 0) process.once('exit', hideAll);
+    revealed.add(this);
   }
 
   hide(): void {
     if (this.#fd < 0) return;
-    process.off('exit', this.#atExit);
+    revealed.delete(this);
+    if (revealed.size === 0) process.off('exit', hideAll);
     rmSync(this.#path(this.instance), { force: true });
     if (!isWindows) rmSync(this.address(), { force: true });
     closeSync(this.#fd);
@@ -97,6 +104,7 @@ export class Place {
     const path = join(this.#directory, name);
     const stats = statSync(path, { throwIfNoEntry: false });
     const owner = statSync(path.replace(/\.sock$/, ''), { throwIfNoEntry: false });
-    if (stats && !owner && Date.now() - stats.mtimeMs > onItsWay) rmSync(path, { force: true });
+    if (stats?.isSocket() && !owner && Date.now() - stats.mtimeMs > onItsWay)
+      rmSync(path, { force: true });
   }
 }

@@ -39,6 +39,8 @@ export interface MessageEnds {
   peerEnded(): boolean;
   /** Whether waiting keeps the process alive; at first it does. */
   setRef(refed: boolean): void;
+  /** The peer sent nonsense: it is told, and neither side can go on. `close` follows. */
+  poison(): void;
   error(code: string, operation: string, detail: string): ShmError;
   /** What was sent is still delivered. Resolves once this side has nothing more to do for it. */
   close(): Promise<void>;

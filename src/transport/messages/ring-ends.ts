@@ -65,6 +65,10 @@ export class RingEnds extends LinkedEnds<Producer, Consumer> implements MessageE
     else this.#socket?.unref();
   }
 
+  poison(): void {
+    for (const side of this.sides) side.poison('receive', 'what came is no message');
+  }
+
   error(code: string, operation: string, detail: string): ShmError {
     return this.output.side.error(code, operation, detail);
   }

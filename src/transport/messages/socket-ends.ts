@@ -86,6 +86,10 @@ export class SocketEnds implements MessageEnds {
     else this.#socket.unref();
   }
 
+  poison(): void {
+    this.#socket.destroy();
+  }
+
   error(code: string, operation: string, detail: string): ShmError {
     return new ShmError(code, detail, `channel.${operation}`);
   }

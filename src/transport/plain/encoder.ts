@@ -10,8 +10,8 @@ export const noRoom = -2;
 /** A native call costs as much as writing so many characters one by one. */
 const nativeLength = 40;
 
-/** Objects up to here are compared one by one with those seen before. */
-const maxCompared = 16;
+/** Objects up to here are compared one by one with those seen before: a map costs more to make. */
+const maxCompared = 32;
 
 const nothing = {};
 
