@@ -1,5 +1,6 @@
 import { Readable, Writable } from 'node:stream';
 import { outOfRange } from '../errors.js';
+import { noteCopy } from './heap.js';
 import type { Mapped } from './mapped.js';
 
 /** As in `node:fs`: positions are bytes of the mapping, `end` is the last byte's. */
@@ -44,6 +45,7 @@ export function readStream(mapped: Mapped, options: ReadStreamOptions): Readable
           this.push(null);
           return;
         }
+        noteCopy(length);
         const chunk = Buffer.allocUnsafeSlow(length);
         position += mapped.readAt(chunk, position);
         this.push(chunk);

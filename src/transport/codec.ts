@@ -1,4 +1,5 @@
 import { invalidArgument, ShmError } from '../errors.js';
+import { noteCopy } from '../native/heap.js';
 import { structured } from './structured.js';
 
 /** Turns values into bytes and back, for a channel. */
@@ -55,7 +56,10 @@ const bytes: RangeCodec<Uint8Array> = {
     if (value instanceof Uint8Array) return value;
     throw invalidArgument('channel.send', 'value', 'a Uint8Array', value);
   },
-  decode: (source, start, end) => Buffer.from(source.subarray(start, end)),
+  decode(source, start, end) {
+    noteCopy(end - start);
+    return Buffer.from(source.subarray(start, end));
+  },
 };
 
 const string: RangeCodec<string> = {

@@ -1,4 +1,5 @@
 import { invalidArgument } from '../errors.js';
+import { noteCopy } from '../native/heap.js';
 import { loadPosition, storePosition } from './atomics.js';
 import {
   Counter,
@@ -289,6 +290,7 @@ export class Consumer {
 
   #copyOut(length: number): Uint8Array {
     const offset = this.#take(length);
+    noteCopy(length);
     const copy = this.#bytes.slice(offset, offset + length);
     this.#release();
     return copy;

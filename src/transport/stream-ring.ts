@@ -1,3 +1,4 @@
+import { noteCopy } from '../native/heap.js';
 import { loadPosition, storePosition } from './atomics.js';
 import { Counter, Field, headerBytes } from './layout.js';
 import type { RingMemory } from './memory.js';
@@ -131,6 +132,7 @@ export class StreamConsumer {
   read(limit: number): Buffer | null {
     const count = Math.min(this.#available(), limit);
     if (count === 0) return null;
+    noteCopy(count);
     const copy = Buffer.allocUnsafe(count);
     this.readInto(copy);
     return copy;

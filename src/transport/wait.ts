@@ -4,7 +4,7 @@ import { invalidArgument, outOfRange } from '../errors.js';
  * How a side waits for the other.
  *
  * - `'park'` (default): polls for about as long as a wake-up costs, then sleeps: 20 µs for a
- *   ring; 100 µs for a connection or a channel, while that finds something. Idle it costs
+ *   ring; 200 µs for a connection or a channel, while that finds something. Idle it costs
  *   nothing.
  * - `{ spin: microseconds }`: polls so long before it sleeps; 0 sleeps at once. The longer,
  *   the more answers come without a wake-up, and the longer a core is used after each message.
@@ -18,7 +18,7 @@ export type WaitStrategy = 'park' | 'busy' | { spin: number };
 const defaultSpin = 20;
 
 /** The same where polling in vain is skipped the next times: also see ADR-0005. */
-const longestSpin = 100;
+const longestSpin = 200;
 
 /**
  * A strategy as microseconds of polling before sleep.

@@ -1,3 +1,5 @@
+import { noteCopy } from '../../native/heap.js';
+
 /** The kinds of views that keep their kind on the way, by the number that travels. */
 const constructors: [name: string, make: ViewConstructor, elementBytes: number][] = [
   ['Buffer', (buffer, offset, bytes) => Buffer.from(buffer, offset, bytes), 1],
@@ -55,6 +57,7 @@ export function bytesOf(view: ArrayBufferView): Uint8Array {
 
 /** A view of that kind over memory of its own that holds the same bytes. */
 export function copyOf(kind: number, bytes: Uint8Array): ArrayBufferView {
+  noteCopy(bytes.length);
   // Not cleared first: every byte is written.
   const copy = Buffer.allocUnsafeSlow(bytes.length);
   copy.set(bytes);
