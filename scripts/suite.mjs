@@ -66,12 +66,12 @@ function underWine() {
   }
 }
 
-/** Mapped memory, rings and channels; the rest would take hours. */
+/** Mapped memory, rings, channels, connections and the bus; the rest would take hours. */
 function onArm64() {
   const { program, options } = new Arm64();
   const env = { ...process.env, PREBUILDS_ONLY: '1' };
   const chosen =
-    /^(native\/(cursor|map-file|map-mem|pages-everywhere|streams)|transport\/(ring(-async)?|channel))\./;
+    /^(native\/(cursor|map-file|map-mem|pages-everywhere|streams)|transport\/(ring(-async)?|channel(-link)?)|conn\/listen|bus\/bus)\./;
   return told(fileByFile(program, options, { timeout: longest, env }, chosen));
 }
 
