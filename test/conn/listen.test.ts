@@ -198,10 +198,11 @@ describe('listen and dial', function () {
   });
 
   it('two hundred dial at once', async () => {
-    const listener = await listen(at('crowd'), conn => conn.pipe(conn));
+    const options = { handshakeTimeout: 30_000 }; // under qemu it takes that
+    const listener = await listen(at('crowd'), options, conn => conn.pipe(conn));
     await Promise.all(
       Array.from({ length: atOnce(200) }, async (_, i) => {
-        const conn = await dial(at('crowd'), { capacity: 4096 });
+        const conn = await dial(at('crowd'), { capacity: 4096, timeout: 30_000 });
         conn.end(`I am ${i}`);
         expect(String(await readAll(conn))).to.equal(`I am ${i}`);
       }),
