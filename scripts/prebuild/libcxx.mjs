@@ -17,9 +17,15 @@ const sources = [
 
 /** Its linker wants also what is called by nobody. */
 const onWindows = [
-  ...['chrono', 'condition_variable', 'exception', 'future', 'stdexcept', 'thread', 'support/win32/thread_win32'].map(
-    name => `libcxx/src/${name}.cpp`,
-  ),
+  ...[
+    'chrono',
+    'condition_variable',
+    'exception',
+    'future',
+    'stdexcept',
+    'thread',
+    'support/win32/thread_win32',
+  ].map(name => `libcxx/src/${name}.cpp`),
   'libcxxabi/src/cxa_noexception.cpp',
   'libcxxabi/src/stdlib_stdexcept.cpp',
 ];
