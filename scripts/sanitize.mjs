@@ -1,7 +1,7 @@
 // Runs the native code under sanitizers, with g++ and its runtimes: `npm run sanitize`.
 // The addon under AddressSanitizer and UndefinedBehaviorSanitizer, through the tests of mapped
-// memory and of rings, in a Node that has the runtimes preloaded; and a C++ program of threads
-// (test/cpp) under ThreadSanitizer, which cannot be put under Node.
+// memory, rings, connections and the bus, in a Node that has the runtimes preloaded; and a C++
+// program of threads (test/cpp) under ThreadSanitizer, which cannot be put under Node.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -14,12 +14,15 @@ const own = gyp.linux.sources;
 const defines = [...gyp.defines, ...gyp.linux.defines].map(define => `-D${define}`);
 /**
  * They measure memory, which a sanitizer multiplies; need an answer within 5 ms; load another
- * addon; or make no native call.
+ * addon; make no native call; or start a daemon.
  */
 const skipped = new Set([
+  'hostile-dialers.test.js',
   'lifetime.test.js',
   'load.test.js',
+  'many.test.js',
   'plain.test.js',
+  'pm2.test.js',
   'ring-corrupt.test.js',
   'ring-death.test.js',
 ]);
@@ -55,7 +58,7 @@ function addon() {
     ...['-isystem', 'node_modules/node-addon-api', ...gyp.sources, ...own],
     ...['-o', join(folder, 'node.napi.node')],
   ]);
-  const tests = ['native', 'transport'].flatMap(part =>
+  const tests = ['native', 'transport', 'conn', 'conn/conformance', 'bus'].flatMap(part =>
     readdirSync(join('dist/test', part))
       .filter(name => name.endsWith('.test.js') && !skipped.has(name))
       .map(name => join('dist/test', part, name)),

@@ -1,6 +1,7 @@
 // Runs the test suite on other Nodes than this one, with the prebuilt addon that their users
 // get: `npm run suite -- 22 24 26 wine`. `wine` is Node for Windows under Debian's Wine,
-// `arm64` Node for arm64 under qemu, with a part of the suite. Needs `npm run prebuild` before.
+// `arm64` Node for arm64 under qemu, with a part of the suite. With `--short` before, as in CI, the
+// files below are left out. Needs `npm run prebuild` before.
 // What cannot be run is said, and counts as a failure.
 import { spawnSync } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -11,6 +12,12 @@ import { nodeProgram, nodes, root } from './packages.mjs';
 import { Wine } from './wine.mjs';
 
 process.chdir(root);
+const words = process.argv.slice(2).filter(word => word !== '--short');
+const isShort = words.length < process.argv.length - 2;
+/** What `--short` leaves out: programs around the package, and tests that start hundreds of them. */
+const long = /^(bench|examples|model)\/|^(bus\/(pm2|soak)|transport\/ring-death)\./;
+/** Under Wine besides: much work that has nothing to do with the system. */
+const longUnderWine = /^(piscina\/ownership|transport\/(plain|codec|ring-corrupt))\./;
 const mocha = ['--enable-source-maps', '--expose-gc', 'node_modules/mocha/bin/mocha.js'];
 // Without .mocharc.json, whose files would all run besides.
 const oneFile = [
@@ -25,7 +32,7 @@ const longestUnderWine = 180_000;
 
 const others = { wine: underWine, arm64: onArm64 };
 let failed = false;
-for (const word of process.argv.slice(2)) {
+for (const word of words) {
   const started = performance.now();
   let line;
   try {
@@ -43,7 +50,8 @@ if (failed) process.exitCode = 1;
 
 function onNode(version) {
   const program = nodeProgram(version);
-  const { counts, ended } = run(program, [...mocha], {
+  const chosen = isShort ? [...oneFile, ...testFiles()] : [];
+  const { counts, ended } = run(program, [...mocha, ...chosen], {
     timeout: longest,
     env: { ...process.env, PREBUILDS_ONLY: '1' },
   });
@@ -54,7 +62,9 @@ function underWine() {
   const wine = new Wine();
   const env = { ...wine.environment, PREBUILDS_ONLY: '1' };
   try {
-    const sum = fileByFile('wine', [wine.program], { timeout: longestUnderWine, env });
+    const files = testFiles(name => !isShort || !longUnderWine.test(name));
+    const options = { timeout: longestUnderWine, env };
+    const sum = fileByFile('wine', [wine.program], options, files);
     const left = wine.leftovers();
     if (left.length > 0) {
       console.log(`left in region directories, and in use: ${left.join(', ')}`);
@@ -66,23 +76,28 @@ function underWine() {
   }
 }
 
-/** Mapped memory, rings and channels; the rest would take hours. */
+/** Mapped memory, rings, channels, connections and the bus; the rest would take hours. */
 function onArm64() {
   const { program, options } = new Arm64();
   const env = { ...process.env, PREBUILDS_ONLY: '1' };
   const chosen =
-    /^(native\/(cursor|map-file|map-mem|pages-everywhere|streams)|transport\/(ring(-async)?|channel))\./;
-  return told(fileByFile(program, options, { timeout: longest, env }, chosen));
+    /^(native\/(cursor|map-file|map-mem|pages-everywhere|streams)|transport\/(ring(-async)?|channel(-link)?)|conn\/listen|bus\/bus)\./;
+  const files = testFiles(name => chosen.test(name));
+  return told(fileByFile(program, options, { timeout: longest, env }, files));
+}
+
+/** The suite's files of which the part below dist/test is wanted. */
+function testFiles(isWanted = () => true) {
+  return readdirSync('dist/test', { recursive: true })
+    .filter(name => name.endsWith('.test.js') && !(isShort && long.test(name)) && isWanted(name))
+    .sort()
+    .map(name => join('dist/test', name));
 }
 
 /** Each file in a process of its own, so that none takes the rest with it. */
-function fileByFile(command, first, options, chosen = /./) {
+function fileByFile(command, first, options, files) {
   const sum = [0, 0, 0];
-  const files = readdirSync('dist/test', { recursive: true })
-    .filter(name => name.endsWith('.test.js') && chosen.test(name))
-    .sort();
-  for (const file of files) {
-    const path = join('dist/test', file);
+  for (const path of files) {
     const { counts, ended } = run(command, [...first, ...mocha, ...oneFile, path], options);
     if (ended) {
       console.log(`${path}: ${ended}`);

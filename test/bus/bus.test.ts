@@ -312,7 +312,7 @@ describe('Bus', function () {
   it('does not keep a process alive that unreferenced it', async () => {
     const bus = await here('a');
     bus.onRequest(value => value);
-    const index = sibling(import.meta.url, '../../src/index.js');
+    const index = new URL('../../src/index.js', import.meta.url).href;
     const program = `
       import { Bus } from ${JSON.stringify(index)};
       const bus = await Bus.join(${JSON.stringify(name)}, { id: 'b' });

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -40,7 +40,11 @@ describe('A bus with workers of PM2', function () {
     for (const id of ['stranger', 'other']) startAlone(peer, [JSON.stringify({ name, id })]);
     start(peer, [JSON.stringify({ name, id: 'forked' })]);
     try {
-      await pm2('start', app, '--instances', '2', '--name', 'app');
+      // Asked for by name: on Windows PM2 takes no `node.exe` for one that it may run so.
+      const config = join(home, 'app.json');
+      const plan = { name: 'app', script: app, instances: 2, exec_mode: 'cluster' };
+      writeFileSync(config, JSON.stringify({ apps: [plan] }));
+      await pm2('start', config);
       while (bus.peers.size < 6) await once(bus, 'join');
 
       const all = ['test', ...bus.peers].sort();

@@ -5,13 +5,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { type Address, type Conn, dial, listen, type ListenOptions } from '../../src/index.js';
 import { scratch, skip } from '../native/support.js';
+import { leftLinks, socketPath } from '../support/platform.js';
 import { message, sibling, start } from '../support/processes.js';
 import { readBytes } from './pairs.js';
 import type { Connected, Orders } from './peer.js';
 
 const script = sibling(import.meta.url, './peer.js');
 const isRoot = process.getuid?.() === 0;
-const regions = () => process.env.MMAP_TRANSPORT_DIR!;
 
 /** Starts a peer by another command that ends in `node script orders`. */
 function startUnder(command: string[], orders: Orders) {
@@ -22,6 +22,7 @@ function startUnder(command: string[], orders: Orders) {
 describe('Where memory cannot be shared, connections go over the socket', function () {
   this.timeout(30_000);
   const path = scratch();
+  const at = (name: string) => socketPath(path(name));
 
   /** Both sides say so, for the same reason, and bytes go both ways. */
   async function echoes(conn: Conn, peer: Connected, reason: RegExp): Promise<void> {
@@ -35,7 +36,7 @@ describe('Where memory cannot be shared, connections go over the socket', functi
     conn.end();
     conn.resume();
     await gone;
-    expect(readdirSync(regions()).filter(name => name.startsWith('link-'))).to.deep.equal([]);
+    expect(leftLinks()).to.deep.equal([]);
   }
 
   /** A listener here, a peer that dials it; run until they have spoken. */
@@ -63,7 +64,7 @@ describe('Where memory cannot be shared, connections go over the socket', functi
     if (spawnSync(command[0]!, [...command.slice(1), 'true']).status !== 0) {
       skip(this, 'this user may not make a mount namespace');
     }
-    await meet(path('namespace'), {}, command, /ENOENT/);
+    await meet(at('namespace'), {}, command, /ENOENT/);
   });
 
   it("with another user's process", async function () {
@@ -83,7 +84,7 @@ describe('Where memory cannot be shared, connections go over the socket', functi
   it('with a directory that others may enter', async () => {
     const directory = path('public');
     mkdirSync(directory, { mode: 0o755 });
-    await meet(path('unsafe'), { directory }, ['env'], /ERR_UNSAFE_DIRECTORY.*got 0755/);
+    await meet(at('unsafe'), { directory }, ['env'], /ERR_UNSAFE_DIRECTORY.*got 0755/);
   });
 
   it('with a full file system, and says what was wanted', async function () {
@@ -95,7 +96,7 @@ describe('Where memory cannot be shared, connections go over the socket', functi
     }
     try {
       const capacity = 1 << 20;
-      await meet(path('enospc'), { directory, capacity }, ['env'], /ENOSPC.*wanted 2\d{6} bytes/);
+      await meet(at('enospc'), { directory, capacity }, ['env'], /ENOSPC.*wanted 2\d{6} bytes/);
       expect(readdirSync(directory)).to.deep.equal([]);
     } finally {
       expect(spawnSync('umount', [directory]).status, 'nothing holds it').to.equal(0);
@@ -163,9 +164,9 @@ describe('Where memory cannot be shared, connections go over the socket', functi
       [false, true],
       [true, false],
     ] as const) {
-      const listener = await listen(path('asked'), { sharedMemory: here });
+      const listener = await listen(at('asked'), { sharedMemory: here });
       const accepted = once(listener, 'connection') as Promise<[Conn]>;
-      const conn = await dial(path('asked'), { sharedMemory: there });
+      const conn = await dial(at('asked'), { sharedMemory: there });
       const [other] = await accepted;
       other.pipe(other);
       await echoes(conn, other, /turned off/);

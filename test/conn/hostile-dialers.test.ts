@@ -1,26 +1,26 @@
 import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
 import { expect } from 'chai';
 import { type Conn, dial, listen, type Listener, type ListenOptions } from '../../src/index.js';
+import { atOnce, leftLinks, socketPath } from '../support/platform.js';
 import { random } from '../support/traffic.js';
 import { collect, held, scratch } from '../native/support.js';
 import { readBytes } from './pairs.js';
 import { encode, Mouth } from './raw.js';
 
 const code = (error: unknown) => (error as NodeJS.ErrnoException).code;
-const regions = () => readdirSync(process.env.MMAP_TRANSPORT_DIR!);
-const links = () => regions().filter(name => name.startsWith('link-'));
 const hello = (more: object = {}) => encode(1, { content: 'stream', proof: '00', ...more });
 
 describe('A listener', function () {
   this.timeout(30_000);
   const path = scratch();
+  const at = (name: string) => socketPath(path(name));
   let listener: Listener<Conn>;
 
   async function open(options: ListenOptions = {}): Promise<string> {
-    listener = await listen(path('socket'), { ...options }, conn => conn.pipe(conn));
-    return path('socket');
+    listener = await listen(at('socket'), { ...options }, conn => conn.pipe(conn));
+    return at('socket');
   }
 
   afterEach(async () => {
@@ -30,7 +30,7 @@ describe('A listener', function () {
 
   /** It still serves, and in shared memory. */
   async function serves(): Promise<void> {
-    const conn = await dial(path('socket'));
+    const conn = await dial(at('socket'));
     expect(conn.transport).to.equal('shared-memory');
     conn.write('still there?');
     expect(String(await readBytes(conn, 12))).to.equal('still there?');
@@ -99,7 +99,7 @@ describe('A listener', function () {
       const [error] = (await refused) as [Error];
       expect(code(error)).to.equal('ECONNRESET');
       expect(error.message).to.match(/closed during the handshake/);
-      expect(links()).to.deep.equal([]);
+      expect(leftLinks()).to.deep.equal([]);
       mouth.socket.destroy();
       await serves();
     });
@@ -107,11 +107,12 @@ describe('A listener', function () {
 
   it('gives a silent peer its time, and takes back what it made for it', async () => {
     await open({ handshakeTimeout: 150 });
-    const silent = await Mouth.to(path('socket'));
-    const talker = await Mouth.to(path('socket'));
+    const silent = await Mouth.to(at('socket'));
+    const talker = await Mouth.to(at('socket'));
     talker.socket.write(hello());
-    expect((await talker.hear())!.kind).to.equal(2);
-    expect(links()).to.have.length(1);
+    const offer = (await talker.hear())!;
+    expect(offer.kind).to.equal(2);
+    expect(existsSync(String(offer.body.path))).to.equal(true);
     const codes: unknown[] = [];
     listener.on('clientError', error => codes.push(code(error)));
     for (const mouth of [silent, talker]) {
@@ -119,17 +120,17 @@ describe('A listener', function () {
       mouth.socket.destroy();
     }
     expect(codes).to.deep.equal(['ETIMEDOUT', 'ETIMEDOUT']);
-    expect(links()).to.deep.equal([]);
+    expect(leftLinks()).to.deep.equal([]);
     await serves();
   });
 
   it('is not kept by a drop of bytes now and then', async () => {
     await open({ handshakeTimeout: 200 });
-    const mouth = await Mouth.to(path('socket'));
+    const mouth = await Mouth.to(at('socket'));
     const refused = once(listener, 'clientError');
     const bytes = hello();
-    let at = 0;
-    const drip = setInterval(() => mouth.socket.write(bytes.subarray(at, ++at)), 20);
+    let said = 0;
+    const drip = setInterval(() => mouth.socket.write(bytes.subarray(said, ++said)), 20);
     expect(code((await refused)[0])).to.equal('ETIMEDOUT');
     clearInterval(drip);
     mouth.socket.destroy();
@@ -146,7 +147,7 @@ describe('A listener', function () {
     expect(conn.transport).to.equal('socket');
     expect(conn.fallbackReason).to.match(/different files under one name/);
     expect((await mouth.hear())!.body.fallback).to.equal(conn.fallbackReason);
-    expect(links()).to.deep.equal([]);
+    expect(leftLinks()).to.deep.equal([]);
     mouth.socket.write('and yet');
     expect(await mouth.hearText(7)).to.equal('and yet');
     mouth.socket.destroy();
@@ -155,7 +156,7 @@ describe('A listener', function () {
   it('takes nonsense about capacity for no wish', async () => {
     await open();
     for (const capacity of [-1, 5000, 2 ** 40, 'x', null, {}]) {
-      const mouth = await Mouth.to(path('socket'));
+      const mouth = await Mouth.to(at('socket'));
       const refused = once(listener, 'clientError');
       mouth.socket.write(hello({ capacity }));
       expect((await mouth.hear())!.body.path).to.match(/link-/);
@@ -176,7 +177,7 @@ describe('A listener', function () {
         listener.on('clientError', () => ++refused === count && resolve());
       });
       const sockets = Array.from({ length: count }, () => {
-        const socket = connect(path('socket'));
+        const socket = connect(at('socket'));
         socket.on('error', () => {});
         socket.resume();
         const kind = pick(6);
@@ -193,10 +194,10 @@ describe('A listener', function () {
         if (!socket.closed) await once(socket.destroy(), 'close');
       }
     };
-    await round(100);
+    await round(atOnce(100));
     await collect();
     const before = held();
-    await round(1000);
+    await round(atOnce(1000));
     // The last refused are given half a second to read why; only then are theirs garbage.
     for (let i = 0; i < 100; i++) {
       await collect();
@@ -208,20 +209,20 @@ describe('A listener', function () {
     expect(after.descriptors).to.be.at.most(before.descriptors);
     expect(after.mappings - before.mappings).to.be.below(50);
     expect(after.residentBytes - before.residentBytes).to.be.below(64 << 20);
-    expect(links()).to.deep.equal([]);
+    expect(leftLinks()).to.deep.equal([]);
     await serves();
   });
 
   it('gives up handshakes when it is closed, and says so', async () => {
     await open();
-    const mouth = await Mouth.to(path('socket'));
+    const mouth = await Mouth.to(at('socket'));
     mouth.socket.write(hello());
     await mouth.hear();
     const refused = once(listener, 'clientError');
     const closing = listener.close();
     expect(code((await refused)[0])).to.equal('ERR_CLOSED');
     expect((await mouth.hear())!.body).to.deep.include({ code: 'ERR_CLOSED' });
-    expect(links()).to.deep.equal([]);
+    expect(leftLinks()).to.deep.equal([]);
     mouth.socket.destroy();
     await closing;
   });

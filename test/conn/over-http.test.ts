@@ -12,6 +12,7 @@ import { Client } from 'undici';
 import { type Conn, dial, listen, type Listener } from '../../src/index.js';
 import { scratch } from '../native/support.js';
 import { rejected } from '../support/errors.js';
+import { socketPath } from '../support/platform.js';
 import { readAll, readBytes } from './pairs.js';
 import { certificate } from './certificate.js';
 
@@ -40,6 +41,7 @@ class Agent extends http.Agent {
 describe('Over a Conn', function () {
   this.timeout(60_000);
   const path = scratch();
+  const at = (name: string) => socketPath(path(name));
   let listener: Listener<Conn>;
 
   /** Hands each connection to a server of any kind. */
@@ -47,7 +49,7 @@ describe('Over a Conn', function () {
     // As `http.Server` and `tls.Server` ask of `net`: the end of a request is not yet the
     // end of its answer.
     const options = { allowHalfOpen: true };
-    listener = await listen(path('socket'), options, conn => server.emit('connection', conn));
+    listener = await listen(at('socket'), options, conn => server.emit('connection', conn));
   }
 
   afterEach(async () => {
@@ -64,7 +66,7 @@ describe('Over a Conn', function () {
     it('keeps one connection alive for many requests', async () => {
       const server = http.createServer((request, response) => response.end(request.url));
       await serve(server);
-      const agent = new Agent(path('socket'), { keepAlive: true, maxSockets: 1 });
+      const agent = new Agent(at('socket'), { keepAlive: true, maxSockets: 1 });
       for (let i = 0; i < 200; i++) {
         const response = await get({ agent, path: `/${i}` });
         expect(String(await readAll(response))).to.equal(`/${i}`);
@@ -82,7 +84,7 @@ describe('Over a Conn', function () {
     it('streams bodies both ways at once', async () => {
       const server = http.createServer((request, response) => request.pipe(response));
       await serve(server);
-      const agent = new Agent(path('socket'), {});
+      const agent = new Agent(at('socket'), {});
       const body = randomFillSync(Buffer.alloc(5_000_000));
       const request = http.request({ host: 'shm', agent, method: 'POST' });
       request.end(body);
@@ -102,7 +104,7 @@ describe('Over a Conn', function () {
       const headers = { connection: 'Upgrade', upgrade: 'echo' };
       const request = http.request({
         host: 'shm',
-        agent: new Agent(path('socket'), {}),
+        agent: new Agent(at('socket'), {}),
         headers,
       });
       request.end();
@@ -126,7 +128,7 @@ describe('Over a Conn', function () {
         }
       });
       await serve(server);
-      const agent = new Agent(path('socket'), { keepAlive: true });
+      const agent = new Agent(at('socket'), { keepAlive: true });
       const controller = new AbortController();
       const response = await get({ agent, path: '/client', signal: controller.signal });
       response.on('error', () => {});
@@ -144,12 +146,12 @@ describe('Over a Conn', function () {
           if (request.url === '/fast') response.end('fast');
         }),
       );
-      const conn = await dial(path('socket'));
+      const conn = await dial(at('socket'));
       const request = http.get({ host: 'shm', createConnection: () => conn });
       request.setTimeout(50);
       await once(request, 'timeout');
       request.on('error', () => {}).destroy();
-      const other = await dial(path('socket'));
+      const other = await dial(at('socket'));
       const response = await get({ createConnection: () => other, path: '/fast' });
       expect(String(await readAll(response))).to.equal('fast');
     });
@@ -159,7 +161,7 @@ describe('Over a Conn', function () {
     const { key, cert } = certificate;
     const server = tls.createServer({ key, cert }, socket => socket.pipe(socket));
     await serve(server);
-    const client = tls.connect({ socket: await dial(path('socket')), ca: cert, host: 'localhost' });
+    const client = tls.connect({ socket: await dial(at('socket')), ca: cert, host: 'localhost' });
     await once(client, 'secureConnect');
     expect([client.authorized, client.encrypted]).to.deep.equal([true, true]);
     const body = randomFillSync(Buffer.alloc(2_000_000));
@@ -174,7 +176,7 @@ describe('Over a Conn', function () {
       stream.pipe(stream);
     });
     await serve(server);
-    const conn = await dial(path('socket'));
+    const conn = await dial(at('socket'));
     const session = http2.connect('http://shm', { createConnection: () => conn });
     await Promise.all(
       Array.from({ length: 30 }, async (_, i) => {
@@ -211,7 +213,7 @@ describe('Over a Conn', function () {
     await serve(app.server);
     const client = new Client('http://shm', {
       connect: (_options, callback) =>
-        void dial(path('socket')).then(
+        void dial(at('socket')).then(
           conn => callback(null, conn as never),
           (error: unknown) => callback(error as Error, null),
         ),

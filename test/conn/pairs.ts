@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex, Readable } from 'node:stream';
 import { type Address, Conn, dial, listen } from '../../src/index.js';
+import { socketPath } from '../support/platform.js';
 
 /** What the suite uses of a connection: `Conn` and `net.Socket` both have it. */
 export interface Connection extends Duplex {
@@ -42,25 +43,33 @@ export interface PairOptions {
 export interface Backing {
   readonly name: string;
   readonly isTcp: boolean;
+  /** Its bytes go through a pipe of Windows: see {@link noHalfClose}. */
+  readonly isPipe: boolean;
   /** Connected, both ends in this thread. */
   pair(options?: PairOptions): Promise<Pair>;
 }
+
+const onWindows = process.platform === 'win32';
+
+/** libuv closes a pipe whose own half has ended as soon as nothing has come for 50 ms. */
+export const noHalfClose = 'a pipe of Windows cannot be half-closed';
 
 let home: string;
 let sockets = 0;
 const opened = new Set<Connection>();
 const servers = new Set<{ close(): unknown }>();
 
-function unixPath(): string {
-  return join(home, `socket-${sockets++}`);
+function nextPath(): string {
+  return socketPath(join(home, `socket-${sockets++}`));
 }
 
 function conns(name: string, sharedMemory: boolean, isTcp: boolean): Backing {
   return {
     name,
     isTcp,
+    isPipe: onWindows && !isTcp && !sharedMemory,
     async pair({ allowHalfOpen = false, capacity, onread } = {}) {
-      const address: Address = isTcp ? { port: 0, host: '127.0.0.1' } : unixPath();
+      const address: Address = isTcp ? { port: 0, host: '127.0.0.1' } : nextPath();
       const options = { sharedMemory, allowHalfOpen, ...(capacity && { capacity }) };
       const listener = await listen(address, options);
       servers.add(listener);
@@ -80,10 +89,11 @@ function netSockets(name: string, isTcp: boolean): Backing {
   return {
     name,
     isTcp,
+    isPipe: onWindows && !isTcp,
     async pair({ allowHalfOpen = false, onread } = {}) {
       const listener = createServer({ allowHalfOpen });
       servers.add(listener);
-      listener.listen(isTcp ? { port: 0, host: '127.0.0.1' } : { path: unixPath() });
+      listener.listen(isTcp ? { port: 0, host: '127.0.0.1' } : { path: nextPath() });
       await once(listener, 'listening');
       const accepted = once(listener, 'connection') as Promise<[Socket]>;
       const bound = listener.address();

@@ -5,10 +5,11 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { dial, listen } from '../../src/index.js';
+import { socketPath } from '../support/platform.js';
 import type { Connection } from './pairs.js';
 
 const [kind, does] = process.argv.slice(2) as ['memory' | 'socket' | 'net', string];
-const path = join(tmpdir(), `ref-peer-${process.pid}`);
+const path = socketPath(join(tmpdir(), `ref-peer-${process.pid}`));
 
 async function open(): Promise<Connection[]> {
   if (kind === 'net') {
@@ -27,7 +28,7 @@ async function open(): Promise<Connection[]> {
 }
 
 const ends = await open();
-rmSync(path, { force: true });
+if (process.platform !== 'win32') rmSync(path, { force: true }); // a pipe is no file
 const words: string[] = [];
 process.disconnect();
 process.on('exit', () => process.stdout.write([...words, 'end'].join(' ')));

@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { expect } from 'chai';
-import sharp from 'sharp';
 import { outcome, sibling, start } from '../support/processes.js';
 import { random } from '../support/traffic.js';
 
@@ -18,6 +17,7 @@ describe('Examples of payloads', () => {
   after(() => rmSync(home, { recursive: true }));
 
   it('thumbnails of real image files, the same as without the pool', async () => {
+    const { default: sharp } = await import('sharp');
     // The project's own chart, and what a camera might give: large, and hardly compressible.
     const next = random(5);
     const raw = { width: 1600, height: 1200, channels: 3 } as const;

@@ -88,7 +88,7 @@ describe('Lifetime of a mapping', () => {
   });
 
   it('100,000 times open and close leave descriptors, mappings and memory flat', async function () {
-    this.timeout(60_000);
+    this.timeout(120_000);
     const cycle = (i: number) => {
       const mapped = openFile(file, i % 2 ? {} : { access: 'read-write', offset: 3 });
       if (i % 4 < 2) mapped.readByte();

@@ -27,8 +27,14 @@ export function skip(test: Mocha.Context, reason: string): never {
   test.skip();
 }
 
-/** What this process has open and mapped, from the kernel. */
+/**
+ * What this process has open and mapped, from the kernel. Windows has no /proc; there only the
+ * memory is known, and the rest is 0.
+ */
 export function held(): { descriptors: number; mappings: number; residentBytes: number } {
+  if (process.platform === 'win32') {
+    return { descriptors: 0, mappings: 0, residentBytes: process.memoryUsage.rss() };
+  }
   const maps = readFileSync('/proc/self/maps', 'utf8').split('\n');
   const pages = Number(readFileSync('/proc/self/statm', 'utf8').split(' ')[1]);
   return {

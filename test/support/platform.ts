@@ -1,4 +1,5 @@
-import { join } from 'node:path';
+import { readdirSync } from 'node:fs';
+import { resolve } from 'node:path';
 
 const keepsNames = 'Windows removes no file that is mapped, so its name goes later';
 const keepsPages = 'Windows cannot give a range other pages in one step';
@@ -39,9 +40,10 @@ const reasons: Record<string, string> = {
   'Lifetime of a mapping with threads a thread that hands its memory over': keepsNames,
   'Lifetime of a mapping with threads closing in one thread':
     'Windows lets nobody write a mapped file anew',
-  'npm run bench': keepsNames,
+  'npm run bench ': keepsNames,
   'npm start refuses an unreadable file': noModes,
   'npm start when a process is killed': noProc,
+  'Examples of payloads thumbnails': 'sharp is installed for this machine, not for Windows',
   'examples ring-in-a-file': keepsNames,
   'examples the one in the README': noLinks,
   'An addon that does not load': noLinks,
@@ -49,6 +51,28 @@ const reasons: Record<string, string> = {
   'Traces tell diagnostics_channel of open, close, truncation':
     'Windows lets nobody cut a mapped file short',
   'A file cut short while it is mapped': 'Windows lets nobody cut a mapped file short',
+  'listen and dial a busy address': 'Wine lets two listen at one pipe',
+  'listen and dial refuse a folder that is not there': 'a pipe of Windows lies in no folder',
+  'listen and dial a deserted socket is replaced, a file is left alone':
+    'a pipe of Windows goes with its listener and is no file',
+  'A dialer says that a socket is deserted, and that a path is too long for one':
+    'a pipe of Windows goes with its listener, and its name may be longer',
+  'A dialer is not led by a lying offer to a link to a file, a FIFO': noLinks,
+  "A dialer is not led by a lying offer to a stranger's, or one that others may open": noModes,
+  'Where memory cannot be shared, connections go over the socket with another mount namespace':
+    'Windows has no mount namespaces',
+  "Where memory cannot be shared, connections go over the socket with another user's process":
+    noModes,
+  'Where memory cannot be shared, connections go over the socket with a directory that others':
+    noModes,
+  'Where memory cannot be shared, connections go over the socket with a full file system':
+    'Windows mounts no tmpfs',
+  'Where memory cannot be shared, connections go over the socket with a peer on another machine':
+    'Windows has no network namespaces',
+  'Owners of payloads close refuses new payloads': keepsNames,
+  'Owners of payloads in debug mode a write into memory that was freed':
+    'Windows has no FIFOs to hold a read back with',
+  'An arena of several processes the name goes with its last user': keepsNames,
   'Bus gives a successor the id, and none of the messages': 'Windows has no SIGSTOP',
   'Bus closes though a peer does not answer': 'Windows has no SIGSTOP',
 };
@@ -62,9 +86,30 @@ export function cannotRun(title: string): string | undefined {
   return Object.entries(reasons).find(([beginning]) => title.startsWith(beginning))?.[1];
 }
 
-/** An address to listen at: a Unix socket beside the regions, on Windows a pipe. */
+/**
+ * An address to listen at: a Unix socket, on Windows a pipe of that name.
+ *
+ * @param name of a file beside the regions, or its whole path
+ */
 export function socketPath(name: string): string {
-  const directory = process.env.MMAP_TRANSPORT_DIR!;
-  if (process.platform !== 'win32') return join(directory, name);
-  return `\\\\.\\pipe\\${directory.replaceAll(/\W+/g, '-')}-${name}`;
+  const path = resolve(process.env.MMAP_TRANSPORT_DIR!, name);
+  if (process.platform !== 'win32') return path;
+  return `\\\\.\\pipe\\${path.replaceAll(/[^\w.-]+/g, '-')}`;
+}
+
+/**
+ * How many may dial at one moment. With Wine's pipes that takes a time that grows with the
+ * square of their number.
+ */
+export function atOnce(count: number): number {
+  return process.platform === 'win32' ? Math.min(count, 50) : count;
+}
+
+/**
+ * The regions of connections that are left. Windows keeps the name of a mapped file until
+ * its last view is collected: there scripts/wine.mjs looks, when the process has ended.
+ */
+export function leftLinks(directory = process.env.MMAP_TRANSPORT_DIR!): string[] {
+  if (process.platform === 'win32') return [];
+  return readdirSync(directory).filter(name => name.startsWith('link-'));
 }

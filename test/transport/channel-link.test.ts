@@ -1,15 +1,15 @@
 import { once } from 'node:events';
-import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { expect } from 'chai';
 import { type Channel, dialChannel, type Listener, listenChannel } from '../../src/index.js';
 import { rejected, thrown } from '../support/errors.js';
+import { socketPath } from '../support/platform.js';
 import { message, sibling, start } from '../support/processes.js';
 import { echoed } from './channel-echo.js';
 import type { Orders } from './channel-peer.js';
 
 const script = sibling(import.meta.url, './channel-peer.js');
-const address = () => join(process.env.MMAP_TRANSPORT_DIR!, 'channel.sock');
+const address = () => socketPath('channel.sock');
 
 describe('listenChannel and dialChannel', function () {
   this.timeout(60_000);

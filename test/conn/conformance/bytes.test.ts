@@ -2,11 +2,13 @@ import { createHash, randomFillSync } from 'node:crypto';
 import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { createGunzip, createGzip } from 'node:zlib';
 import { expect } from 'chai';
+import { skip } from '../../native/support.js';
 import { rejected } from '../../support/errors.js';
 import { random, Traffic } from '../../support/traffic.js';
-import { type Connection, overEach, readAll, readBytes, written } from '../pairs.js';
+import { type Connection, noHalfClose, overEach, readAll, readBytes, written } from '../pairs.js';
 
 /** Writes so many messages, as fast as it may. */
 async function pour(end: Connection, seed: number, count: number, longest: number) {
@@ -69,9 +71,12 @@ overEach('Bytes', backing => {
   it('race in both directions while both sides read, small and large', async () => {
     const { client, server } = await backing.pair({ capacity: 16384, allowHalfOpen: true });
     const count = 400;
+    let pouring = 2;
     const both = async (end: Connection, own: number, other: number) => {
       const reading = compare(end, other, count, 60_000);
       await pour(end, own, count, 60_000);
+      pouring--;
+      while (backing.isPipe && pouring > 0) await nextTurn(); // see noHalfClose
       end.end();
       return reading;
     };
@@ -133,7 +138,7 @@ overEach('Bytes', backing => {
   it('wait while corked, and count as written', async () => {
     const { client, server } = await backing.pair();
     client.cork();
-    for (const text of ['one ', 'two ', 'three']) client.write(text);
+    const done = ['one ', 'two ', 'three'].map(text => written(client, text));
     expect([client.writableLength, client.bytesWritten]).to.deep.equal([13, 13]);
     // An answer to what is written after shows that nothing has come before.
     server.write('?');
@@ -141,6 +146,7 @@ overEach('Bytes', backing => {
     expect(server.bytesRead).to.equal(0);
     client.uncork();
     expect((await readBytes(server, 13)).toString()).to.equal('one two three');
+    await Promise.all(done);
     expect([client.writableLength, client.bytesWritten]).to.deep.equal([0, 13]);
   });
 
@@ -155,7 +161,8 @@ overEach('Bytes', backing => {
     expect(got).to.equal(text);
   });
 
-  it('go through pipe and pipeline', async () => {
+  it('go through pipe and pipeline', async function () {
+    if (backing.isPipe) skip(this, noHalfClose);
     const { client, server } = await backing.pair({ allowHalfOpen: true });
     server.pipe(server);
     const bytes = randomFillSync(Buffer.alloc(3_000_000));
