@@ -46,9 +46,12 @@ async function main(): Promise<void> {
       const child = fork(process.argv[1]!, process.argv.slice(2), {
         env: { ...process.env, WAY: each },
       });
-      const [row] = (await once(child, 'message')) as [string[]];
+      const ended = once(child, 'exit').then(([code]) => {
+        throw new Error(`the cluster of ${each} ended with ${code}`);
+      });
+      const [row] = (await Promise.race([once(child, 'message'), ended])) as [string[]];
       table.push(row);
-      await once(child, 'exit');
+      await ended.catch(() => {});
     }
     console.log(table.toString());
     return;
@@ -59,6 +62,9 @@ async function main(): Promise<void> {
 
 async function measure(way: Way, seconds: number, port: string): Promise<string[]> {
   const all = Array.from({ length: workers }, () => cluster.fork({ WAY: way, PORT: port }));
+  cluster.on('exit', (worker, code) => {
+    if (code !== 0) throw new Error(`worker ${worker.id} ended with ${code}`);
+  });
   if (way === 'process.send') relay(all);
   await Promise.all(all.map(worker => told(worker, 'ready')));
 
@@ -98,10 +104,15 @@ async function measure(way: Way, seconds: number, port: string): Promise<string[
   ];
 }
 
-/** What a worker says under that name. */
-async function told(worker: Worker, name: string): Promise<unknown> {
-  for (;;) {
-    const [message] = (await once(worker, 'message')) as [Record<string, unknown>];
-    if (message[name] !== undefined) return message[name];
-  }
+/** What a worker says under that name, among letters to others. */
+function told(worker: Worker, name: string): Promise<unknown> {
+  return new Promise(resolve => {
+    // Not by once(): of two that come together it would hear the first only.
+    const listener = (message: Record<string, unknown>) => {
+      if (message[name] === undefined) return;
+      worker.off('message', listener);
+      resolve(message[name]);
+    };
+    worker.on('message', listener);
+  });
 }
