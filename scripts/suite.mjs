@@ -14,10 +14,11 @@ import { Wine } from './wine.mjs';
 process.chdir(root);
 const words = process.argv.slice(2).filter(word => word !== '--short');
 const isShort = words.length < process.argv.length - 2;
-/** What `--short` leaves out: programs around the package, and tests that start hundreds of them. */
-const long = /^(bench|examples|model)\/|^(bus\/(pm2|soak)|transport\/ring-death)\./;
-/** Under Wine besides: much work that has nothing to do with the system. */
-const longUnderWine = /^(piscina\/ownership|transport\/(plain|codec|ring-corrupt))\./;
+/** What `--short` leaves out: what is around the package. */
+const long = /^(bench|examples|model)\//;
+/** Under Wine besides: hundreds of processes, and much work that has nothing to do with the system. */
+const longUnderWine =
+  /^(bus\/(pm2|soak)|piscina\/ownership|transport\/(plain|codec|ring-corrupt|ring-death))\./;
 const mocha = ['--enable-source-maps', '--expose-gc', 'node_modules/mocha/bin/mocha.js'];
 // Without .mocharc.json, whose files would all run besides.
 const oneFile = [

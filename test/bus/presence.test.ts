@@ -113,7 +113,7 @@ describe('The peers of a bus', function () {
   });
 
   it('may be many: who joins twenty others prints no warning', async () => {
-    const index = sibling(import.meta.url, '../../src/index.js');
+    const index = new URL('../../src/index.js', import.meta.url).href;
     const program = `
       import { Bus } from ${JSON.stringify(index)};
       const all = [];
