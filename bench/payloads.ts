@@ -1,4 +1,4 @@
-// npm run bench:payloads [-- --sizes 1024,65536] [--trials 5] [--milliseconds 600] [--json FILE]
+// npm run bench:payloads [-- --sizes 1024,65536] [--trials 5] [--milliseconds 2000] [--json FILE]
 //                       [-- --render FILE...]
 // Payloads of Piscina's tasks through an arena, cloned, and copied and transferred. Each
 // trial is a process of its own in which all ways take turns; ratios are taken round by
@@ -35,7 +35,7 @@ async function main(): Promise<void> {
     options: {
       sizes: { type: 'string', default: '1024,65536,1048576,16777216' },
       trials: { type: 'string', default: '5' },
-      milliseconds: { type: 'string', default: '600' },
+      milliseconds: { type: 'string', default: '2000' },
       json: { type: 'string' },
       render: { type: 'boolean', default: false },
     },

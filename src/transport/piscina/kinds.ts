@@ -1,4 +1,5 @@
 import { noteCopy } from '../../native/heap.js';
+import { pageBytes } from './layout.js';
 
 /** The kinds of views that keep their kind on the way, by the number that travels. */
 const constructors: [name: string, make: ViewConstructor, elementBytes: number][] = [
@@ -57,11 +58,16 @@ export function bytesOf(view: ArrayBufferView): Uint8Array {
 
 /** A view of that kind over memory of its own that holds the same bytes. */
 export function copyOf(kind: number, bytes: Uint8Array): ArrayBufferView {
+  const copy = bytes.length < pageBytes ? new Uint8Array(bytes) : largeCopyOf(bytes);
+  return kind === bytesKind ? copy : viewOf(kind, copy.buffer, 0, bytes.length);
+}
+
+/** Not cleared first: every byte is written. That pays from about a page on. */
+function largeCopyOf(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   noteCopy(bytes.length);
-  // Not cleared first: every byte is written.
   const copy = Buffer.allocUnsafeSlow(bytes.length);
   copy.set(bytes);
-  return viewOf(kind, copy.buffer, 0, bytes.length);
+  return new Uint8Array(copy.buffer);
 }
 
 /** Whether bytes from a peer can be a view of that kind. */

@@ -84,8 +84,6 @@ export interface Envelope {
   /** An offset in the arena's file. */
   readonly room: number;
   readonly roomLength: number;
-  /** Views of at most so many bytes are better cloned than put into the room. */
-  readonly small: number;
 }
 
 export function seal(
@@ -93,7 +91,6 @@ export function seal(
   arena: string | null,
   ticket: TicketHandle | undefined,
   room: { offset: number; length: number } | undefined,
-  small: number,
 ): unknown[] {
   return [
     taskMark,
@@ -101,7 +98,6 @@ export function seal(
     ticket?.state ?? 0,
     room?.offset ?? 0,
     room?.length ?? 0,
-    small,
     arena,
     task,
   ];
@@ -110,9 +106,8 @@ export function seal(
 /** @returns undefined for a task that is no envelope */
 export function unseal(message: unknown): Envelope | undefined {
   if (!Array.isArray(message) || message[0] !== taskMark) return undefined;
-  const [, offset, state, room, roomLength, small, arena, task] = message as [
+  const [, offset, state, room, roomLength, arena, task] = message as [
     string,
-    number,
     number,
     number,
     number,
@@ -121,7 +116,7 @@ export function unseal(message: unknown): Envelope | undefined {
     unknown,
   ];
   const ticket = offset === 0 ? null : { offset, state };
-  return { task, arena, ticket, room, roomLength, small };
+  return { task, arena, ticket, room, roomLength };
 }
 
 /** A result on its way back. */

@@ -134,8 +134,7 @@ export async function runWithPayloads(
   const size = sizeOf(sizes, options);
   const wanted = size.bytes ?? firstRoom(payloads);
   const known = home !== undefined && home === own;
-  const { borrow = false } = options;
-  const run = new Run(store, described, payloads, wanted, known, borrow);
+  const run = new Run(store, described, payloads, wanted, known);
 
   let answer: Answer | undefined;
   try {
@@ -152,7 +151,7 @@ export async function runWithPayloads(
     throw new ShmError('ERR_INVALID_ARG', detail, operation);
   }
   learn(size, answer.wanted);
-  return borrow ? run.lend(answer) : run.copy(answer);
+  return options.borrow ? run.lend(answer) : run.copy(answer);
 }
 
 /** @param nearest where the result will lie, whose path need not be told; by default, here */

@@ -17,12 +17,6 @@ import type { Holding, Store } from './store.js';
 import { substitute } from './substitute.js';
 import type { Ticket } from './tickets.js';
 
-/**
- * Views in a result of at most so many bytes are cloned, where the result is to be a copy
- * anyway: that is no more work than to describe them and to copy them out.
- */
-const smallBytes = 2048;
-
 /** A payload within a task, and what the task says of it. */
 export interface Described {
   readonly holding: Holding;
@@ -54,7 +48,6 @@ export class Run {
    * @param payloads within the task, each of which has a use more until this task's end
    * @param wanted bytes of room for the result
    * @param known whether the pool's threads know the arena by their `workerData`
-   * @param borrow whether the result is to be lent
    */
   constructor(
     store: Store,
@@ -62,7 +55,6 @@ export class Run {
     payloads: readonly Described[],
     wanted: number,
     known: boolean,
-    borrow: boolean,
   ) {
     const ticket = store.takeTicket();
     const room = ticket && wanted > 0 ? store.take(wanted) : undefined;
@@ -73,7 +65,7 @@ export class Run {
     if (room) this.#rooms.push(room);
     if (ticket) store.runs[ticket.number] = this;
     else for (const payload of payloads) inline(payload);
-    this.message = seal(task, known ? null : store.path, ticket, room, borrow ? 0 : smallBytes);
+    this.message = seal(task, known ? null : store.path, ticket, room);
   }
 
   /** The thread needs more room than it has. */
@@ -114,7 +106,6 @@ export class Run {
         if (told.bytes) return this.#received(told.kind, told.bytes);
         const place = this.#placeOf(told);
         const { kind, offset, length } = told;
-        if (length === 0) return viewOf(kind, new ArrayBuffer(0), 0, 0);
         let entry = lent.get(place);
         if (!entry) {
           entry = { store: this.#store, place, buffers: 0, given: false };
@@ -142,7 +133,7 @@ export class Run {
 
   /** What was cloned, in the kind that it had. */
   #received(kind: number, bytes: Uint8Array<ArrayBuffer>): ArrayBufferView {
-    if (bytes.length > smallBytes) this.#store.fallbacks++;
+    if (bytes.length > 0) this.#store.fallbacks++;
     return viewOf(kind, bytes.buffer, bytes.byteOffset, bytes.length);
   }
 

@@ -61,7 +61,8 @@ export function payloadTask<T, R>(
     try {
       const result = fn(job.open(message) as T, job);
       // Most tasks have no part that waits, and each `await` is a turn.
-      return (isObject(result) ? await job.pack(await result) : result) as R;
+      const answer = job.pack(isThenable(result) ? await result : result);
+      return (answer instanceof Promise ? await answer : answer) as R;
     } finally {
       if (job.close()) await nextTurn();
     }
@@ -144,7 +145,7 @@ class Job implements PayloadContext {
     };
   }
 
-  /** The result as it travels. */
+  /** The result as it travels; a promise where the owner has to be asked for room. */
   pack(result: unknown): unknown {
     if (!isObject(result)) return result;
     if (isMoved(result)) {
@@ -157,12 +158,10 @@ class Job implements PayloadContext {
       // A payload cannot be moved out of the arena, nor need it be.
       result = result[valueOf];
     }
-    if (!this.#envelope) return this.#withCopies(result);
-    return isSmall(result, this.#envelope.small) ? alone(result) : this.#answer(result);
+    return this.#envelope ? this.#answer(result) : this.#withCopies(result);
   }
 
-  async #answer(result: unknown): Promise<unknown> {
-    const { small } = this.#envelope!;
+  #answer(result: unknown): unknown {
     const outside: { view: ArrayBufferView; description: Description }[] = [];
     let payloads = 0;
     const described = substitute(result, object => {
@@ -172,8 +171,8 @@ class Job implements PayloadContext {
       const description = newDescription(kind);
       payloads++;
       const origin = this.#origin(view.buffer);
-      if (view.byteLength <= small) {
-        tellBytes(description, new Uint8Array(bytesOf(view)));
+      if (view.byteLength === 0) {
+        tellBytes(description, new Uint8Array(0));
       } else if (origin && origin.arena === this.#arena && this.#envelope!.ticket) {
         tellPlace(description, origin.offset + view.byteOffset, view.byteLength);
       } else {
@@ -184,18 +183,23 @@ class Job implements PayloadContext {
     const room = this.#room;
     const bytes = outside.reduce((sum, { view }) => sum + pieceBytes(view.byteLength), 0);
     const wanted = bytes + (room?.used ?? 0);
-    if (room && bytes > room.left) await room.ask(bytes);
-    for (const { view, description } of outside) {
-      const length = view.byteLength;
-      const offset = room?.take(length) ?? -1;
-      if (offset === -1) {
-        tellBytes(description, new Uint8Array(bytesOf(view)));
-      } else {
-        this.#arena!.plain.set(bytesOf(view), offset);
-        tellPlace(description, offset, length);
-      }
+    const finish = () => {
+      for (const { view, description } of outside) this.#putIn(view, description);
+      return sealAnswer({ result: described, payloads, wanted });
+    };
+    return room && bytes > room.left ? room.ask(bytes).then(finish) : finish();
+  }
+
+  /** Copies a view into the room; where that is full, into the answer. */
+  #putIn(view: ArrayBufferView, description: Description): void {
+    const length = view.byteLength;
+    const offset = this.#room?.take(length) ?? -1;
+    if (offset === -1) {
+      tellBytes(description, new Uint8Array(bytesOf(view)));
+    } else {
+      this.#arena!.plain.set(bytesOf(view), offset);
+      tellPlace(description, offset, length);
     }
-    return sealAnswer({ result: described, payloads, wanted });
   }
 
   /** Cloning a view of the arena would take the whole arena with it, by its buffer. */
@@ -225,15 +229,8 @@ class Job implements PayloadContext {
   }
 }
 
-/** Whether cloning is the best way for a whole result, and keeps its kind. */
-function isSmall(result: unknown, small: number): result is Uint8Array {
-  return ArrayBuffer.isView(result) && result.byteLength <= small && !Buffer.isBuffer(result);
-}
-
-/** With no buffer around it, which cloning would carry too. */
-function alone(view: Uint8Array): ArrayBufferView {
-  if (view.byteLength === view.buffer.byteLength) return view;
-  return view instanceof DataView ? copyOf(kindOf(view)!, bytesOf(view)) : view.slice();
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return isObject(value) && typeof (value as { then?: unknown }).then === 'function';
 }
 
 interface Origin {
