@@ -37,8 +37,9 @@ export function environment(): Environment {
   };
 }
 
+/** Of a package whose module lies one folder deep. */
 function packageVersion(name: string): string {
-  const path = new URL(`../../node_modules/${name}/package.json`, import.meta.url);
+  const path = new URL('../package.json', import.meta.resolve(name));
   return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
 }
 

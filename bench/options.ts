@@ -2,8 +2,9 @@ import { parseArgs } from 'node:util';
 import { minSize } from './messages.js';
 import { type SuiteName, suiteNames } from './plan.js';
 import { transportNames } from './transports/registry.js';
+import { inClone } from './workplace.js';
 
-export const usage = `usage: npm run bench -- [options]
+export const usage = `usage: npm run bench -- [options], in a clone; npx mmap-transport bench [options]
 
   --only NAMES        of ${suiteNames.join(', ')}; default: all
   --sizes BYTES       message sizes, e.g. 64,65536
@@ -11,11 +12,12 @@ export const usage = `usage: npm run bench -- [options]
   --trials N          trials of each; default: 5
   --milliseconds N    measured in each trial; default: 500
   --quick             2 trials of 100 milliseconds
-  --json FILE         where the results go; docs/ is left as it is
+  --json FILE         keeps the results there; docs/ is left as it is
   --render FILE...    measures nothing: writes docs/ from results, the first in full, all of
                       them compared by Node version
 
-A run of everything rewrites docs/benchmarks.{json,md,svg}; a narrowed one leaves them.`;
+In a clone a run of everything rewrites docs/benchmarks.{json,md,svg}; a narrowed one leaves
+them.`;
 
 export interface Options {
   readonly suites: readonly SuiteName[];
@@ -65,7 +67,7 @@ export function parseOptions(args: string[]): Options {
     milliseconds: integer('milliseconds', values.milliseconds ?? (quick ? '100' : '500'), 1, 1e6),
     ...(json !== undefined && { json }),
     ...(values.render && { render: positionals }),
-    whole: narrowed === undefined && !quick,
+    whole: inClone && narrowed === undefined && !quick,
     help: values.help,
   };
 }

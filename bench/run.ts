@@ -1,13 +1,10 @@
 // Measures the transports against each other, prints tables and writes the results.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { readFileSync, writeFileSync } from 'node:fs';
 import type { Cores } from './cores.js';
 import { environment } from './environment.js';
 import { killRunning, launch } from './launch.js';
 import { type Options, parseOptions, usage } from './options.js';
 import { plan } from './plan.js';
-import { writeDocs } from './report/docs.js';
 import { printEnvironment, printTables } from './report/print.js';
 import type { Measurement, Results } from './results.js';
 import { isProgram, transport } from './transports/registry.js';
@@ -19,8 +16,6 @@ const allowanceMilliseconds = 15_000;
 
 /** A look at how far apart the cores are: short against the trial that follows. */
 const probe = { transport: 'cpp', kind: 'round-trip', size: 64, milliseconds: 10 } as const;
-
-const latest = fileURLToPath(new URL('../../build/bench/results.json', import.meta.url));
 
 const options = readOptions();
 if (options.help) console.log(usage);
@@ -39,7 +34,7 @@ async function run(options: Options): Promise<void> {
   try {
     const host = environment();
     printEnvironment(host);
-    if (workplace.reason) console.log(`C++ left out, it could not be built: ${workplace.reason}`);
+    if (workplace.reason) console.log(`C++ left out: ${workplace.reason}`);
     const { measurements, coreToCore, failures } = await measureAll(
       options,
       workplace,
@@ -55,7 +50,7 @@ async function run(options: Options): Promise<void> {
     };
 
     printTables(results);
-    save(options.json ?? latest, results);
+    if (options.json) writeFileSync(options.json, `${JSON.stringify(results, null, 2)}\n`);
     if (options.whole && failures.length === 0) await writeDocs([results]);
     for (const failure of failures) console.error(`failed: ${failure}`);
     if (failures.length > 0) process.exitCode = 1;
@@ -106,10 +101,9 @@ function progress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);
 }
 
-function save(path: string, results: Results): void {
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, `${JSON.stringify(results, null, 2)}\n`);
-  console.log(`results: ${path}`);
+/** Loaded when it is needed: what it needs does not come with the package. */
+async function writeDocs(results: Results[]): Promise<void> {
+  await (await import('./report/docs.js')).writeDocs(results);
 }
 
 function readResults(path: string): Results {

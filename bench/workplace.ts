@@ -19,6 +19,9 @@ export interface Workplace {
 // Compiled, this file lies in dist/bench; the C++ source stays where it is written.
 const source = fileURLToPath(new URL('../../bench/cpp/spsc.cc', import.meta.url));
 
+/** Whether this is a clone, whose docs/ a run of everything rewrites, not an installed package. */
+export const inClone = existsSync(source);
+
 export function makeWorkplace(): Workplace {
   const home = mkdtempSync(join(tmpdir(), 'mmap-transport-bench-'));
   const shared = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
@@ -31,12 +34,13 @@ export function removeWorkplace({ home, regions }: Workplace): void {
 }
 
 function build(home: string): { program: string } | { reason: string } {
+  if (!inClone) return { reason: 'its source does not come with the package' };
   const program = join(home, 'spsc');
   const compiler = process.env.CXX ?? 'c++';
   try {
     execFileSync(compiler, ['-O3', '-std=c++20', source, '-o', program], { stdio: 'pipe' });
     return { program };
   } catch (error) {
-    return { reason: (error as Error).message.trim() };
+    return { reason: `it could not be built: ${(error as Error).message.trim()}` };
   }
 }

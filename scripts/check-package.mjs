@@ -30,7 +30,9 @@ try {
   for (const scripts of [false, true]) {
     const project = install(tarball, scripts);
     run(project);
-    console.log(`installed ${scripts ? 'with' : 'without'} scripts: import, require, example`);
+    console.log(
+      `installed ${scripts ? 'with' : 'without'} scripts: import, require, example, command`,
+    );
     if (scripts) checkTypes(project);
   }
 } finally {
@@ -54,7 +56,7 @@ function pack() {
     : Object.values(packed);
   const wanted = new Set(targets.map(({ folder, file }) => `prebuilds/${folder}/${file}`));
   const allowed =
-    /^(package\.json|README\.md|CHANGELOG\.md|LICENSE|dist\/src\/[\w/-]+\.(js|d\.ts))$/;
+    /^(package\.json|README\.md|CHANGELOG\.md|LICENSE|dist\/src\/[\w/-]+\.(js|d\.ts)|dist\/bench\/[\w/-]+\.js)$/;
   for (const { path } of files) {
     if (!wanted.delete(path) && !allowed.test(path)) throw new Error(`nobody needs ${path}`);
   }
@@ -134,6 +136,29 @@ function run(project) {
   node('require.cjs', `const all = [${list}].map(one => require(one));\n${both}`);
   const printed = node('example.mjs', example);
   if (printed !== 'hello\nshared\nmemory\n') throw new Error(`the example printed ${printed}`);
+  const listed = command(project, 'ls', '--directory', mkdtempSync(join(work, 'regions-')));
+  if (listed !== 'no regions\n') throw new Error(`ls printed ${listed}`);
+  const briefly = [
+    '--only',
+    'throughput',
+    '--sizes',
+    '64',
+    '--trials',
+    '1',
+    '--milliseconds',
+    '10',
+  ];
+  const figures = command(project, 'bench', ...briefly);
+  if (!figures.includes('process.send, advanced')) throw new Error(`bench printed ${figures}`);
+}
+
+/** @returns what `npx mmap-transport` prints there */
+function command(project, ...args) {
+  const program = join(project, 'node_modules/.bin', name);
+  const env = { PATH: join(work, 'bin') };
+  const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', env });
+  if (status !== 0 || stderr) throw new Error(`${args[0]} ended with ${status}: ${stderr}`);
+  return stdout;
 }
 
 /** The first block of README that stands in an `.mjs` file. */

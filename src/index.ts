@@ -18,13 +18,8 @@ export type { Codec, CodecOption } from './transport/codec.js';
 export { Consumer, type Loan, type RecordHandler } from './transport/consumer.js';
 export { Producer, type SideOptions } from './transport/producer.js';
 export type { WaitOptions } from './transport/requests.js';
-export {
-  Ring,
-  type RingHandle,
-  type RingOptions,
-  type RingStats,
-  type SideStats,
-} from './transport/ring.js';
+export { Ring, type RingHandle, type RingOptions } from './transport/ring.js';
+export type { RingStats, SideStats } from './transport/stats.js';
 export type { WaitStrategy } from './transport/wait.js';
 export { Conn, type ConnOptions } from './transport/conn/conn.js';
 export type { OnRead } from './transport/conn/onread.js';

@@ -80,6 +80,10 @@ export function markdown(all: readonly PayloadResults[]): string {
     '`allocate` fills it in place. A result comes back as a copy of its own, or borrowed, where it',
     'was copied into the arena or made there.',
     '',
+    'Each turn is preceded by one as long that is not counted. What the arena does is JavaScript:',
+    'until V8 has compiled it, which takes some ten thousand tasks, payloads of 1 KiB take up to a',
+    'third longer than by cloning.',
+    '',
     ...environmentLines(first!.environment)
       .filter(([label]) => label !== 'C++' && label !== 'Polling on')
       .map(([label, value]) => `- ${label}: ${value}`),

@@ -12,7 +12,7 @@ import {
 } from './cells.js';
 import { bytes, count, microseconds, none, range, ratio } from './format.js';
 
-/** All tables of a run, those without rows left out. */
+/** All tables of a run, those without rows left out, and columns without figures. */
 export function tables(results: Results): Table[] {
   return [
     ...throughputTables(results),
@@ -23,7 +23,15 @@ export function tables(results: Results): Table[] {
     capacityTable(results),
     ringsTable(results),
     ...busTables(results),
-  ].filter(({ rows }) => rows.length > 0);
+  ]
+    .filter(({ rows }) => rows.length > 0)
+    .map(withoutEmptyColumns);
+}
+
+function withoutEmptyColumns({ title, columns, rows }: Table): Table {
+  const filled = columns.map((_, index) => rows.some(row => row[index] !== none));
+  const keep = (cells: readonly string[]) => cells.filter((_, index) => filled[index]);
+  return { title, columns: keep(columns), rows: rows.map(keep) };
 }
 
 /** One table per size at which anything besides the rings was measured. */
@@ -71,7 +79,7 @@ function sweepTable(results: Results): Table {
       'copied out',
       'copied out / C++ copied out',
     ],
-    rows: sizesOf(select(results, 'throughput', { transport: 'ring' })).map(size => {
+    rows: sizesOf(select(results, 'throughput', { transport: 'cpp' })).map(size => {
       const of = (transport: string) => select(results, 'throughput', { transport, size })[0];
       const [cpp, ring] = [of('cpp'), of('ring')];
       const [cppCorked, corked] = [of('cpp-corked'), of('ring-corked')];

@@ -17,13 +17,16 @@ import { trace } from './trace.js';
 const noFollow = constants.O_NOFOLLOW ?? 0; // Windows has no such flag
 
 /** Marks the files of this package, so that `reap` touches nothing else. */
-const namePattern = /^(?:region|ring|mem|link|bell|bus)-[0-9a-f]{24}$/;
+const namePattern = /^(region|ring|mem|link|bell|bus)-[0-9a-f]{24}$/;
 
 export type SegmentKind = 'region' | 'ring' | 'mem' | 'link';
 
-/** Whether a file's name is one that this package gives to that kind. */
-export function isSegmentName(name: string, kind: SegmentKind): boolean {
-  return namePattern.test(name) && name.startsWith(`${kind}-`);
+/** Doorbells and the marks of a bus's peers are not shared memory. */
+export type FileKind = SegmentKind | 'bell' | 'bus';
+
+/** Undefined for a name that this package gives to nothing. */
+export function kindOfName(name: string): FileKind | undefined {
+  return namePattern.exec(name)?.[1] as FileKind | undefined;
 }
 
 /** A file of shared memory, open, with a shared lease. Whoever gets it closes `fd`. */
@@ -148,6 +151,20 @@ export function reapBut(home: string, inUse: ReadonlySet<string>): string[] {
 }
 
 function reapOne(path: string): boolean {
+  return whereLeftOver(path, () => {
+    // The socket of a bus's peer lies beside the file that is under its lease.
+    if (kindOfName(basename(path)) === 'bus') unlinkQuietly(`${path}.sock`);
+    return unlinkQuietly(path);
+  });
+}
+
+/** Whether nobody has the file open any more: its last user was killed. */
+export function isLeftOver(path: string): boolean {
+  return whereLeftOver(path, () => true);
+}
+
+/** Does something under the lease of a file that nobody else has one on; else gives false. */
+function whereLeftOver(path: string, act: () => boolean): boolean {
   let fd: number;
   try {
     fd = openSync(path, constants.O_RDWR | (constants.O_NONBLOCK ?? 0) | noFollow);
@@ -156,11 +173,9 @@ function reapOne(path: string): boolean {
   }
   try {
     // The doorbells that lie beside the regions are FIFOs.
-    const fault = unsafe(fstatSync(fd), basename(path).startsWith('bell-') ? 'FIFO' : 'file');
-    if (fault !== undefined || !addon.tryLease(fd, 1)) return false;
-    // The socket of a bus's peer lies beside the file that is under its lease.
-    if (basename(path).startsWith('bus-')) unlinkQuietly(`${path}.sock`);
-    return unlinkQuietly(path);
+    const kind = kindOfName(basename(path)) === 'bell' ? 'FIFO' : 'file';
+    if (unsafe(fstatSync(fd), kind) !== undefined || !addon.tryLease(fd, 1)) return false;
+    return act();
   } finally {
     closeSync(fd);
   }

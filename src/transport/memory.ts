@@ -30,6 +30,12 @@ export interface RingMemory {
 // Byte locks lie beyond any content, so that mandatory locks (Windows) hinder no access.
 export const firstLock = 2 ** 52;
 
+/** The byte locks of the roles of a ring that begins at an offset of its file. */
+export const roleLocks = (offset: number): Record<Role, number> => ({
+  producer: firstLock + offset,
+  consumer: firstLock + offset + 1,
+});
+
 /** A ring in a region, from `offset` on: between processes. */
 export class RegionMemory implements RingMemory {
   readonly words: Int32Array;
@@ -44,7 +50,7 @@ export class RegionMemory implements RingMemory {
   constructor(region: Region, offset = 0, bytes = region.bytes.length - offset) {
     this.#region = region;
     this.#offset = offset;
-    this.#locks = { producer: firstLock + offset, consumer: firstLock + offset + 1 };
+    this.#locks = roleLocks(offset);
     this.words = new Int32Array(region.buffer, offset, bytes >> 2);
     this.plain = region.bytes.subarray(offset, offset + bytes);
     this.address = region.path;

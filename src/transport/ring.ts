@@ -1,11 +1,11 @@
 import { ShmError } from '../errors.js';
 import { Region } from '../native/region.js';
-import { loadPosition, loadWord } from './atomics.js';
 import { Consumer } from './consumer.js';
 import { checkHeader, formatHeader } from './header.js';
-import { checkCapacity, Counter, Field, headerBytes, maxPayload, Stamp } from './layout.js';
-import { RegionMemory, type RingMemory, type Role } from './memory.js';
+import { checkCapacity, headerBytes, maxPayload, Stamp } from './layout.js';
+import { RegionMemory, type RingMemory } from './memory.js';
 import { Producer, type SideOptions } from './producer.js';
+import { readStats, type RingStats } from './stats.js';
 
 /**
  * How another thread or process finds a ring: plain data for `workerData`, `process.send`
@@ -26,30 +26,6 @@ export interface RingOptions {
   path?: string;
   /** Directory of a private ring. @default the per-user region directory */
   directory?: string;
-}
-
-const roleStates = ['never', 'attached', 'ended', 'poisoned'] as const;
-
-export interface SideStats {
-  state: (typeof roleStates)[number] | 'unknown';
-  /** Of the process that last held the role; 0: none did. */
-  pid: number;
-  /** Somebody holds the role, by the kernel's word. */
-  alive: boolean;
-  /** How often this side had to wake the other. */
-  wakes: number;
-}
-
-export interface RingStats {
-  capacity: number;
-  /** Bytes written and not yet released, record headers included. */
-  used: number;
-  recordsWritten: number;
-  recordsRead: number;
-  /** How often a write found the ring full. */
-  fullCount: number;
-  producer: SideStats;
-  consumer: SideStats;
 }
 
 /**
@@ -153,26 +129,7 @@ export class Ring {
 
   /** What is in the ring and who uses it, read from shared memory; also of a ring in use. */
   stats(): RingStats {
-    const { words, plain } = this.#memory;
-    const counters = new Float64Array(plain.buffer, plain.byteOffset, headerBytes / 8);
-    const side = (role: Role, state: number, pid: number, wakes: number): SideStats => ({
-      state: roleStates[loadWord(words, state)] ?? 'unknown',
-      pid: loadWord(words, pid),
-      alive: this.#memory.isLocked(role),
-      wakes: counters[wakes]!,
-    });
-    // The head first: it never passes the tail, so what is used never comes out negative.
-    const head = loadPosition(words, Field.head);
-    const tail = loadPosition(words, Field.tail);
-    return {
-      capacity: this.capacity,
-      used: (tail - head) >>> 0,
-      recordsWritten: counters[Counter.recordsWritten]!,
-      recordsRead: counters[Counter.recordsRead]!,
-      fullCount: counters[Counter.fullCount]!,
-      producer: side('producer', Field.producerState, Field.producerPid, Counter.producerWakes),
-      consumer: side('consumer', Field.consumerState, Field.consumerPid, Counter.consumerWakes),
-    };
+    return readStats(this.#memory, this.capacity);
   }
 
   /** Gives up the roles taken through this object and its hold on the memory. */

@@ -73,6 +73,11 @@ const reasons: Record<string, string> = {
   'Owners of payloads in debug mode a write into memory that was freed':
     'Windows has no FIFOs to hold a read back with',
   'An arena of several processes the name goes with its last user': keepsNames,
+  'The command a connection has no name any more': noProc,
+  'The command top in a terminal': 'there is no `script`, which makes a terminal',
+  'The command reap': keepsNames,
+  'The command looking keeps nothing alive': keepsNames,
+  'The command a directory that others may enter': noModes,
   'Bus gives a successor the id, and none of the messages': 'Windows has no SIGSTOP',
   'Bus closes though a peer does not answer': 'Windows has no SIGSTOP',
 };

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { basename } from 'node:path';
 import { ShmError } from '../../errors.js';
 import { Region } from '../../native/region.js';
-import { isSegmentName } from '../../native/segment.js';
+import { kindOfName } from '../../native/segment.js';
 import { Field, headerBytes } from '../layout.js';
 import { halves, type RegionMemory } from '../memory.js';
 import type { Side } from '../side.js';
@@ -82,7 +82,7 @@ export function takeRegion<E extends Ends>(
   proof: string,
 ): Shared<E> {
   // A listener could name any file of this user's; only a link's is ever opened.
-  if (typeof path !== 'string' || !isSegmentName(basename(path), 'link')) {
+  if (typeof path !== 'string' || kindOfName(basename(path)) !== 'link') {
     throw new Fallback('expected the path of a link');
   }
   const region = Region.open(path);

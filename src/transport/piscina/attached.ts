@@ -1,7 +1,7 @@
 import { ShmError } from '../../errors.js';
 import type { NativeMapping } from '../../native/addon.js';
 import { plainBytes, sharedBuffer, takeUpByName } from '../../native/views.js';
-import { readShape } from './store.js';
+import { readShape } from './shape.js';
 
 /** An arena as a pool's thread sees it: memory that the process has mapped already. */
 export interface Attached {
@@ -39,12 +39,13 @@ export function attach(path: string): Attached {
 
 function view(mapping: NativeMapping, path: string): Attached {
   const buffer = sharedBuffer(mapping);
-  const { debug } = readShape(buffer, path);
+  const words = new Int32Array(buffer);
+  const { debug } = readShape(words, path);
   const plain = plainBytes(mapping);
   return {
     path,
     plain,
-    words: new Int32Array(buffer),
+    words,
     debug,
     piece: (offset, length) => mapping.alias(offset, length),
   };

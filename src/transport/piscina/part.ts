@@ -2,20 +2,11 @@ import { ShmError } from '../../errors.js';
 import type { Region } from '../../native/region.js';
 import { Allocator, type AllocatorStats } from './allocator.js';
 import { headerBytes, lockOf, ticketBytes } from './layout.js';
+import type { Shape } from './shape.js';
 import { Tickets } from './tickets.js';
 
 /** What freed bytes are filled with in an arena made with `debug`. */
 const poison = 0xdb;
-
-/** Sizes and switches of an arena, as its header has them. */
-export interface Shape {
-  parts: number;
-  /** Tickets included. */
-  partBytes: number;
-  /** In each part. */
-  tickets: number;
-  debug: boolean;
-}
 
 /** A piece of the arena that is in use; private to the thread that allocates. */
 export interface Block {

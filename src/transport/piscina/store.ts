@@ -2,21 +2,13 @@ import { BroadcastChannel } from 'node:worker_threads';
 import { invalidArgument, outOfRange, ShmError } from '../../errors.js';
 import { addon } from '../../native/addon.js';
 import { Region } from '../../native/region.js';
-import { loadWord, storeWord } from '../atomics.js';
 import type { AllocatorStats } from './allocator.js';
-import {
-  Header,
-  headerBytes,
-  maxParts,
-  pageBytes,
-  Stamp,
-  ticketBytes,
-  ticketsFor,
-} from './layout.js';
+import { headerBytes, maxParts, pageBytes, ticketBytes, ticketsFor } from './layout.js';
 import type { Request } from './messages.js';
-import { type Block, Part, type Shape } from './part.js';
+import { type Block, Part } from './part.js';
 import type { Run } from './run.js';
 import { SentPayloads } from './sent.js';
+import { readShape, type Shape, writeShape } from './shape.js';
 import { unwatchThreads, watchThreads } from './threads.js';
 import type { Ticket } from './tickets.js';
 
@@ -89,21 +81,15 @@ export class Store {
       bytes: headerBytes + parts * partBytes,
       ...(directory !== undefined && { directory }),
     });
-    const words = new Int32Array(region.buffer, 0, headerBytes / 4);
-    storeWord(words, Header.version, Stamp.version);
-    storeWord(words, Header.parts, parts);
-    storeWord(words, Header.partPages, partBytes / pageBytes);
-    storeWord(words, Header.tickets, tickets);
-    storeWord(words, Header.debug, debug ? 1 : 0);
-    // Last: whoever sees the magic sees the rest.
-    storeWord(words, Header.magic, Stamp.magic);
-    return new Store(region, { parts, partBytes, tickets, debug });
+    const shape = { parts, partBytes, tickets, debug };
+    writeShape(new Int32Array(region.buffer), shape);
+    return new Store(region, shape);
   }
 
   static open(path: string): Store {
     const region = Region.open(path);
     try {
-      return new Store(region, readShape(region.buffer, path));
+      return new Store(region, readShape(new Int32Array(region.buffer), path));
     } catch (error) {
       region.close();
       throw error;
@@ -273,32 +259,4 @@ export class Store {
   error(code: string, detail: string, operation: string): ShmError {
     return new ShmError(code, detail, operation, this.path);
   }
-}
-
-/** @throws {ShmError} `ERR_CORRUPT`, `ERR_VERSION` */
-export function readShape(buffer: SharedArrayBuffer, path: string): Shape {
-  const fail = (code: string, detail: string) => new ShmError(code, detail, 'arena.open', path);
-  if (buffer.byteLength < headerBytes) {
-    throw fail('ERR_CORRUPT', `expected at least ${headerBytes} bytes, got ${buffer.byteLength}`);
-  }
-  const words = new Int32Array(buffer, 0, headerBytes / 4);
-  const magic = loadWord(words, Header.magic);
-  if (magic !== Stamp.magic) {
-    throw fail('ERR_CORRUPT', `expected the mark of an arena, got ${magic}`);
-  }
-  const version = loadWord(words, Header.version);
-  if (version !== Stamp.version) {
-    throw fail('ERR_VERSION', `expected layout version ${Stamp.version}, got ${version}`);
-  }
-  const parts = loadWord(words, Header.parts);
-  const partBytes = loadWord(words, Header.partPages) * pageBytes;
-  if (parts < 1 || partBytes < 1 || headerBytes + parts * partBytes !== buffer.byteLength) {
-    const detail = `expected parts that fill ${buffer.byteLength} bytes, got ${parts} of ${partBytes}`;
-    throw fail('ERR_CORRUPT', detail);
-  }
-  const tickets = loadWord(words, Header.tickets);
-  if (tickets < 1 || tickets * ticketBytes >= partBytes) {
-    throw fail('ERR_CORRUPT', `expected tickets within ${partBytes} bytes, got ${tickets}`);
-  }
-  return { parts, partBytes, tickets, debug: loadWord(words, Header.debug) !== 0 };
 }

@@ -1,0 +1,97 @@
+import Table from 'cli-table3';
+import type { RingStats, SideStats } from '../transport/stats.js';
+import { bytes, count } from './format.js';
+import type { ArenaSummary } from './inspect.js';
+import type { Look } from './look.js';
+
+const noBorders = Object.fromEntries(
+  ['top', 'bottom', 'mid', 'left', 'right', 'middle'].flatMap(side =>
+    ['', '-mid', '-left', '-right', '-top', '-bottom'].map(end => [side + end, '']),
+  ),
+);
+
+/** Columns apart by two spaces; a heading that begins with `>` has its column to the right. */
+export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
+  const made = new Table({
+    head: headings.map(heading => heading.replace(/^>/, '').toUpperCase()),
+    colAligns: headings.map(heading => (heading.startsWith('>') ? 'right' : 'left')),
+    chars: { ...noBorders, middle: '  ' },
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0, compact: true },
+  });
+  made.push(...rows.map(row => [...row]));
+  return made
+    .toString()
+    .split('\n')
+    .map(line => line.trimEnd())
+    .join('\n');
+}
+
+export function listTable(looks: readonly Look[]): string {
+  return table(
+    ['name', 'kind', '>size', 'state', 'processes', 'holds'],
+    looks.map(({ name, kind, size, state, pids, content, problem }) => [
+      name,
+      kind,
+      bytes(size),
+      state,
+      pids?.join(' ') ?? '?',
+      problem ?? (content ? summary(content) : ''),
+    ]),
+  );
+}
+
+function summary(content: NonNullable<Look['content']>): string {
+  if (content.kind === 'memory') return '';
+  if (content.kind === 'arena') {
+    const { parts, partsInUse, tasks } = content.arena;
+    return `${partsInUse} of ${parts} parts in use, ${tasks} tasks`;
+  }
+  return content.rings.map(ring => `${bytes(ring.used)} of ${bytes(ring.capacity)}`).join(', ');
+}
+
+/** A region in full, as lines of labels and values. */
+export function details({ name, kind, path, size, state, pids, content }: Look): string {
+  const lines: [string, string][] = [
+    ['name', name],
+    ['kind', kind],
+    ['path', path],
+    ['size', `${bytes(size)} (${size} bytes)`],
+    ['state', state],
+  ];
+  if (pids) lines.push(['processes', pids.join(' ') || 'none']);
+  if (content?.kind === 'arena') lines.push(...arenaLines(content.arena));
+  const rings = content && 'rings' in content ? content.rings : [];
+  const text = lines.map(([label, value]) => `${label.padEnd(12)}${value}`).join('\n');
+  return [text, ...rings.map((ring, index) => ringText(ring, index, rings.length))].join('\n\n');
+}
+
+function arenaLines({ parts, partBytes, partsInUse, tasks, debug }: ArenaSummary) {
+  const lines: [string, string][] = [
+    ['parts', `${partsInUse} of ${parts} in use, ${bytes(partBytes)} each`],
+    ['tasks', String(tasks)],
+    ['debug', debug ? 'yes' : 'no'],
+  ];
+  return lines;
+}
+
+function ringText(ring: RingStats, index: number, of: number): string {
+  const { capacity, used, recordsWritten, recordsRead, fullCount } = ring;
+  const percent = Math.round((100 * used) / capacity);
+  const lines: [string, string][] = [
+    ['used', `${bytes(used)} of ${bytes(capacity)}, ${percent} %`],
+    ['written', count(recordsWritten)],
+    ['read', count(recordsRead)],
+    ['found full', `${count(fullCount)} times`],
+    ['producer', sideText(ring.producer)],
+    ['consumer', sideText(ring.consumer)],
+  ];
+  const title = of === 1 ? 'ring' : `ring ${index + 1}`;
+  return [title, ...lines.map(([label, value]) => `  ${label.padEnd(12)}${value}`)].join('\n');
+}
+
+function sideText({ state, pid, alive, wakes }: SideStats): string {
+  if (pid === 0) return 'nobody yet';
+  // Held, as its holder said, and yet free, as the kernel says.
+  const now = state === 'attached' && !alive ? 'killed' : state;
+  return `process ${pid}, ${now}, woke the other side ${count(wakes)} times`;
+}

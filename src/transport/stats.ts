@@ -1,0 +1,57 @@
+import { loadPosition, loadWord } from './atomics.js';
+import { Counter, Field, headerBytes } from './layout.js';
+import type { RingMemory, Role } from './memory.js';
+
+const roleStates = ['never', 'attached', 'ended', 'poisoned'] as const;
+
+export interface SideStats {
+  state: (typeof roleStates)[number] | 'unknown';
+  /** Of the process that last held the role; 0: none did. */
+  pid: number;
+  /** Somebody holds the role, by the kernel's word. */
+  alive: boolean;
+  /** How often this side had to wake the other. */
+  wakes: number;
+}
+
+export interface RingStats {
+  capacity: number;
+  /** Bytes written and not yet released, record headers included. */
+  used: number;
+  /** Bytes ever written, record headers included, modulo 2^32: for rates. */
+  bytesWritten: number;
+  recordsWritten: number;
+  recordsRead: number;
+  /** How often a write found the ring full. */
+  fullCount: number;
+  producer: SideStats;
+  consumer: SideStats;
+}
+
+/** What is in a ring and who uses it, also of one in use, whose numbers go on meanwhile. */
+export function readStats(
+  memory: Pick<RingMemory, 'words' | 'isLocked'>,
+  capacity: number,
+): RingStats {
+  const { words } = memory;
+  const counters = new Float64Array(words.buffer, words.byteOffset, headerBytes / 8);
+  const side = (role: Role, state: number, pid: number, wakes: number): SideStats => ({
+    state: roleStates[loadWord(words, state)] ?? 'unknown',
+    pid: loadWord(words, pid),
+    alive: memory.isLocked(role),
+    wakes: counters[wakes]!,
+  });
+  // The head first: it never passes the tail, so what is used never comes out negative.
+  const head = loadPosition(words, Field.head);
+  const tail = loadPosition(words, Field.tail);
+  return {
+    capacity,
+    used: (tail - head) >>> 0,
+    bytesWritten: tail >>> 0,
+    recordsWritten: counters[Counter.recordsWritten]!,
+    recordsRead: counters[Counter.recordsRead]!,
+    fullCount: counters[Counter.fullCount]!,
+    producer: side('producer', Field.producerState, Field.producerPid, Counter.producerWakes),
+    consumer: side('consumer', Field.consumerState, Field.consumerPid, Counter.consumerWakes),
+  };
+}

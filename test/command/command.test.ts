@@ -1,0 +1,234 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import type { Look } from '../../src/command/look.js';
+import { dial, Ring } from '../../src/index.js';
+import { message, outcome, sibling, start, startAlone } from '../support/processes.js';
+import type { Names } from './peer.js';
+
+const script = sibling(import.meta.url, '../../src/command/main.js');
+const onLinux = process.platform === 'linux';
+
+const run = (...args: string[]) => outcome(startAlone(script, args));
+
+/** What the command printed, where all went well. */
+async function told(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await run(...args);
+  expect([code, stderr]).to.deep.equal([0, '']);
+  return stdout;
+}
+
+const list = async () => JSON.parse(await told('ls', '--json')) as Look[];
+const stat = async (name: string) => JSON.parse(await told('stat', name, '--json')) as Look;
+
+async function startPeer() {
+  const peer = start(sibling(import.meta.url, './peer.js'));
+  return { peer, names: await message<Names>(peer) };
+}
+
+describe('The command', () => {
+  let directory: string;
+
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'mmap-transport-command-'));
+  });
+
+  afterEach(() => {
+    rmSync(directory, { recursive: true });
+  });
+
+  it('ls: every kind of region, who has it open and what is in it', async () => {
+    const { peer, names } = await startPeer();
+    const looks = await list();
+    const kinds = new Map(looks.map(({ name, kind }) => [name, kind]));
+    expect(kinds.get(names.ring)).to.equal('ring');
+    expect(kinds.get(names.channel)).to.equal('channel');
+    expect(kinds.get(names.arena)).to.equal('arena');
+    expect([...kinds.values()].sort()).to.deep.equal([
+      'arena',
+      'channel',
+      'memory',
+      'peer of a bus',
+      'ring',
+    ]);
+    for (const { state, pids } of looks) {
+      expect(state).to.equal('in use');
+      if (onLinux) expect(pids).to.deep.equal([peer.pid]);
+    }
+    const text = await told('ls');
+    expect(text).to.match(new RegExp(`${names.ring} +ring +65 KiB +in use +.* 320 B of 64 KiB\n`));
+    expect(text).to.match(/1 of 2 parts in use, 0 tasks/);
+    expect(text).not.to.match(/doorbell/);
+    expect(await told('ls', '--all')).to.match(/doorbell/);
+  });
+
+  it('stat: counters, roles and processes; by name, by its beginning, by path', async () => {
+    const { peer, names } = await startPeer();
+    const { content, path } = await stat(names.ring.slice(0, 12));
+    if (content?.kind !== 'ring') throw new Error(`got ${content?.kind}`);
+    expect(content.rings).to.have.length(1);
+    const [stats] = content.rings;
+    expect(stats).to.include({ capacity: 65536, used: 320, bytesWritten: 320, recordsWritten: 2 });
+    expect(stats!.producer).to.include({ state: 'attached', pid: peer.pid, alive: true });
+    expect(stats!.consumer).to.include({ state: 'never', pid: 0, alive: false });
+    expect(await stat(path)).to.deep.include({ name: names.ring, content });
+
+    const text = await told('stat', names.channel);
+    expect(text)
+      .to.match(/^kind +channel$/m)
+      .and.to.match(/^ring 2$/m);
+    expect(text).to.match(new RegExp(`producer +process ${peer.pid}, attached`));
+    expect(await told('stat', names.arena)).to.match(/^parts +1 of 2 in use/m);
+    expect(await told('stat', names.memory)).to.match(/\(12345 bytes\)/);
+  });
+
+  it('a connection has no name any more, and is found all the same', async () => {
+    const { peer } = await startPeer();
+    const address = join(directory, 'socket');
+    const listening = message(peer);
+    peer.send(address);
+    await listening;
+    const conn = await dial(address);
+    await new Promise(resolve => conn.write(Buffer.alloc(1000), resolve));
+    const looks = (await list()).filter(({ kind }) => kind === 'connection');
+    expect(looks).to.have.length(1);
+    const [{ state, pids, content, name }] = looks as [Look];
+    expect(state).to.equal('unlinked');
+    expect(pids).to.have.members([process.pid, peer.pid]);
+    if (content?.kind !== 'connection') throw new Error(`got ${content?.kind}`);
+    expect(content.rings.map(ring => ring.bytesWritten).sort()).to.deep.equal([0, 1000]);
+    expect(await stat(name)).to.include({ kind: 'connection' });
+    conn.end();
+    await once(conn, 'close');
+  });
+
+  it('stat: a ring that is kept in a file, in use and not', async () => {
+    const path = join(directory, 'jobs.ring');
+    {
+      using ring = Ring.create({ capacity: 4096, path });
+      ring.producer().tryWrite(new Uint8Array(8));
+      expect(await stat(path)).to.include({ kind: 'ring', state: 'in use' });
+    }
+    const { state, content } = await stat(path);
+    expect(state).to.equal('not in use');
+    expect(content).to.have.nested.property('rings[0].producer.state', 'ended');
+  });
+
+  it('top: what goes through the rings, by the second', async () => {
+    using ring = Ring.create({ capacity: 65536 });
+    const producer = ring.producer();
+    const consumer = ring.consumer();
+    const record = new Uint8Array(100);
+    const traffic = setInterval(() => {
+      for (let i = 0; i < 100; i++) {
+        producer.tryWrite(record);
+        consumer.tryRead();
+      }
+    }, 1);
+    try {
+      const tables = (await told('top', '--count', '3', '--interval', '200')).split('\n\n');
+      expect(tables.filter(table => table.startsWith('REGION'))).to.have.length(3);
+      const row = new RegExp(`ring-\\w+ 1 +${process.pid} +${process.pid} .*`);
+      const first = row.exec(tables[1]!)![0];
+      const last = row.exec(tables[5]!)![0];
+      expect(first).not.to.match(/MB\/s/);
+      const [, messages, thousands] = / KiB +([\d.]+)( k)? +[\d.]+ MB\/s/.exec(last)!;
+      expect(Number(messages) * (thousands ? 1000 : 1)).to.be.within(1000, 100_000);
+    } finally {
+      clearInterval(traffic);
+    }
+  });
+
+  it('top in a terminal: q and Ctrl-C end it, and the terminal is as it was', async () => {
+    for (const key of ['q', '\u0003']) {
+      const line = `${process.execPath} ${script} top --interval 60000; stty -a`;
+      const child = spawn('script', ['-qec', line, '/dev/null'], {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      });
+      let screen = '';
+      child.stdout.on('data', (chunk: Buffer) => (screen += chunk.toString()));
+      while (!screen.includes('REGION')) await once(child.stdout, 'data');
+      child.stdin.write(key);
+      await once(child, 'close');
+      expect(screen).to.include('\u001b[?1049h').and.to.include('\u001b[?25h\u001b[?1049l');
+      expect(screen)
+        .to.match(/ icanon\b/)
+        .and.to.match(/ echo\b/);
+    }
+  });
+
+  it('reap: what a killed process left, which ls and stat tell of', async () => {
+    const { peer, names } = await startPeer();
+    peer.kill('SIGKILL');
+    await once(peer, 'exit');
+    const states = new Set((await list()).map(({ state }) => state));
+    expect([...states]).to.deep.equal(['left over']);
+    expect(await told('stat', names.ring)).to.match(/process \d+, killed/);
+    const { code, stdout, stderr } = await run('reap');
+    expect(code).to.equal(0);
+    expect(stdout.split('\n')).to.include.members([names.ring, names.channel, names.memory]);
+    expect(stderr).to.match(/^\d+ removed\n$/);
+    expect(await told('ls')).to.equal('no regions\n');
+  });
+
+  it('looking keeps nothing alive: regions go with their users while top looks', async () => {
+    const { MMAP_TRANSPORT_DIR: regions } = process.env;
+    const child = startAlone(script, ['top', '--interval', '1']);
+    await once(child.stdout!, 'data');
+    for (let i = 0; i < 300; i++) {
+      using ring = Ring.create({ capacity: 4096 });
+      expect(existsSync(ring.handle.path)).to.equal(true);
+      if (i % 10 === 0) await once(child.stdout!, 'data');
+    }
+    expect(readdirSync(regions!)).to.deep.equal([]);
+    child.kill();
+    await once(child, 'exit');
+  });
+
+  it('tells what is wrong, changes nothing, and says so by its exit code', async () => {
+    const { names } = await startPeer();
+    const corrupt = join(process.env.MMAP_TRANSPORT_DIR!, `ring-${'0'.repeat(24)}`);
+    writeFileSync(corrupt, Buffer.alloc(8192, 7), { mode: 0o600 });
+    const problems: [args: string[], code: number, complaint: RegExp][] = [
+      [['stat', 'nothing'], 1, /^ENOENT: expected the name of a region or the path of a ring/],
+      [['stat', 'ring-'], 1, /^ERR_INVALID_ARG: .*got that of ring-/],
+      [['stat', corrupt], 1, /^ERR_CORRUPT: expected the mark of a ring or an arena/],
+      [['stat', script], 1, /^ERR_(CORRUPT|UNSAFE_FILE): /],
+      [['stat', directory], 1, /^ERR_UNSAFE_FILE: |^E\w+: /],
+      [['stat'], 2, /missing required argument 'region'/],
+      [['list'], 2, /unknown command 'list'/],
+      [['ls', '--jsno'], 2, /unknown option '--jsno'/],
+      [['top', '--interval', '0'], 2, /Expected a whole number from 1/],
+      [['top', '--count', 'many'], 2, /Expected a whole number from 1/],
+      [['bench', '--sizes', 'large'], 2, /--sizes: expected an integer/],
+    ];
+    for (const [args, wanted, complaint] of problems) {
+      const { code, stdout, stderr } = await run(...args);
+      expect([code, stdout], args.join(' ')).to.deep.equal([wanted, '']);
+      expect(stderr).to.match(complaint);
+      expect(stderr).not.to.match(/ at .*\.js:\d/);
+    }
+    const found = (await list()).find(({ path }) => path === corrupt);
+    expect(found).to.include({ kind: 'unknown', state: 'left over' });
+    expect(found!.problem).to.match(/ERR_CORRUPT/);
+    expect(await stat(names.ring)).to.include({ kind: 'ring' });
+  });
+
+  it('a directory that others may enter is refused', async () => {
+    const open = join(directory, 'open');
+    mkdirSync(open, { mode: 0o755 });
+    const { code, stderr } = await run('ls', '--directory', open);
+    expect([code, stderr.split(':')[0]]).to.deep.equal([1, 'ERR_UNSAFE_DIRECTORY']);
+  });
+
+  it('ends quietly where nobody reads what it prints', async () => {
+    await startPeer();
+    const child = startAlone(script, ['ls', '--all']);
+    child.stdout!.destroy();
+    const { code, stderr } = await outcome(child);
+    expect([code, stderr]).to.deep.equal([0, '']);
+  });
+});
