@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,7 +6,14 @@ import { expect } from 'chai';
 import type { Look } from '../../src/command/look.js';
 import { dial, Ring } from '../../src/index.js';
 import { collect } from '../support/garbage.js';
-import { message, outcome, sibling, start, startAlone } from '../support/processes.js';
+import {
+  message,
+  outcome,
+  sibling,
+  start,
+  startAlone,
+  startProgram,
+} from '../support/processes.js';
 import type { Names } from './peer.js';
 
 const script = sibling(import.meta.url, '../../src/command/main.js');
@@ -149,9 +155,7 @@ describe('The command', () => {
   it('top in a terminal: q and Ctrl-C end it, and the terminal is as it was', async () => {
     for (const key of ['q', '\u0003']) {
       const line = `${process.execPath} ${script} top --interval 60000; stty -a`;
-      const child = spawn('script', ['-qec', line, '/dev/null'], {
-        stdio: ['pipe', 'pipe', 'inherit'],
-      });
+      const child = startProgram('script', ['-qec', line, '/dev/null']);
       let screen = '';
       child.stdout.on('data', (chunk: Buffer) => (screen += chunk.toString()));
       while (!screen.includes('REGION')) await once(child.stdout, 'data');

@@ -1,10 +1,23 @@
-import { type ChildProcess, fork, type ForkOptions, spawn } from 'node:child_process';
+import {
+  type ChildProcess,
+  fork,
+  type ForkOptions,
+  spawn,
+  type StdioOptions,
+} from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 
 const children = new Set<ChildProcess>();
+
+/**
+ * Each child leads a process group, so that its own children end with it, also where it was
+ * killed before it could see to them.
+ */
+const detached = process.platform !== 'win32';
+const groups = new Set<number>();
 
 /** A path beside the calling module, e.g. `sibling(import.meta.url, './peer.js')`. */
 export function sibling(base: string, name: string): string {
@@ -13,16 +26,25 @@ export function sibling(base: string, name: string): string {
 
 /** Forks a script. Whatever becomes of the test, the process is gone after it. */
 export function start(script: string, args: string[] = [], options: ForkOptions = {}) {
-  return track(fork(script, args, { serialization: 'advanced', ...options }));
+  return track(fork(script, args, { serialization: 'advanced', detached, ...options }));
 }
 
 /** Starts a script as a user would: not as a child with a channel. */
 export function startAlone(script: string, args: string[] = []): ChildProcess {
-  return track(spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'pipe'] }));
+  const stdio: StdioOptions = ['ignore', 'pipe', 'pipe'];
+  return track(spawn(process.execPath, [script, ...args], { detached, stdio }));
+}
+
+/** Starts any program, to be written to and read from. */
+export function startProgram(program: string, args: string[]) {
+  const child = spawn(program, args, { detached, stdio: 'pipe' });
+  track(child);
+  return child;
 }
 
 function track(child: ChildProcess): ChildProcess {
   children.add(child);
+  if (detached && child.pid !== undefined) groups.add(child.pid);
   child.once('exit', () => children.delete(child));
   return child;
 }
@@ -82,4 +104,21 @@ export async function killAll(): Promise<void> {
       if (child.kill('SIGKILL')) await exited;
     }),
   );
+  killGroups();
 }
+
+function killGroups(): void {
+  for (const group of groups) {
+    try {
+      process.kill(-group, 'SIGKILL');
+    } catch (error) {
+      // Ended already; macOS says EPERM of what its parent has not heard of yet.
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'ESRCH' && code !== 'EPERM') throw error;
+    }
+  }
+  groups.clear();
+}
+
+// They do not hear of Ctrl-C: that goes to the terminal's own group.
+process.once('exit', killGroups);
