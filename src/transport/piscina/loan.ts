@@ -18,6 +18,17 @@ const forgotten = new FinalizationRegistry<Lent>(lent => {
   giveBack(lent);
 });
 
+/**
+ * Buffers that were lent in this turn of the event loop. Most are released before its end, and to
+ * watch one costs as much as to lend it.
+ */
+let fresh: { buffer: ArrayBuffer; lent: Lent }[] = [];
+
+function watchFresh(): void {
+  for (const { buffer, lent } of fresh) if (!lent.given) forgotten.register(buffer, lent);
+  fresh = [];
+}
+
 function giveBack(lent: Lent): void {
   if (lent.given) return;
   lent.given = true;
@@ -63,6 +74,6 @@ export class Borrowed<R> {
 export function lendBuffer(lent: Lent, offset: number, length: number): ArrayBuffer {
   const buffer = lent.store.region.piece(offset, length);
   lent.buffers++;
-  forgotten.register(buffer, lent);
+  if (fresh.push({ buffer, lent }) === 1) setImmediate(watchFresh);
   return buffer;
 }
