@@ -4,7 +4,7 @@ import { type SuiteName, suiteNames } from './plan.js';
 import { transportNames } from './transports/registry.js';
 import { inClone } from './workplace.js';
 
-export const usage = `usage: npm run bench -- [options], in a clone; npx mmap-transport bench [options]
+export const usage = `usage: npx mmap-transport bench [options], or npm run bench -- [options] in a clone
 
   --only NAMES        of ${suiteNames.join(', ')}; default: all
   --sizes BYTES       message sizes, e.g. 64,65536
@@ -12,9 +12,10 @@ export const usage = `usage: npm run bench -- [options], in a clone; npx mmap-tr
   --trials N          trials of each; default: 5
   --milliseconds N    measured in each trial; default: 500
   --quick             2 trials of 100 milliseconds
+  --brief             what most want to know, in a minute
   --json FILE         keeps the results there; docs/ is left as it is
-  --render FILE...    measures nothing: writes docs/ from results, the first in full, all of
-                      them compared by Node version
+  --render FILE...    in a clone; measures nothing: writes docs/ from results, the first in full,
+                      all of them compared by Node version
 
 In a clone a run of everything rewrites docs/benchmarks.{json,md,svg}; a narrowed one leaves
 them.`;
@@ -33,6 +34,18 @@ export interface Options {
   readonly help: boolean;
 }
 
+/** What users have today, and what they would. */
+const brief = {
+  only: 'throughput,structured,round-trip,bus',
+  sizes: '64,65536',
+  transports: [
+    'process-send-json,process-send-advanced,post-message,unix-socket,tcp',
+    'ring,ring-corked,channel,channel-spin,conn',
+    'process-send-structured,channel-structured',
+    'send-down,bus-down,relay-across,bus-across',
+  ].join(','),
+};
+
 /** @throws {Error} with one line that says what is wrong */
 export function parseOptions(args: string[]): Options {
   const { values, positionals } = parseArgs({
@@ -45,15 +58,18 @@ export function parseOptions(args: string[]): Options {
       trials: { type: 'string' },
       milliseconds: { type: 'string' },
       quick: { type: 'boolean', default: false },
+      brief: { type: 'boolean', default: false },
       json: { type: 'string' },
       render: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
     },
   });
   if (values.render ? positionals.length === 0 : positionals.length > 0) {
     throw new Error(values.render ? '--render takes files' : `unexpected ${positionals[0]}`);
   }
-  const { only, sizes, transports, quick, json } = values;
+  if (values.render && !inClone) throw new Error('--render writes docs/, which only a clone has');
+  const quick = values.quick || values.brief;
+  const { only, sizes, transports, json } = { ...(values.brief && brief), ...values };
   const narrowed = only ?? sizes ?? transports ?? json;
   return {
     suites: only === undefined ? suiteNames : names('only', only, suiteNames),

@@ -1,5 +1,5 @@
 // Measures the transports against each other, prints tables and writes the results.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Cores } from './cores.js';
 import { environment } from './environment.js';
 import { killRunning, launch } from './launch.js';
@@ -19,18 +19,22 @@ const probe = { transport: 'cpp', kind: 'round-trip', size: 64, milliseconds: 10
 
 const options = readOptions();
 if (options.help) console.log(usage);
-else if (options.render) await writeDocs(options.render.map(readResults));
+else if (options.render) await orRefuse(async () => writeDocs(options.render!.map(readResults)));
 else await run(options);
 
 async function run(options: Options): Promise<void> {
+  // Before anything is measured: whether the results can be kept.
+  if (options.json) await orRefuse(() => closeSync(openSync(options.json!, 'a')));
   const workplace = makeWorkplace();
+  // Told twice, by Ctrl-C and by the command that started this, it still clears up.
   const stop = (code: number): void => {
     killRunning();
     removeWorkplace(workplace);
     process.exit(code);
   };
-  process.once('SIGINT', () => stop(130));
-  process.once('SIGTERM', () => stop(143));
+  process.on('SIGINT', () => stop(130));
+  process.on('SIGTERM', () => stop(143));
+  process.on('SIGHUP', () => stop(129));
   try {
     const host = environment();
     printEnvironment(host);
@@ -94,6 +98,16 @@ async function measureAll(options: Options, workplace: Workplace, cores?: Cores)
   }
   progress('');
   return { measurements, coreToCore, failures };
+}
+
+/** A file that cannot be read or written is the caller's mistake. */
+async function orRefuse(act: () => unknown): Promise<void> {
+  try {
+    await act();
+  } catch (error) {
+    console.error((error as Error).message);
+    process.exit(2);
+  }
 }
 
 /** One line, rewritten, and only where somebody watches. */

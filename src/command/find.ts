@@ -1,4 +1,4 @@
-import { readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs';
+import { lstatSync, readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type FileKind, isLeftOver, kindOfName } from '../native/segment.js';
 
@@ -33,17 +33,18 @@ export function find(directory: string): Found[] {
   for (const name of readdirSync(directory)) {
     const kind = kindOfName(name);
     const path = join(directory, name);
-    const stats = kind && statSync(path, { throwIfNoEntry: false });
-    if (!stats) continue;
+    const size = kind && sizeOf(path, kind);
+    if (size === undefined) continue;
     const pids = users && [...(users.get(name)?.pids ?? [])];
     users?.delete(name);
-    const state = isLeftOver(path) ? 'left over' : 'in use';
-    found.push({ name, kind, path, file: path, state, pids, size: stats.size });
+    // Where a user is seen nothing is asked of the lease, in whose way that could be.
+    const state = !pids?.length && isLeftOver(path) ? 'left over' : 'in use';
+    found.push({ name, kind: kind!, path, file: path, state, pids, size });
   }
   for (const [name, { file, pids, removed }] of users ?? []) {
     const kind = kindOfName(name);
     // What has lost its name since the directory was read comes with the next look.
-    const stats = removed && statSync(file, { throwIfNoEntry: false });
+    const stats = removed ? quietly(() => statSync(file)) : undefined;
     if (!kind || !stats) continue;
     const path = join(directory, name);
     found.push({ name, kind, path, file, state: 'unlinked', pids: [...pids], size: stats.size });
@@ -51,6 +52,13 @@ export function find(directory: string): Found[] {
   return found.sort(
     (a, b) => order.indexOf(a.kind) - order.indexOf(b.kind) || a.name.localeCompare(b.name),
   );
+}
+
+/** Undefined for what is gone meanwhile, and for what only has the name of a region. */
+function sizeOf(path: string, kind: FileKind): number | undefined {
+  const stats = quietly(() => lstatSync(path));
+  const isKind = kind === 'bell' ? stats?.isFIFO() : stats?.isFile();
+  return isKind ? stats!.size : undefined;
 }
 
 interface OpenFile {

@@ -1,6 +1,7 @@
 // How numbers are told to people.
 
 const units: [number, string][] = [
+  [1e12, ' T'],
   [1e9, ' G'],
   [1e6, ' M'],
   [1e3, ' k'],

@@ -1,7 +1,7 @@
 import { ShmError } from '../errors.js';
 import type { Observer } from '../native/observer.js';
 import { loadWord } from '../transport/atomics.js';
-import { Field, headerBytes, isCapacity, Stamp } from '../transport/layout.js';
+import { Field, headerBytes, isCapacity, minCapacity, Stamp } from '../transport/layout.js';
 import { type Role, roleLocks } from '../transport/memory.js';
 import * as arenaLayout from '../transport/piscina/layout.js';
 import { readShape } from '../transport/piscina/shape.js';
@@ -34,34 +34,45 @@ export function inspect(observer: Observer): Content {
   const mark = observer.words.length > 0 ? loadWord(observer.words, 0) : 0;
   if (mark === arenaLayout.Stamp.magic) return { kind: 'arena', arena: inspectArena(observer) };
   if (mark === Stamp.ring || mark === Stamp.stream) return inspectRings(observer, mark);
-  const detail = `expected the mark of a ring or an arena, got ${mark}`;
+  // Such is one that is just being made, too.
+  const got = mark === 0 ? 'zeros' : String(mark);
+  const detail = `expected the mark of a ring or an arena, got ${got}`;
   throw new ShmError('ERR_CORRUPT', detail, 'region.inspect', observer.path);
 }
 
 function inspectRings(observer: Observer, mark: number): Content {
   const { words, path } = observer;
   const fail = (code: string, detail: string) => new ShmError(code, detail, 'region.inspect', path);
+  const bytes = words.byteLength;
+  if (bytes < headerBytes + minCapacity) {
+    throw fail('ERR_CORRUPT', `expected at least ${headerBytes + minCapacity} bytes, got ${bytes}`);
+  }
   const version = loadWord(words, Field.version);
   if (version !== Stamp.version) {
     throw fail('ERR_VERSION', `expected layout version ${Stamp.version}, got ${version}`);
   }
   const capacity = loadWord(words, Field.capacity);
-  const bytes = headerBytes + capacity;
-  const count = words.byteLength / bytes;
-  if (!isCapacity(capacity) || (count !== 1 && count !== 2)) {
-    const detail = `expected one ring or two in ${words.byteLength} bytes, got a capacity of ${capacity}`;
+  const ringBytes = headerBytes + capacity;
+  const count = bytes / ringBytes;
+  const isStream = mark === Stamp.stream;
+  if (!isCapacity(capacity) || (count !== 2 && (isStream || count !== 1))) {
+    const detail = `expected rings that fill ${bytes} bytes, got a capacity of ${capacity}`;
     throw fail('ERR_CORRUPT', detail);
   }
   const rings = Array.from({ length: count }, (_, index) => {
-    const offset = index * bytes;
+    const offset = index * ringBytes;
     const locks = roleLocks(offset);
     const ring = {
-      words: words.subarray(offset / 4, (offset + bytes) / 4),
+      words: words.subarray(offset / 4, (offset + ringBytes) / 4),
       isLocked: (role: Role) => observer.isLocked(locks[role]),
     };
-    return readStats(ring, capacity);
+    const stats = readStats(ring, capacity);
+    if (loadWord(ring.words, Field.magic) !== mark || stats.used > capacity) {
+      throw fail('ERR_CORRUPT', `ring ${index + 1} has an impossible header`);
+    }
+    return stats;
   });
-  if (mark === Stamp.stream) return { kind: 'connection', rings };
+  if (isStream) return { kind: 'connection', rings };
   return { kind: count === 1 ? 'ring' : 'channel', rings };
 }
 

@@ -1,10 +1,11 @@
 #!/usr/bin/env node
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError } from 'commander';
 import { reap } from '../native/segment.js';
-import { lookAround, lookAt } from './look.js';
+import { lookAround, lookAt, placeOf } from './look.js';
 import { details, listTable } from './tables.js';
 import { top } from './top.js';
 
@@ -15,16 +16,6 @@ interface Place {
 const packageFile = new URL('../../../package.json', import.meta.url);
 const { version } = JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string };
 const benchScript = fileURLToPath(new URL('../../bench/run.js', import.meta.url));
-
-/** What `bench` measures where it is told nothing: what users have today, and what they would. */
-const today = 'process-send-json,process-send-advanced,post-message,unix-socket,tcp';
-const here = 'ring,ring-corked,channel,channel-spin,conn';
-const values = 'process-send-structured,channel-structured';
-const inClusters = 'send-down,bus-down,relay-across,bus-across';
-const aMinute = [
-  ...['--quick', '--only', 'throughput,structured,round-trip,bus', '--sizes', '64,65536'],
-  ...['--transports', [today, here, values, inClusters].join(',')],
-];
 
 const program = new Command('mmap-transport')
   .description('Looks at the shared memory of this user, clears it up, and measures it.')
@@ -61,7 +52,8 @@ command('top', 'show what goes through all rings, the busiest first; q ends it')
   .action(top);
 
 command('reap', 'remove what processes left that were killed').action(({ directory }: Place) => {
-  const names = reap(directory);
+  const place = placeOf(directory);
+  const names = place === undefined ? [] : reap(place);
   for (const name of names) print(name);
   console.error(`${names.length} removed`);
 });
@@ -72,16 +64,23 @@ program
   .helpOption(false)
   .allowUnknownOption()
   .argument('[options...]')
-  .action((options: string[]) => {
-    const args = options.length > 0 ? options : aMinute;
-    const { status } = spawnSync(process.execPath, [benchScript, ...args], { stdio: 'inherit' });
-    process.exitCode = status ?? 1;
-  });
+  .action(bench);
+
+/** In a process of its own, which clears up when it is told to end. */
+async function bench(options: string[]): Promise<void> {
+  const args = options.length > 0 ? options : ['--brief'];
+  const child = spawn(process.execPath, [benchScript, ...args], { stdio: 'inherit' });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => child.kill(signal));
+  }
+  const [code] = (await once(child, 'exit')) as [number | null];
+  process.exitCode = code ?? 1;
+}
 
 function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (Number.isInteger(value) && value > 0 && value < 2 ** 31) return value;
-  throw new InvalidArgumentError('Expected a whole number from 1.');
+  const most = 2 ** 31 - 1;
+  if (/^\d+$/.test(text) && Number(text) > 0 && Number(text) <= most) return Number(text);
+  throw new InvalidArgumentError(`Expected a whole number from 1 to ${most}, got ${text}.`);
 }
 
 function print(text: string): void {

@@ -58,7 +58,7 @@ export function details({ name, kind, path, size, state, pids, content }: Look):
     ['size', `${bytes(size)} (${size} bytes)`],
     ['state', state],
   ];
-  if (pids) lines.push(['processes', pids.join(' ') || 'none']);
+  if (pids) lines.push(['processes', pids.join(' ') || 'none seen']);
   if (content?.kind === 'arena') lines.push(...arenaLines(content.arena));
   const rings = content && 'rings' in content ? content.rings : [];
   const text = lines.map(([label, value]) => `${label.padEnd(12)}${value}`).join('\n');
@@ -89,9 +89,12 @@ function ringText(ring: RingStats, index: number, of: number): string {
   return [title, ...lines.map(([label, value]) => `  ${label.padEnd(12)}${value}`)].join('\n');
 }
 
-function sideText({ state, pid, alive, wakes }: SideStats): string {
-  if (pid === 0) return 'nobody yet';
-  // Held, as its holder said, and yet free, as the kernel says.
-  const now = state === 'attached' && !alive ? 'killed' : state;
-  return `process ${pid}, ${now}, woke the other side ${count(wakes)} times`;
+function sideText(side: SideStats): string {
+  if (side.pid === 0) return 'nobody yet';
+  return `process ${side.pid}, ${stateOf(side)}, woke the other side ${count(side.wakes)} times`;
+}
+
+/** Held, as its holder said, and yet free, as the kernel says: it was killed. */
+export function stateOf({ state, alive }: SideStats): SideStats['state'] | 'killed' {
+  return state === 'attached' && !alive ? 'killed' : state;
 }

@@ -1,9 +1,9 @@
 import { cursorTo, clearScreenDown } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { RingStats } from '../transport/stats.js';
+import type { RingStats, SideStats } from '../transport/stats.js';
 import { bytes, count, rate } from './format.js';
 import { type Look, lookAround } from './look.js';
-import { table } from './tables.js';
+import { stateOf, table } from './tables.js';
 
 export interface TopOptions {
   readonly directory?: string;
@@ -36,9 +36,9 @@ export async function top({ directory, interval, count: times = Infinity }: TopO
     if (shown > 0 && !(await passed(interval, stop.signal))) return;
     const looks = lookAround(directory);
     const now = sample(looks);
-    const text = frame(looks, before, now);
-    if (screen) screen.show(text);
-    else process.stdout.write(`${text}\n\n`);
+    const rows = rates(before, now);
+    if (screen) screen.show(height => frame(looks, rows.slice(0, height)));
+    else process.stdout.write(`${frame(looks, rows)}\n\n`);
     before = now;
   }
 }
@@ -60,32 +60,48 @@ function sample(looks: readonly Look[]): Map<string, Sample> {
 
 const keyOf = (name: string, index: number) => `${name} ${index + 1}`;
 
-function frame(
-  looks: readonly Look[],
-  before: ReadonlyMap<string, Sample>,
-  now: ReadonlyMap<string, Sample>,
-): string {
-  const rows = [...now].map(([key, { stats, time }]) => {
+interface Rates {
+  /** The region's name, and which of its rings. */
+  readonly key: string;
+  readonly stats: RingStats;
+  /** By the second; absent at the first look. */
+  readonly bytes?: number;
+  readonly records?: number;
+  readonly full?: number;
+  readonly wakes?: number;
+}
+
+/** The busiest first. */
+function rates(before: ReadonlyMap<string, Sample>, now: ReadonlyMap<string, Sample>): Rates[] {
+  const rows = [...now].map(([key, { stats, time }]): Rates => {
     const old = before.get(key);
-    const seconds = old ? (time - old.time) / 1000 : 0;
+    if (!old) return { key, stats };
     const perSecond = (read: (stats: RingStats) => number) =>
-      old ? (read(stats) - read(old.stats)) / seconds : undefined;
-    // Counted modulo 2^32.
-    const written = old && ((stats.bytesWritten - old.stats.bytesWritten) >>> 0) / seconds;
-    return { key, stats, written, perSecond };
+      ((read(stats) - read(old.stats)) * 1000) / (time - old.time);
+    return {
+      key,
+      stats,
+      bytes: perSecond(({ bytesWritten }) => bytesWritten),
+      records: perSecond(({ recordsWritten }) => recordsWritten),
+      full: perSecond(({ fullCount }) => fullCount),
+      wakes: perSecond(({ producer, consumer }) => producer.wakes + consumer.wakes),
+    };
   });
-  rows.sort((a, b) => (b.written ?? 0) - (a.written ?? 0));
+  return rows.sort((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0));
+}
+
+function frame(looks: readonly Look[], rows: readonly Rates[]): string {
   const many = (value: number | undefined) => (value === undefined ? '' : count(value));
-  const lines = rows.map(({ key, stats, written, perSecond }) => [
+  const lines = rows.map(({ key, stats, ...row }) => [
     key,
-    process_(stats.producer),
-    process_(stats.consumer),
+    sideText(stats.producer),
+    sideText(stats.consumer),
     `${Math.round((100 * stats.used) / stats.capacity)} %`,
     bytes(stats.capacity),
-    many(perSecond(({ recordsWritten }) => recordsWritten)),
-    written === undefined ? '' : rate(written),
-    many(perSecond(({ fullCount }) => fullCount)),
-    many(perSecond(({ producer, consumer }) => producer.wakes + consumer.wakes)),
+    many(row.records),
+    row.bytes === undefined ? '' : rate(row.bytes),
+    many(row.full),
+    many(row.wakes),
   ]);
   const size = looks.reduce((sum, look) => sum + look.size, 0);
   const leftOver = looks.filter(({ state }) => state === 'left over').length;
@@ -95,39 +111,66 @@ function frame(
   return `${title}\n\n${table(headings, lines)}`;
 }
 
-function process_({ pid, state, alive }: RingStats['producer']): string {
-  if (pid === 0) return '–';
-  if (state === 'attached') return alive ? String(pid) : `${pid} killed`;
-  return `${pid} ${state}`;
+function sideText(side: SideStats): string {
+  if (side.pid === 0) return '–';
+  const state = stateOf(side);
+  return state === 'attached' ? String(side.pid) : `${side.pid} ${state}`;
 }
+
+/** `q`, Ctrl-C and Ctrl-D. */
+const endKeys = ['q', '\u0003', '\u0004'];
+
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** The terminal's other screen, which leaves what was there before as it was. */
 class Screen {
   readonly #onStop: () => void;
-  readonly #onKey = (key: Buffer) => {
-    if (['q', '\u0003', '\u0004'].includes(key.toString())) this.#onStop();
+  readonly #onKeys = (keys: Buffer) => {
+    // Several may come at once.
+    if (endKeys.some(key => keys.includes(key))) this.#onStop();
   };
+  /** After `fg` the terminal is as the shell left it. */
+  readonly #onContinue = () => this.#enter();
+  readonly #draw = () => {
+    // A terminal that does not know its size says 0.
+    const height = process.stdout.rows || 24;
+    const width = process.stdout.columns || 80;
+    const lines = this.#text(height)
+      .split('\n')
+      .slice(0, height - 1);
+    cursorTo(process.stdout, 0, 0);
+    clearScreenDown(process.stdout);
+    process.stdout.write(lines.map(line => line.slice(0, width)).join('\n'));
+  };
+  #text: (height: number) => string = () => '';
 
   constructor(onStop: () => void) {
     this.#onStop = onStop;
-    process.stdout.write('\u001b[?1049h\u001b[?25l');
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, onStop);
-    if (!process.stdin.isTTY) return;
-    process.stdin.setRawMode(true).on('data', this.#onKey).resume();
+    for (const signal of signals) process.once(signal, onStop);
+    process.on('SIGCONT', this.#onContinue);
+    process.stdout.on('resize', this.#draw);
+    process.stdin.on('data', this.#onKeys);
+    this.#enter();
   }
 
-  show(text: string): void {
-    // A terminal that does not know its size says 0.
-    const rows = process.stdout.rows || 24;
-    const columns = process.stdout.columns || 80;
-    const lines = text.split('\n').slice(0, rows - 1);
-    cursorTo(process.stdout, 0, 0);
-    clearScreenDown(process.stdout);
-    process.stdout.write(lines.map(line => line.slice(0, columns)).join('\n'));
+  #enter(): void {
+    process.stdout.write('\u001b[?1049h\u001b[?25l');
+    if (process.stdin.isTTY) process.stdin.setRawMode(true);
+    this.#draw();
+  }
+
+  /** @param text for a terminal of so many lines */
+  show(text: (height: number) => string): void {
+    this.#text = text;
+    this.#draw();
   }
 
   [Symbol.dispose](): void {
-    if (process.stdin.isTTY) process.stdin.off('data', this.#onKey).setRawMode(false).pause();
+    for (const signal of signals) process.off(signal, this.#onStop);
+    process.off('SIGCONT', this.#onContinue);
+    process.stdout.off('resize', this.#draw);
+    process.stdin.off('data', this.#onKeys).pause();
+    if (process.stdin.isTTY) process.stdin.setRawMode(false);
     process.stdout.write('\u001b[?25h\u001b[?1049l');
   }
 }

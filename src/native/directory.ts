@@ -13,14 +13,40 @@ import { ShmError, systemError } from '../errors.js';
  *   that only this user can enter; the errno name where it cannot be made
  */
 export function regionDirectory(option?: string): string {
-  const path = resolve(option ?? process.env.MMAP_TRANSPORT_DIR ?? defaultDirectory());
+  const path = directoryPath(option);
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    // A file of that name is told of below.
+    const error = systemError(cause, operation, path);
+    if (error.code !== 'EEXIST') throw error;
+  }
+  return checked(path);
+}
+
+/**
+ * The same for who only looks: nothing is made.
+ *
+ * @returns undefined where there is none of that name
+ */
+export function existingDirectory(option?: string): string | undefined {
+  const path = directoryPath(option);
+  return lstatSync(path, { throwIfNoEntry: false }) && checked(path);
+}
+
+const operation = 'region.directory';
+
+function directoryPath(option?: string): string {
+  return resolve(option ?? process.env.MMAP_TRANSPORT_DIR ?? defaultDirectory());
+}
+
+function checked(path: string): string {
+  try {
     const fault = unsafe(lstatSync(path), 'directory');
-    if (fault) throw new ShmError('ERR_UNSAFE_DIRECTORY', fault, 'region.directory', path);
+    if (fault) throw new ShmError('ERR_UNSAFE_DIRECTORY', fault, operation, path);
     return path;
   } catch (cause) {
-    throw systemError(cause, 'region.directory', path);
+    throw systemError(cause, operation, path);
   }
 }
 
@@ -35,7 +61,10 @@ function defaultDirectory(): string {
  */
 export function unsafe(stats: Stats, kind: 'directory' | 'file' | 'FIFO'): string | undefined {
   const isKind = { directory: stats.isDirectory(), file: stats.isFile(), FIFO: stats.isFIFO() };
-  if (!isKind[kind]) return `expected a plain ${kind}, got something else`;
+  if (!isKind[kind]) {
+    const found = stats.isSymbolicLink() ? 'a symbolic link' : 'something else';
+    return `expected a plain ${kind}, got ${found}`;
+  }
   // Windows keeps the temporary directory private by access lists, not by mode and uid.
   if (process.platform === 'win32') return undefined;
   const uid = process.getuid?.();

@@ -1,7 +1,7 @@
-import { closeSync, constants, fstatSync, openSync } from 'node:fs';
-import { ShmError, systemError } from '../errors.js';
+import { closeSync, constants } from 'node:fs';
+import { systemError } from '../errors.js';
 import { Access, addon, type NativeMapping } from './addon.js';
-import { unsafe } from './directory.js';
+import { noFollow, openPlain } from './segment.js';
 import { sharedBuffer } from './views.js';
 
 /**
@@ -24,28 +24,19 @@ export class Observer {
   constructor(path: string, file = path) {
     const operation = 'region.observe';
     this.path = path;
-    const follow = file === path ? (constants.O_NOFOLLOW ?? 0) : 0;
-    let fd: number | undefined;
-    let length: number;
+    // A descriptor of another process is a link, too.
+    const flags = constants.O_RDONLY | (file === path ? noFollow : 0);
+    const { fd, size } = openPlain(operation, path, flags, file);
     try {
-      // Without O_NONBLOCK a FIFO in the file's place would block here.
-      fd = openSync(file, constants.O_RDONLY | follow | (constants.O_NONBLOCK ?? 0));
-      const stats = fstatSync(fd);
-      const fault = unsafe(stats, 'file');
-      if (fault) throw new ShmError('ERR_UNSAFE_FILE', fault, operation, path);
-      length = stats.size;
-      this.#mapping = new addon.Mapping(fd, 0, length, Access.read, 0, path);
+      this.#mapping = new addon.Mapping(fd, 0, size, Access.read, 0, path);
     } catch (cause) {
       throw systemError(cause, operation, path);
     } finally {
-      if (fd !== undefined) closeSync(fd);
+      closeSync(fd);
     }
     // A length that is no multiple of 4 is no region's.
-    this.words = new Int32Array(
-      length < 4 ? new SharedArrayBuffer(0) : sharedBuffer(this.#mapping),
-      0,
-      length >> 2,
-    );
+    const buffer = size < 4 ? new SharedArrayBuffer(0) : sharedBuffer(this.#mapping);
+    this.words = new Int32Array(buffer, 0, Math.floor(size / 4));
   }
 
   /** Whether anybody holds the byte lock. */

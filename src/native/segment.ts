@@ -14,10 +14,13 @@ import { addon } from './addon.js';
 import { regionDirectory, unsafe } from './directory.js';
 import { trace } from './trace.js';
 
-const noFollow = constants.O_NOFOLLOW ?? 0; // Windows has no such flag
+export const noFollow = constants.O_NOFOLLOW ?? 0; // Windows has no such flag
 
 /** Marks the files of this package, so that `reap` touches nothing else. */
 const namePattern = /^(region|ring|mem|link|bell|bus)-[0-9a-f]{24}$/;
+
+/** How long a maker waits for who has the lease of its new file, in milliseconds. */
+const leasePatience = 1000;
 
 export type SegmentKind = 'region' | 'ring' | 'mem' | 'link';
 
@@ -77,7 +80,7 @@ function tryCreate(operation: string, path: string, bytes: number): SegmentFile 
     throw systemError(cause, operation, path);
   }
   try {
-    if (!addon.tryLease(fd, 0) || fstatSync(fd).nlink === 0) {
+    if (!leased(fd)) {
       closeSync(fd);
       return undefined;
     }
@@ -92,6 +95,18 @@ function tryCreate(operation: string, path: string, bytes: number): SegmentFile 
 }
 
 /**
+ * Takes the lease of a file that was just made. False where somebody reaps it: it is gone then.
+ * Who only looks whether it is left over has the lease for some microseconds, and leaves the file.
+ */
+function leased(fd: number): boolean {
+  const deadline = performance.now() + leasePatience;
+  while (!addon.tryLease(fd, 0)) {
+    if (fstatSync(fd).nlink === 0 || performance.now() > deadline) return false;
+  }
+  return fstatSync(fd).nlink > 0;
+}
+
+/**
  * Opens a file of shared memory and takes a shared lease on it.
  *
  * @throws {ShmError} `ENOENT` where it is gone, `ERR_UNSAFE_FILE` where the file is not a
@@ -100,20 +115,44 @@ function tryCreate(operation: string, path: string, bytes: number): SegmentFile 
 export function openSegment(operation: string, path: string, writable: boolean): SegmentFile {
   let fd: number | undefined;
   try {
-    // Without O_NONBLOCK a FIFO in the file's place would block here.
-    const flags = (constants.O_NONBLOCK ?? 0) | noFollow;
-    fd = openSync(path, flags | (writable ? constants.O_RDWR : constants.O_RDONLY));
-    const stats = fstatSync(fd);
-    const fault = unsafe(stats, 'file');
-    if (fault) throw new ShmError('ERR_UNSAFE_FILE', fault, operation, path);
+    const access = writable ? constants.O_RDWR : constants.O_RDONLY;
+    const file = openPlain(operation, path, access | noFollow);
+    fd = file.fd;
     if (!addon.tryLease(fd, 0) || fstatSync(fd).nlink === 0) {
       throw new ShmError('ENOENT', 'its last user is gone', operation, path);
     }
-    if (stats.size === 0) {
+    if (file.size === 0) {
       const detail = 'expected shared memory, got an empty file';
       throw new ShmError('ERR_OUT_OF_RANGE', detail, operation, path);
     }
-    return { path, fd, size: stats.size };
+    return { path, ...file };
+  } catch (cause) {
+    if (fd !== undefined) closeSync(fd);
+    throw systemError(cause, operation, path);
+  }
+}
+
+/**
+ * Opens what must be a plain file of this user's that only this user can open. Whoever gets it
+ * closes `fd`.
+ *
+ * @param file where it is to be opened, if not by its path
+ * @throws {ShmError} `ERR_UNSAFE_FILE`, and the errno names of `open`
+ */
+export function openPlain(
+  operation: string,
+  path: string,
+  flags: number,
+  file = path,
+): { fd: number; size: number } {
+  let fd: number | undefined;
+  try {
+    // Without O_NONBLOCK a FIFO in the file's place would block here.
+    fd = openSync(file, flags | (constants.O_NONBLOCK ?? 0));
+    const stats = fstatSync(fd);
+    const fault = unsafe(stats, 'file');
+    if (fault) throw new ShmError('ERR_UNSAFE_FILE', fault, operation, path);
+    return { fd, size: stats.size };
   } catch (cause) {
     if (fd !== undefined) closeSync(fd);
     const { code } = cause as NodeJS.ErrnoException;
@@ -158,7 +197,10 @@ function reapOne(path: string): boolean {
   });
 }
 
-/** Whether nobody has the file open any more: its last user was killed. */
+/**
+ * Whether nobody has the file open any more: its last user was killed. To find that out its
+ * lease is taken for a moment, in which somebody who opens the file finds it gone.
+ */
 export function isLeftOver(path: string): boolean {
   return whereLeftOver(path, () => true);
 }

@@ -73,6 +73,8 @@ export const Counter = {
   fullCount: word(1, 6) / 2,
   /** How often the producer had to wake its consumer. */
   producerWakes: word(1, 8) / 2,
+  /** How often the tail went past 2^32. */
+  tailWraps: word(1, 10) / 2,
   recordsRead: word(2, 4) / 2,
   consumerWakes: word(2, 8) / 2,
 } as const;

@@ -274,6 +274,7 @@ export class Producer {
 
   /** SYNC publish, and the waker's side of SYNC park: store `tail`, then look at `waiting`. */
   #publish(): void {
+    if (this.#published < 0 && this.#tail >= 0) this.#counters[Counter.tailWraps]!++;
     this.#published = this.#tail;
     this.#counters[Counter.recordsWritten] = this.#count;
     storePosition(this.#words, Field.tail, this.#tail);

@@ -18,7 +18,7 @@ export interface RingStats {
   capacity: number;
   /** Bytes written and not yet released, record headers included. */
   used: number;
-  /** Bytes ever written, record headers included, modulo 2^32: for rates. */
+  /** Bytes ever written, record headers included. */
   bytesWritten: number;
   recordsWritten: number;
   recordsRead: number;
@@ -35,11 +35,13 @@ export function readStats(
 ): RingStats {
   const { words } = memory;
   const counters = new Float64Array(words.buffer, words.byteOffset, headerBytes / 8);
+  // A peer can write anything there.
+  const counter = (index: number) => (Number.isSafeInteger(counters[index]) ? counters[index]! : 0);
   const side = (role: Role, state: number, pid: number, wakes: number): SideStats => ({
     state: roleStates[loadWord(words, state)] ?? 'unknown',
     pid: loadWord(words, pid),
     alive: memory.isLocked(role),
-    wakes: counters[wakes]!,
+    wakes: counter(wakes),
   });
   // The head first: it never passes the tail, so what is used never comes out negative.
   const head = loadPosition(words, Field.head);
@@ -47,10 +49,10 @@ export function readStats(
   return {
     capacity,
     used: (tail - head) >>> 0,
-    bytesWritten: tail >>> 0,
-    recordsWritten: counters[Counter.recordsWritten]!,
-    recordsRead: counters[Counter.recordsRead]!,
-    fullCount: counters[Counter.fullCount]!,
+    bytesWritten: counter(Counter.tailWraps) * 2 ** 32 + (tail >>> 0),
+    recordsWritten: counter(Counter.recordsWritten),
+    recordsRead: counter(Counter.recordsRead),
+    fullCount: counter(Counter.fullCount),
     producer: side('producer', Field.producerState, Field.producerPid, Counter.producerWakes),
     consumer: side('consumer', Field.consumerState, Field.consumerPid, Counter.consumerWakes),
   };

@@ -71,6 +71,7 @@ export class StreamProducer {
   /** SYNC publish, and the waker's side of SYNC park. */
   publish(): void {
     if (this.#published === this.#tail) return;
+    if (this.#published < 0 && this.#tail >= 0) this.#counters[Counter.tailWraps]!++;
     this.#published = this.#tail;
     this.#counters[Counter.recordsWritten]!++;
     storePosition(this.#words, Field.tail, this.#tail);

@@ -1,10 +1,23 @@
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  ftruncateSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { expect } from 'chai';
 import type { Look } from '../../src/command/look.js';
 import { dial, Ring } from '../../src/index.js';
+import { Counter, Field, headerBytes, Stamp } from '../../src/transport/layout.js';
 import { collect } from '../support/garbage.js';
 import {
   message,
@@ -153,7 +166,7 @@ describe('The command', () => {
   });
 
   it('top in a terminal: q and Ctrl-C end it, and the terminal is as it was', async () => {
-    for (const key of ['q', '\u0003']) {
+    for (const key of ['qq', '\u0003']) {
       const line = `${process.execPath} ${script} top --interval 60000; stty -a`;
       const child = startProgram('script', ['-qec', line, '/dev/null']);
       let screen = '';
@@ -196,6 +209,91 @@ describe('The command', () => {
     await once(child, 'exit');
   });
 
+  it('one file that makes no sense hides no other, nor does one that is no file', async () => {
+    const regions = process.env.MMAP_TRANSPORT_DIR!;
+    const { names } = await startPeer();
+    const put = (letter: string, bytes: Uint8Array) => {
+      const path = join(regions, `ring-${letter.repeat(24)}`);
+      writeFileSync(path, bytes, { mode: 0o600 });
+      return path;
+    };
+    const headers = [
+      [Stamp.ring],
+      [Stamp.ring, 99, 4096],
+      [Stamp.ring, Stamp.version, 1 << 30, ...Array<number>(2000).fill(0)],
+      [Stamp.stream, Stamp.version, 4096, ...Array<number>(1277).fill(0)],
+      [0],
+    ];
+    const wrong = headers.map((words, i) =>
+      put('abcde'[i]!, new Uint8Array(Int32Array.from(words).buffer)),
+    );
+    {
+      using ring = Ring.create({ capacity: 4096, path: join(regions, `ring-${'f'.repeat(24)}`) });
+      new Float64Array(ring.buffer)[Counter.recordsWritten] = NaN;
+      new Int32Array(ring.buffer)[Field.tail] = 1 << 30; // beyond its capacity
+      expect((await run('stat', ring.handle.path)).stderr).to.match(/^ERR_CORRUPT: ring 1 /);
+      wrong.push(ring.handle.path);
+    }
+    const empty = join(regions, `ring-${'0'.repeat(24)}`);
+    mkdirSync(empty);
+    const looks = await list();
+    for (const path of wrong) {
+      const found = looks.find(look => look.path === path);
+      expect(found, path).to.include({ kind: 'unknown' });
+      expect(found!.problem).to.match(/^ERR_CORRUPT|^ERR_VERSION/);
+      rmSync(path);
+    }
+    expect(looks.map(({ name }) => name)).to.include(names.ring);
+    expect(looks.map(({ path }) => path)).not.to.include(empty);
+    rmdirSync(empty);
+  });
+
+  it('regions of more than 2 GiB, and more than 4 GiB through a ring', async function () {
+    this.timeout(60_000);
+    // As large as the largest channel, without its memory: only the first page is looked at.
+    const path = join(process.env.MMAP_TRANSPORT_DIR!, `ring-${'a'.repeat(24)}`);
+    const bytes = 2 * (headerBytes + 2 ** 30);
+    const fd = openSync(path, 'wx+', 0o600);
+    const header = Int32Array.from({ length: headerBytes / 4 }, () => 0);
+    header.set([Stamp.ring], Field.magic);
+    header.set([Stamp.version], Field.version);
+    header.set([2 ** 30], Field.capacity);
+    ftruncateSync(fd, bytes);
+    for (const at of [0, bytes / 2])
+      writeSync(fd, new Uint8Array(header.buffer), 0, headerBytes, at);
+    closeSync(fd);
+    expect((await list()).find(look => look.path === path)).to.include({
+      kind: 'channel',
+      size: bytes,
+    });
+    rmSync(path);
+
+    using ring = Ring.create({ capacity: 2 ** 20 });
+    const [producer, consumer] = [ring.producer(), ring.consumer()];
+    const record = new Uint8Array(2 ** 19 - 8);
+    for (let i = 0; i < 9000; i++) {
+      producer.tryWrite(record);
+      consumer.peek();
+      consumer.release();
+    }
+    const { content } = await stat(basename(ring.handle.path));
+    expect(content).to.have.nested.property('rings[0].bytesWritten', 9000 * 2 ** 19);
+  });
+
+  it('makes no directory; says where one that was named is missing', async () => {
+    const missing = join(directory, 'missing');
+    for (const args of [['ls'], ['stat', 'ring-'], ['top', '--count', '1'], ['reap']]) {
+      const { code, stderr } = await run(...args, '--directory', missing);
+      expect([code, stderr.split(',')[0]]).to.deep.equal([
+        1,
+        'ENOENT: expected a region directory',
+      ]);
+    }
+    expect(existsSync(missing)).to.equal(false);
+    const { stderr } = await run('ls', '--directory', script);
+    expect(stderr).to.match(/^ERR_UNSAFE_DIRECTORY: expected a plain directory/);
+  });
+
   it('tells what is wrong, changes nothing, and says so by its exit code', async () => {
     const { names } = await startPeer();
     const corrupt = join(process.env.MMAP_TRANSPORT_DIR!, `ring-${'0'.repeat(24)}`);
@@ -212,6 +310,8 @@ describe('The command', () => {
       [['top', '--interval', '0'], 2, /Expected a whole number from 1/],
       [['top', '--count', 'many'], 2, /Expected a whole number from 1/],
       [['bench', '--sizes', 'large'], 2, /--sizes: expected an integer/],
+      [['bench', '--json', join(directory, 'not', 'there')], 2, /^ENOENT: /],
+      [['bench', '--render', join(directory, 'not there')], 2, /^ENOENT: /],
     ];
     for (const [args, wanted, complaint] of problems) {
       const { code, stdout, stderr } = await run(...args);

@@ -128,16 +128,14 @@ export interface Answer {
   readonly wanted: number;
 }
 
-/** What is no object travels as it is, and so may a view. */
+/** What is no object travels as it is. */
 export function sealAnswer({ result, payloads, wanted }: Answer): unknown {
   return isObject(result) ? [answerMark, payloads, wanted, result] : result;
 }
 
 /** @returns undefined for what no `payloadTask` said */
 export function unsealAnswer(message: unknown): Answer | undefined {
-  if (!isObject(message) || ArrayBuffer.isView(message)) {
-    return { result: message, payloads: 0, wanted: 0 };
-  }
+  if (!isObject(message)) return { result: message, payloads: 0, wanted: 0 };
   if (!Array.isArray(message) || message[0] !== answerMark) return undefined;
   const [, payloads, wanted, result] = message as [string, number, number, unknown];
   return { result, payloads, wanted };

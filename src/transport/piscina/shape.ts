@@ -1,6 +1,6 @@
 import { ShmError } from '../../errors.js';
 import { loadWord, storeWord } from '../atomics.js';
-import { Header, headerBytes, pageBytes, Stamp, ticketBytes } from './layout.js';
+import { Header, headerBytes, maxParts, pageBytes, Stamp, ticketBytes } from './layout.js';
 
 /** Sizes and switches of an arena, as its header has them. */
 export interface Shape {
@@ -43,7 +43,7 @@ export function readShape(words: Int32Array, path: string): Shape {
   }
   const parts = loadWord(words, Header.parts);
   const partBytes = loadWord(words, Header.partPages) * pageBytes;
-  if (parts < 1 || partBytes < 1 || headerBytes + parts * partBytes !== bytes) {
+  if (parts < 1 || parts > maxParts || partBytes < 1 || headerBytes + parts * partBytes !== bytes) {
     const detail = `expected parts that fill ${bytes} bytes, got ${parts} of ${partBytes}`;
     throw fail('ERR_CORRUPT', detail);
   }
