@@ -65,8 +65,10 @@ export function createSegment(
  *   left
  */
 export function createSegmentAt(operation: string, path: string, bytes: number): SegmentFile {
-  const file = tryCreate(operation, path, bytes);
-  if (file) return file;
+  for (let attempt = 0; attempt < 10; attempt++) {
+    const file = tryCreate(operation, path, bytes);
+    if (file) return file;
+  }
   throw new ShmError('ENOENT', 'the file was removed while it was made', operation, path);
 }
 
@@ -94,16 +96,19 @@ function tryCreate(operation: string, path: string, bytes: number): SegmentFile 
   }
 }
 
-/**
- * Takes the lease of a file that was just made. False where somebody reaps it: it is gone then.
- * Who only looks whether it is left over has the lease for some microseconds, and leaves the file.
- */
+/** Takes the lease of a file that was just made. False where somebody reaped it: it is gone. */
 function leased(fd: number): boolean {
+  // Nothing before: until then it looks like one whose maker was killed.
+  return (addon.tryLease(fd, 0) || leasedLater(fd)) && fstatSync(fd).nlink > 0;
+}
+
+/** Who only looks whether a file is left over has its lease for some microseconds. */
+function leasedLater(fd: number): boolean {
   const deadline = performance.now() + leasePatience;
-  while (!addon.tryLease(fd, 0)) {
-    if (fstatSync(fd).nlink === 0 || performance.now() > deadline) return false;
+  while (performance.now() < deadline && fstatSync(fd).nlink > 0) {
+    if (addon.tryLease(fd, 0)) return true;
   }
-  return fstatSync(fd).nlink > 0;
+  return false;
 }
 
 /**
@@ -217,7 +222,8 @@ function whereLeftOver(path: string, act: () => boolean): boolean {
     // The doorbells that lie beside the regions are FIFOs.
     const kind = kindOfName(basename(path)) === 'bell' ? 'FIFO' : 'file';
     if (unsafe(fstatSync(fd), kind) !== undefined || !addon.tryLease(fd, 1)) return false;
-    return act();
+    // Reaped by another one meanwhile, the name may be that of a new file already.
+    return fstatSync(fd).nlink > 0 && act();
   } finally {
     closeSync(fd);
   }

@@ -39,6 +39,7 @@ async function start(): Promise<void> {
   child.once('exit', (code, signal) => {
     if (signal === 'SIGKILL' || (code === 0 && !peers.has(id))) return;
     console.error(`peer ${id} ended with ${code ?? signal}`);
+    for (const peer of peers.values()) peer.kill('SIGKILL');
     process.exit(1);
   });
   await once(child, 'message');
