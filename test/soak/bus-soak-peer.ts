@@ -22,6 +22,13 @@ const received: Record<string, number> = {};
 let stopped = false;
 let senders: Promise<void>[] = [];
 
+let closed = false;
+
+// Without its soak it would go on for ever.
+process.once('disconnect', () => {
+  if (!closed) process.exit(1);
+});
+
 const bus = await Bus.join<Uint8Array>(name, { id, codec: 'bytes' });
 
 bus.on('message', (value, from) => {
@@ -64,6 +71,7 @@ bus.on('join', peer => senders.push(sendTo(peer)));
 async function obey(order: unknown): Promise<void> {
   if (order === 'close') {
     await bus.close();
+    closed = true;
     process.disconnect();
     return;
   }
