@@ -75,6 +75,7 @@ const reasons: Record<string, string> = {
   'An arena of several processes the name goes with its last user': keepsNames,
   'The command a connection has no name any more': noProc,
   'The command top in a terminal': 'there is no `script`, which makes a terminal',
+  'The command one file that makes no sense': 'Windows removes no file that is mapped',
   'The command looking keeps nothing alive': keepsNames,
   'The command a directory that others may enter': noModes,
   'Bus gives a successor the id, and none of the messages': 'Windows has no SIGSTOP',
