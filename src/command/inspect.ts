@@ -1,11 +1,14 @@
 import { ShmError } from '../errors.js';
 import type { Observer } from '../native/observer.js';
 import { loadWord } from '../transport/atomics.js';
-import { Field, headerBytes, isCapacity, minCapacity, Stamp } from '../transport/layout.js';
+import { readCapacity } from '../transport/header.js';
+import { headerBytes, Stamp } from '../transport/layout.js';
 import { type Role, roleLocks } from '../transport/memory.js';
 import * as arenaLayout from '../transport/piscina/layout.js';
 import { readShape } from '../transport/piscina/shape.js';
 import { readStats, type RingStats } from '../transport/stats.js';
+
+const operation = 'region.inspect';
 
 export interface ArenaSummary {
   /** Bytes for payloads in each part. */
@@ -37,38 +40,31 @@ export function inspect(observer: Observer): Content {
   // Such is one that is just being made, too.
   const got = mark === 0 ? 'zeros' : String(mark);
   const detail = `expected the mark of a ring or an arena, got ${got}`;
-  throw new ShmError('ERR_CORRUPT', detail, 'region.inspect', observer.path);
+  throw new ShmError('ERR_CORRUPT', detail, operation, observer.path);
 }
 
 function inspectRings(observer: Observer, mark: number): Content {
-  const { words, path } = observer;
-  const fail = (code: string, detail: string) => new ShmError(code, detail, 'region.inspect', path);
-  const bytes = words.byteLength;
-  if (bytes < headerBytes + minCapacity) {
-    throw fail('ERR_CORRUPT', `expected at least ${headerBytes + minCapacity} bytes, got ${bytes}`);
-  }
-  const version = loadWord(words, Field.version);
-  if (version !== Stamp.version) {
-    throw fail('ERR_VERSION', `expected layout version ${Stamp.version}, got ${version}`);
-  }
-  const capacity = loadWord(words, Field.capacity);
+  const { words, path: address } = observer;
+  const fail = (detail: string) => new ShmError('ERR_CORRUPT', detail, operation, address);
+  const capacity = readCapacity({ words, address }, mark, operation);
   const ringBytes = headerBytes + capacity;
-  const count = bytes / ringBytes;
+  const count = words.byteLength / ringBytes;
   const isStream = mark === Stamp.stream;
-  if (!isCapacity(capacity) || (count !== 2 && (isStream || count !== 1))) {
-    const detail = `expected rings that fill ${bytes} bytes, got a capacity of ${capacity}`;
-    throw fail('ERR_CORRUPT', detail);
+  if (count !== 2 && (isStream || count !== 1)) {
+    const detail = `expected rings that fill ${words.byteLength} bytes, got a capacity of ${capacity}`;
+    throw fail(detail);
   }
   const rings = Array.from({ length: count }, (_, index) => {
     const offset = index * ringBytes;
     const locks = roleLocks(offset);
     const ring = {
       words: words.subarray(offset / 4, (offset + ringBytes) / 4),
+      address,
       isLocked: (role: Role) => observer.isLocked(locks[role]),
     };
-    const stats = readStats(ring, capacity);
-    if (loadWord(ring.words, Field.magic) !== mark || stats.used > capacity) {
-      throw fail('ERR_CORRUPT', `ring ${index + 1} has an impossible header`);
+    const stats = readStats(ring, readCapacity(ring, mark, operation));
+    if (stats.capacity !== capacity || stats.used > capacity) {
+      throw fail(`ring ${index + 1} has an impossible header`);
     }
     return stats;
   });

@@ -15,13 +15,20 @@ import { ShmError, systemError } from '../errors.js';
 export function regionDirectory(option?: string): string {
   const path = directoryPath(option);
   try {
+    makeDirectory(path);
+    return checked(path, lstatSync(path));
+  } catch (cause) {
+    throw systemError(cause, operation, path);
+  }
+}
+
+/** Where a file has that name, nothing is made: what is wrong is told when it is checked. */
+function makeDirectory(path: string): void {
+  try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (cause) {
-    // A file of that name is told of below.
-    const error = systemError(cause, operation, path);
-    if (error.code !== 'EEXIST') throw error;
+    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
   }
-  return checked(path);
 }
 
 /**
@@ -31,7 +38,8 @@ export function regionDirectory(option?: string): string {
  */
 export function existingDirectory(option?: string): string | undefined {
   const path = directoryPath(option);
-  return lstatSync(path, { throwIfNoEntry: false }) && checked(path);
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  return stats && checked(path, stats);
 }
 
 const operation = 'region.directory';
@@ -40,14 +48,10 @@ function directoryPath(option?: string): string {
   return resolve(option ?? process.env.MMAP_TRANSPORT_DIR ?? defaultDirectory());
 }
 
-function checked(path: string): string {
-  try {
-    const fault = unsafe(lstatSync(path), 'directory');
-    if (fault) throw new ShmError('ERR_UNSAFE_DIRECTORY', fault, operation, path);
-    return path;
-  } catch (cause) {
-    throw systemError(cause, operation, path);
-  }
+function checked(path: string, stats: Stats): string {
+  const fault = unsafe(stats, 'directory');
+  if (fault) throw new ShmError('ERR_UNSAFE_DIRECTORY', fault, operation, path);
+  return path;
 }
 
 function defaultDirectory(): string {

@@ -11,7 +11,7 @@ import { sharedBuffer } from './views.js';
 export class Observer {
   /** What errors call the region. */
   readonly path: string;
-  /** For Atomics. */
+  /** The region's words, to be loaded only: a store would end the process. */
   readonly words: Int32Array;
   readonly #mapping: NativeMapping;
 
@@ -26,7 +26,7 @@ export class Observer {
     this.path = path;
     // A descriptor of another process is a link, too.
     const flags = constants.O_RDONLY | (file === path ? noFollow : 0);
-    const { fd, size } = openPlain(operation, path, flags, file);
+    const { fd, size } = openPlain(operation, path, flags, { file });
     try {
       this.#mapping = new addon.Mapping(fd, 0, size, Access.read, 0, path);
     } catch (cause) {

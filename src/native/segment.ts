@@ -138,24 +138,24 @@ export function openSegment(operation: string, path: string, writable: boolean):
 }
 
 /**
- * Opens what must be a plain file of this user's that only this user can open. Whoever gets it
- * closes `fd`.
+ * Opens what must be a plain file, or a FIFO, of this user's that only this user can open.
+ * Whoever gets it closes `fd`.
  *
- * @param file where it is to be opened, if not by its path
+ * @param options.file where it is to be opened, if not by its path
  * @throws {ShmError} `ERR_UNSAFE_FILE`, and the errno names of `open`
  */
 export function openPlain(
   operation: string,
   path: string,
   flags: number,
-  file = path,
+  { file = path, kind = 'file' }: { file?: string; kind?: 'file' | 'FIFO' } = {},
 ): { fd: number; size: number } {
   let fd: number | undefined;
   try {
     // Without O_NONBLOCK a FIFO in the file's place would block here.
     fd = openSync(file, flags | (constants.O_NONBLOCK ?? 0));
     const stats = fstatSync(fd);
-    const fault = unsafe(stats, 'file');
+    const fault = unsafe(stats, kind);
     if (fault) throw new ShmError('ERR_UNSAFE_FILE', fault, operation, path);
     return { fd, size: stats.size };
   } catch (cause) {
@@ -188,7 +188,7 @@ export function reap(directory?: string): string[] {
 /** The same, without a look at names that are known to be in use. */
 export function reapBut(home: string, inUse: ReadonlySet<string>): string[] {
   const removed = readdirSync(home).filter(
-    name => namePattern.test(name) && !inUse.has(name) && reapOne(join(home, name)),
+    name => kindOfName(name) && !inUse.has(name) && reapOne(join(home, name)),
   );
   for (const name of removed) trace('reap', { directory: home, name });
   return removed;
@@ -214,14 +214,14 @@ export function isLeftOver(path: string): boolean {
 function whereLeftOver(path: string, act: () => boolean): boolean {
   let fd: number;
   try {
-    fd = openSync(path, constants.O_RDWR | (constants.O_NONBLOCK ?? 0) | noFollow);
+    // The doorbells that lie beside the regions are FIFOs.
+    const kind = kindOfName(basename(path)) === 'bell' ? 'FIFO' : 'file';
+    ({ fd } = openPlain('region.reap', path, constants.O_RDWR | noFollow, { kind }));
   } catch {
     return false; // gone already, or not ours to open
   }
   try {
-    // The doorbells that lie beside the regions are FIFOs.
-    const kind = kindOfName(basename(path)) === 'bell' ? 'FIFO' : 'file';
-    if (unsafe(fstatSync(fd), kind) !== undefined || !addon.tryLease(fd, 1)) return false;
+    if (!addon.tryLease(fd, 1)) return false;
     // Reaped by another one meanwhile, the name may be that of a new file already.
     return fstatSync(fd).nlink > 0 && act();
   } finally {

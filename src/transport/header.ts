@@ -16,19 +16,33 @@ export function formatHeader(memory: RingMemory, magic: number, capacity: number
 }
 
 /**
- * Checks the constants before anything is written into a ring that somebody else made.
+ * Checks the constants before anything is written into a ring that somebody else made, who may
+ * be about to finish them.
  *
  * @returns its capacity in bytes
  * @throws {ShmError} `ERR_CORRUPT` where it is no ring of that kind, `ERR_VERSION`
  */
 export function checkHeader(memory: RingMemory, magic: number, operation: string): number {
-  const { words, address } = memory;
-  const fail = (code: string, detail: string) => new ShmError(code, detail, operation, address);
-  if (words.byteLength < headerBytes + minCapacity) {
-    const least = headerBytes + minCapacity;
-    throw fail('ERR_CORRUPT', `expected at least ${least} bytes, got ${words.byteLength}`);
+  const { words } = memory;
+  if (words.byteLength >= leastBytes && loadWord(words, Field.magic) === 0) {
+    memory.wait(Field.magic, 0, openTimeout);
   }
-  if (loadWord(words, Field.magic) === 0) memory.wait(Field.magic, 0, openTimeout);
+  return readCapacity(memory, magic, operation);
+}
+
+/** The shortest ring. */
+const leastBytes = headerBytes + minCapacity;
+
+/** The same of a header as it stands, without waiting for its maker: for who only looks, too. */
+export function readCapacity(
+  { words, address }: Pick<RingMemory, 'words' | 'address'>,
+  magic: number,
+  operation: string,
+): number {
+  const fail = (code: string, detail: string) => new ShmError(code, detail, operation, address);
+  if (words.byteLength < leastBytes) {
+    throw fail('ERR_CORRUPT', `expected at least ${leastBytes} bytes, got ${words.byteLength}`);
+  }
   const found = loadWord(words, Field.magic);
   if (found !== magic) {
     throw fail('ERR_CORRUPT', `expected the mark of a ring (${magic}), got ${found}`);
