@@ -4,7 +4,7 @@
       "target_name": "mmap_transport",
       "sources": [
         "native/addon.cc",
-        "native/bell_pull_binding.cc",
+        "native/doorbell_ringer_binding.cc",
         "native/doorbell_binding.cc",
         "native/mapping.cc",
         "native/mapping_binding.cc",
@@ -17,13 +17,13 @@
       "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],
       "conditions": [
         ["OS=='linux'", {
-          "sources": ["native/bell_posix.cc", "native/faults_posix.cc", "native/platform_posix.cc", "native/platform_linux.cc"],
+          "sources": ["native/doorbell_posix.cc", "native/faults_posix.cc", "native/platform_posix.cc", "native/platform_linux.cc"],
           "defines": ["_FILE_OFFSET_BITS=64", "_GNU_SOURCE"],
           "cflags_cc": ["-std=c++20", "-fno-exceptions", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-cast-function-type"],
           "ldflags": ["-Wl,-z,nodelete"]
         }],
         ["OS=='mac'", {
-          "sources": ["native/bell_posix.cc", "native/faults_posix.cc", "native/platform_posix.cc", "native/platform_mac.cc"],
+          "sources": ["native/doorbell_posix.cc", "native/faults_posix.cc", "native/platform_posix.cc", "native/platform_mac.cc"],
           "xcode_settings": {
             "CLANG_CXX_LANGUAGE_STANDARD": "c++20",
             "GCC_ENABLE_CPP_EXCEPTIONS": "NO",
@@ -32,7 +32,7 @@
           }
         }],
         ["OS=='win'", {
-          "sources": ["native/bell_win.cc", "native/platform_win.cc", "native/platform_win_files.cc"],
+          "sources": ["native/doorbell_win.cc", "native/platform_win.cc", "native/platform_win_files.cc"],
           "defines": ["NOMINMAX", "WIN32_LEAN_AND_MEAN", "_WIN32_WINNT=0x0A00"],
           "libraries": ["psapi.lib"],
           "msvs_settings": { "VCCLCompilerTool": { "AdditionalOptions": ["/std:c++20"] } }

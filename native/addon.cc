@@ -1,5 +1,5 @@
 // The addon's entry: its exports, and what belongs to one environment.
-#include "bell_pull_binding.h"
+#include "doorbell_ringer_binding.h"
 #include "binding_support.h"
 #include "doorbell_binding.h"
 #include "faults.h"
@@ -63,7 +63,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   platform::PinLibrary();
   exports.Set("Mapping", MappingBinding::Define(env));
   exports.Set("Doorbell", DoorbellBinding::Define(env));
-  exports.Set("BellPull", BellPullBinding::Define(env));
+  exports.Set("DoorbellRinger", DoorbellRingerBinding::Define(env));
   exports.Set("reserve", Napi::Function::New<Reserve>(env, "reserve"));
   exports.Set("tryLease", Napi::Function::New<TryLease>(env, "tryLease"));
   exports.Set("detach", Napi::Function::New<Detach>(env, "detach"));

@@ -1,7 +1,7 @@
 // The doorbell of one thread: wakes its event loop when another process rings.
 #pragma once
 
-#include "bell.h"
+#include "doorbell.h"
 
 #include <napi.h>
 

@@ -18,7 +18,7 @@ const isShort = words.length < process.argv.length - 2;
 const long = /^(bench|examples|model)\//;
 /** Under Wine besides: hundreds of processes, and much work that has nothing to do with the system. */
 const longUnderWine =
-  /^(bus\/(pm2|soak)|piscina\/ownership|transport\/(plain|codec|ring-corrupt|ring-death))\./;
+  /^transport\/(cluster\/pm2|bus\/soak|piscina\/ownership|codec\/(plain|codec)|ring\/ring-(corrupt|death))\./;
 const mocha = ['--enable-source-maps', '--expose-gc', 'node_modules/mocha/bin/mocha.js'];
 // Without .mocharc.json, whose files would all run besides.
 const oneFile = [
@@ -82,7 +82,7 @@ function onArm64() {
   const { program, options } = new Arm64();
   const env = { ...process.env, PREBUILDS_ONLY: '1' };
   const chosen =
-    /^(native\/(cursor|map-file|map-mem|pages-everywhere|streams)|transport\/(ring(-async)?|channel(-link)?)|conn\/listen|bus\/bus)\./;
+    /^(native\/(cursor|map-file|map-mem|pages-everywhere|streams)|transport\/(ring\/ring(-async)?|channel\/channel(-link)?|conn\/listen|bus\/bus))\./;
   const files = testFiles(name => chosen.test(name));
   return told(fileByFile(program, options, { timeout: longest, env }, files));
 }

@@ -1,12 +1,12 @@
 import { ShmError } from '../errors.js';
-import type { Observer } from '../native/observer.js';
-import { loadWord } from '../transport/atomics.js';
-import { readCapacity } from '../transport/header.js';
-import { headerBytes, Stamp } from '../transport/layout.js';
-import { type Role, roleLocks } from '../transport/memory.js';
+import type { RegionSnapshot } from '../native/region-snapshot.js';
+import { loadWord } from '../transport/ring/atomics.js';
+import { readCapacity } from '../transport/ring/header.js';
+import { ringHeaderBytes, Magic } from '../transport/ring/layout.js';
+import { type Role, roleLocks } from '../transport/ring/memory.js';
 import * as arenaLayout from '../transport/piscina/layout.js';
 import { readShape } from '../transport/piscina/shape.js';
-import { readStats, type RingStats } from '../transport/stats.js';
+import { readStats, type RingStats } from '../transport/ring/stats.js';
 
 const operation = 'region.inspect';
 
@@ -22,7 +22,7 @@ export interface ArenaSummary {
 }
 
 /** What a region holds. A channel has a ring for each direction, and so has a connection. */
-export type Content =
+export type RegionContent =
   | { readonly kind: 'ring' | 'channel' | 'connection'; readonly rings: readonly RingStats[] }
   | { readonly kind: 'arena'; readonly arena: ArenaSummary }
   | { readonly kind: 'memory' };
@@ -33,23 +33,23 @@ export type Content =
  *
  * @throws {ShmError} `ERR_CORRUPT`, `ERR_VERSION`
  */
-export function inspect(observer: Observer): Content {
-  const mark = observer.words.length > 0 ? loadWord(observer.words, 0) : 0;
-  if (mark === arenaLayout.Stamp.magic) return { kind: 'arena', arena: inspectArena(observer) };
-  if (mark === Stamp.ring || mark === Stamp.stream) return inspectRings(observer, mark);
+export function inspect(snapshot: RegionSnapshot): RegionContent {
+  const magic = snapshot.words.length > 0 ? loadWord(snapshot.words, 0) : 0;
+  if (magic === arenaLayout.Stamp.magic) return { kind: 'arena', arena: inspectArena(snapshot) };
+  if (magic === Magic.ring || magic === Magic.stream) return inspectRings(snapshot, magic);
   // Such is one that is just being made, too.
-  const got = mark === 0 ? 'zeros' : String(mark);
-  const detail = `expected the mark of a ring or an arena, got ${got}`;
-  throw new ShmError('ERR_CORRUPT', detail, operation, observer.path);
+  const got = magic === 0 ? 'zeros' : String(magic);
+  const detail = `expected the magic of a ring or an arena, got ${got}`;
+  throw new ShmError('ERR_CORRUPT', detail, operation, snapshot.path);
 }
 
-function inspectRings(observer: Observer, mark: number): Content {
-  const { words, path: address } = observer;
+function inspectRings(snapshot: RegionSnapshot, magic: number): RegionContent {
+  const { words, path: address } = snapshot;
   const fail = (detail: string) => new ShmError('ERR_CORRUPT', detail, operation, address);
-  const capacity = readCapacity({ words, address }, mark, operation);
-  const ringBytes = headerBytes + capacity;
+  const capacity = readCapacity({ words, address }, magic, operation);
+  const ringBytes = ringHeaderBytes + capacity;
   const count = words.byteLength / ringBytes;
-  const isStream = mark === Stamp.stream;
+  const isStream = magic === Magic.stream;
   if (count !== 2 && (isStream || count !== 1)) {
     const detail = `expected rings that fill ${words.byteLength} bytes, got a capacity of ${capacity}`;
     throw fail(detail);
@@ -60,9 +60,9 @@ function inspectRings(observer: Observer, mark: number): Content {
     const ring = {
       words: words.subarray(offset / 4, (offset + ringBytes) / 4),
       address,
-      isLocked: (role: Role) => observer.isLocked(locks[role]),
+      isLocked: (role: Role) => snapshot.isLocked(locks[role]),
     };
-    const stats = readStats(ring, readCapacity(ring, mark, operation));
+    const stats = readStats(ring, readCapacity(ring, magic, operation));
     if (stats.capacity !== capacity || stats.used > capacity) {
       throw fail(`ring ${index + 1} has an impossible header`);
     }
@@ -72,14 +72,14 @@ function inspectRings(observer: Observer, mark: number): Content {
   return { kind: count === 1 ? 'ring' : 'channel', rings };
 }
 
-function inspectArena(observer: Observer): ArenaSummary {
-  const { words, path } = observer;
+function inspectArena(snapshot: RegionSnapshot): ArenaSummary {
+  const { words, path } = snapshot;
   const { parts, partBytes, tickets, debug } = readShape(words, path);
   const { isSent, isTaken, lockOf, ticketBytes } = arenaLayout;
   let partsInUse = 0;
   let tasks = 0;
   for (let part = 0; part < parts; part++) {
-    if (!observer.isLocked(lockOf(part))) continue;
+    if (!snapshot.isLocked(lockOf(part))) continue;
     partsInUse++;
     const start = (arenaLayout.headerBytes + part * partBytes) / 4;
     for (let ticket = 0; ticket < tickets; ticket++) {

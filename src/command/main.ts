@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError } from 'commander';
 import { reap } from '../native/segment.js';
-import { lookAround, lookAt, placeOf } from './look.js';
+import { reportAll, reportOne, directoryFor } from './region-report.js';
 import { details, listTable } from './tables.js';
 import { top } from './top.js';
 
@@ -33,7 +33,7 @@ command('ls', 'list all regions, who has them open and what is in them')
   .option('--all', 'doorbells too')
   .option('--json', 'as JSON, one array')
   .action(({ directory, all, json }: Place & { all?: true; json?: true }) => {
-    const looks = lookAround(directory).filter(({ kind }) => all || kind !== 'doorbell');
+    const looks = reportAll(directory).filter(({ kind }) => all || kind !== 'doorbell');
     if (json) print(JSON.stringify(looks, null, 2));
     else print(looks.length === 0 ? 'no regions' : listTable(looks));
   });
@@ -42,7 +42,7 @@ command('stat', 'show one region and the counters in it')
   .argument('<region>', 'its name, or its beginning; or the path of a ring in a file')
   .option('--json', 'as JSON')
   .action((region: string, { directory, json }: Place & { json?: true }) => {
-    const look = lookAt(region, directory);
+    const look = reportOne(region, directory);
     print(json ? JSON.stringify(look, null, 2) : details(look));
   });
 
@@ -52,7 +52,7 @@ command('top', 'show what goes through all rings, the busiest first; q ends it')
   .action(top);
 
 command('reap', 'remove what processes left that were killed').action(({ directory }: Place) => {
-  const place = placeOf(directory);
+  const place = directoryFor(directory);
   const names = place === undefined ? [] : reap(place);
   for (const name of names) print(name);
   console.error(`${names.length} removed`);

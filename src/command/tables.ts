@@ -1,8 +1,8 @@
 import Table from 'cli-table3';
-import type { RingStats, SideStats } from '../transport/stats.js';
+import type { RingStats, RoleStats } from '../transport/ring/stats.js';
 import { bytes, count } from './format.js';
 import type { ArenaSummary } from './inspect.js';
-import type { Look } from './look.js';
+import type { RegionReport } from './region-report.js';
 
 const noBorders = Object.fromEntries(
   ['top', 'bottom', 'mid', 'left', 'right', 'middle'].flatMap(side =>
@@ -26,7 +26,7 @@ export function table(headings: readonly string[], rows: readonly (readonly stri
     .join('\n');
 }
 
-export function listTable(looks: readonly Look[]): string {
+export function listTable(looks: readonly RegionReport[]): string {
   return table(
     ['name', 'kind', '>size', 'state', 'processes', 'holds'],
     looks.map(({ name, kind, size, state, pids, content, problem }) => [
@@ -40,7 +40,7 @@ export function listTable(looks: readonly Look[]): string {
   );
 }
 
-function summary(content: NonNullable<Look['content']>): string {
+function summary(content: NonNullable<RegionReport['content']>): string {
   if (content.kind === 'memory') return '';
   if (content.kind === 'arena') {
     const { parts, partsInUse, tasks } = content.arena;
@@ -50,7 +50,7 @@ function summary(content: NonNullable<Look['content']>): string {
 }
 
 /** A region in full, as lines of labels and values. */
-export function details({ name, kind, path, size, state, pids, content }: Look): string {
+export function details({ name, kind, path, size, state, pids, content }: RegionReport): string {
   const lines: [string, string][] = [
     ['name', name],
     ['kind', kind],
@@ -89,12 +89,12 @@ function ringText(ring: RingStats, index: number, of: number): string {
   return [title, ...lines.map(([label, value]) => `  ${label.padEnd(12)}${value}`)].join('\n');
 }
 
-function sideText(side: SideStats): string {
+function sideText(side: RoleStats): string {
   if (side.pid === 0) return 'nobody yet';
   return `process ${side.pid}, ${stateOf(side)}, woke the other side ${count(side.wakes)} times`;
 }
 
 /** Held, as its holder said, and yet free, as the kernel says: it was killed. */
-export function stateOf({ state, alive }: SideStats): SideStats['state'] | 'killed' {
+export function stateOf({ state, alive }: RoleStats): RoleStats['state'] | 'killed' {
   return state === 'attached' && !alive ? 'killed' : state;
 }

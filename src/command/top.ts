@@ -1,8 +1,8 @@
 import { cursorTo, clearScreenDown } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { RingStats, SideStats } from '../transport/stats.js';
+import type { RingStats, RoleStats } from '../transport/ring/stats.js';
 import { bytes, count, rate } from './format.js';
-import { type Look, lookAround } from './look.js';
+import { type RegionReport, reportAll } from './region-report.js';
 import { stateOf, table } from './tables.js';
 
 export interface TopOptions {
@@ -34,7 +34,7 @@ export async function top({ directory, interval, count: times = Infinity }: TopO
   let before = new Map<string, Sample>();
   for (let shown = 0; shown < times && !stop.signal.aborted; shown++) {
     if (shown > 0 && !(await passed(interval, stop.signal))) return;
-    const looks = lookAround(directory);
+    const looks = reportAll(directory);
     const now = sample(looks);
     const rows = rates(before, now);
     if (screen) screen.show(height => frame(looks, rows.slice(0, height)));
@@ -48,7 +48,7 @@ async function passed(milliseconds: number, signal: AbortSignal): Promise<boolea
   return delay(milliseconds, true, { signal }).catch(() => false);
 }
 
-function sample(looks: readonly Look[]): Map<string, Sample> {
+function sample(looks: readonly RegionReport[]): Map<string, Sample> {
   const time = performance.now();
   const samples = new Map<string, Sample>();
   for (const { name, content } of looks) {
@@ -90,7 +90,7 @@ function rates(before: ReadonlyMap<string, Sample>, now: ReadonlyMap<string, Sam
   return rows.sort((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0));
 }
 
-function frame(looks: readonly Look[], rows: readonly Rates[]): string {
+function frame(looks: readonly RegionReport[], rows: readonly Rates[]): string {
   const many = (value: number | undefined) => (value === undefined ? '' : count(value));
   const lines = rows.map(({ key, stats, ...row }) => [
     key,
@@ -111,7 +111,7 @@ function frame(looks: readonly Look[], rows: readonly Rates[]): string {
   return `${title}\n\n${table(headings, lines)}`;
 }
 
-function sideText(side: SideStats): string {
+function sideText(side: RoleStats): string {
   if (side.pid === 0) return '–';
   const state = stateOf(side);
   return state === 'attached' ? String(side.pid) : `${side.pid} ${state}`;

@@ -84,7 +84,7 @@ export interface NativeDoorbell {
 }
 
 /** Rings another thread's doorbell. */
-export interface NativeBellPull {
+export interface NativeDoorbellRinger {
   /** False: nobody listens there any more. */
   ring(token: number): boolean;
   close(): void;
@@ -98,7 +98,7 @@ interface Addon {
      */
     new (path: string, tokens: Uint32Array, callback: (count: number) => void): NativeDoorbell;
   };
-  BellPull: { new (path: string): NativeBellPull };
+  DoorbellRinger: { new (path: string): NativeDoorbellRinger };
   Mapping: {
     /**
      * Maps a part of a file; no part, where the length is 0. `prefault` enters all pages

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { systemError } from '../errors.js';
-import { addon, type NativeBellPull, type NativeDoorbell } from './addon.js';
+import { addon, type NativeDoorbellRinger, type NativeDoorbell } from './addon.js';
 import { regionDirectory } from './directory.js';
 
 /** Bytes of a bell's random name. */
@@ -74,18 +74,18 @@ function listen(
   }
 }
 
-interface SharedPull {
-  readonly native: NativeBellPull;
+interface SharedRinger {
+  readonly native: NativeDoorbellRinger;
   users: number;
 }
 
 /** Of this thread, by path: many rings with one peer share a descriptor. */
-const pulls = new Map<string, SharedPull>();
+const ringers = new Map<string, SharedRinger>();
 
 /** Rings the doorbell of another thread or process. */
-export class BellPull {
+export class DoorbellRinger {
   readonly #path: string;
-  readonly #shared: SharedPull;
+  readonly #shared: SharedRinger;
   #closed = false;
 
   /**
@@ -94,14 +94,14 @@ export class BellPull {
    */
   constructor(directory: string, id: Uint8Array) {
     this.#path = join(directory, fileName(id));
-    let shared = pulls.get(this.#path);
+    let shared = ringers.get(this.#path);
     if (!shared) {
       try {
-        shared = { native: new addon.BellPull(this.#path), users: 0 };
+        shared = { native: new addon.DoorbellRinger(this.#path), users: 0 };
       } catch (cause) {
         throw systemError(cause, 'doorbell.open', this.#path);
       }
-      pulls.set(this.#path, shared);
+      ringers.set(this.#path, shared);
     }
     shared.users++;
     this.#shared = shared;
@@ -116,7 +116,7 @@ export class BellPull {
     if (this.#closed) return;
     this.#closed = true;
     if (--this.#shared.users > 0) return;
-    pulls.delete(this.#path);
+    ringers.delete(this.#path);
     this.#shared.native.close();
   }
 }

@@ -16,7 +16,7 @@ const block = 31 * 1024 * 1024;
  * copying 64 KiB. The free of one large block teaches it to keep twice as much as that block
  * had. The block is never written to, so no memory is used for it. See ADR-0041.
  */
-export function noteCopy(bytes: number): void {
+export function keepFreedHeap(bytes: number): void {
   if (bytes < largeCopy || untilTold === 0 || --untilTold > 0) return;
   try {
     Buffer.allocUnsafeSlow(block);

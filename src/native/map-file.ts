@@ -10,7 +10,7 @@ import {
 import { fileURLToPath } from 'node:url';
 import { invalidArgument, outOfRange, ShmError, systemError } from '../errors.js';
 import { Access, Advice, addon } from './addon.js';
-import { maxLength, type Source } from './hold.js';
+import { maxLength, type MappingInfo } from './mapped-view.js';
 import { Mapped } from './mapped.js';
 import { explainFull } from './segment.js';
 import { trace } from './trace.js';
@@ -46,7 +46,7 @@ export class MapFile extends Mapped {
   readonly path: string;
 
   /** @internal */
-  constructor(source: Source) {
+  constructor(source: MappingInfo) {
     super(source);
     this.path = source.address;
   }
@@ -105,7 +105,7 @@ const operation = 'openFile';
 export function openFile(path: string | URL, options: MapOptions = {}): MapFile {
   const name = pathOf(path);
   checkOptions(options);
-  const file = openPlain(name, options);
+  const file = openMappable(name, options);
   let former: number | undefined;
   try {
     let { size } = fstatSync(file.fd);
@@ -129,7 +129,7 @@ export function openFile(path: string | URL, options: MapOptions = {}): MapFile 
   }
 }
 
-function map(fd: number, address: string, size: number, options: MapOptions): Source {
+function map(fd: number, address: string, size: number, options: MapOptions): MappingInfo {
   const { offset = 0, prefault = false, lock = false, hugePages = false } = options;
   const bytes = `the file's ${size} bytes`;
   if (offset > size) throw outOfRange(operation, 'offset', `within ${bytes}`, offset);
@@ -158,7 +158,7 @@ function map(fd: number, address: string, size: number, options: MapOptions): So
   return { native, length, offset, access, address, kind: 'file' };
 }
 
-function openPlain(name: string, options: MapOptions): { fd: number; created: boolean } {
+function openMappable(name: string, options: MapOptions): { fd: number; created: boolean } {
   const { access = 'read', create = false, mode = 0o600 } = options;
   // O_NONBLOCK: opening a FIFO must not wait for its other end.
   const plain = constants.O_NONBLOCK ?? 0;

@@ -3,11 +3,11 @@ import { basename, join } from 'node:path';
 import { invalidArgument, outOfRange, systemError } from '../errors.js';
 import { Access, addon, type NativeMapping } from './addon.js';
 import { regionDirectory } from './directory.js';
-import { maxLength, type Source } from './hold.js';
+import { maxLength, type MappingInfo } from './mapped-view.js';
 import { Mapped } from './mapped.js';
-import { createSegment, openSegment, reapBut, type SegmentFile } from './segment.js';
+import { createSegment, openSegment, reapExcept, type SegmentFile } from './segment.js';
 import { trace } from './trace.js';
-import { takeUp } from './views.js';
+import { attachBuffer } from './views.js';
 
 export interface MemOptions {
   /**
@@ -41,7 +41,7 @@ export class MapMem extends Mapped {
   readonly #self = new WeakRef(this);
 
   /** @internal */
-  constructor(source: Source, capacity: number, owner: boolean, file?: string) {
+  constructor(source: MappingInfo, capacity: number, owner: boolean, file?: string) {
     super(source);
     this.id = source.address;
     this.owner = owner;
@@ -123,7 +123,7 @@ export function openMem(
 
 function create({ bytes = addon.pageSize, directory }: MemOptions): MapMem {
   const home = regionDirectory(directory);
-  reapBut(home, new Set(open.values()));
+  reapExcept(home, new Set(open.values()));
   const file = createSegment(operation, 'mem', bytes, home);
   try {
     return made(file, bytes, Access.readWrite, true);
@@ -137,7 +137,7 @@ function create({ bytes = addon.pageSize, directory }: MemOptions): MapMem {
 
 function openById(id: string, { bytes, access = 'read', directory }: MemOptions): MapMem {
   const home = regionDirectory(directory);
-  reapBut(home, new Set(open.values()));
+  reapExcept(home, new Set(open.values()));
   const writable = access === 'read-write';
   const file = openSegment(operation, join(home, `mem-${id}`), writable);
   try {
@@ -163,13 +163,13 @@ function made(file: SegmentFile, length: number, access: number, owner: boolean)
   native.ownName(file.path, owner ? 0 : 1);
   const address = idOf(file.path);
   trace('open', { operation, address, length });
-  const source: Source = { native, length, offset: 0, access, address, kind: 'mem' };
+  const source: MappingInfo = { native, length, offset: 0, access, address, kind: 'mem' };
   return new MapMem(source, file.size, owner, basename(file.path));
 }
 
 function fromThread(buffer: SharedArrayBuffer): MapMem {
   const length = buffer.byteLength;
-  const native = length === 0 ? undefined : takeUp(buffer, operation);
+  const native = length === 0 ? undefined : attachBuffer(buffer, operation);
   const access = native?.access ?? Access.read;
   const address = native === undefined ? '' : idOf(native.name);
   trace('open', { operation, address, length });

@@ -1,6 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 import { invalidArgument } from '../errors.js';
-import { Hold, type Range, type Source } from './hold.js';
+import { MappedView, type Range, type MappingInfo } from './mapped-view.js';
 import {
   type Access,
   type Advice,
@@ -33,12 +33,12 @@ import {
  * `ERR_TRUNCATED`. Pages come in on first touch, and that may block on the device.
  */
 export abstract class Mapped {
-  readonly #hold: Hold;
+  readonly #hold: MappedView;
   #position = 0;
 
   /** @internal */
-  constructor(source: Source) {
-    this.#hold = new Hold(source);
+  constructor(source: MappingInfo) {
+    this.#hold = new MappedView(source);
   }
 
   /** Bytes mapped. */

@@ -1,6 +1,6 @@
 import { invalidArgument, systemError } from '../errors.js';
 import { Advice as advices, type NativeMapping, Protection } from './addon.js';
-import type { Hold, Range } from './hold.js';
+import type { MappedView, Range } from './mapped-view.js';
 
 // What Mapped does with whole pages; its methods say what each is for.
 
@@ -10,27 +10,30 @@ export type Advice = keyof typeof advices;
 /** What `protect` leaves allowed. */
 export type Access = keyof typeof Protection;
 
-export function sync(hold: Hold, options: Range & { async?: boolean; invalidate?: boolean }): void {
+export function sync(
+  hold: MappedView,
+  options: Range & { async?: boolean; invalidate?: boolean },
+): void {
   onPages(hold, 'sync', options, (native, offset, length) => {
     hold.checkLength('sync');
     native.sync(offset, length, options.async ? 1 : 0, options.invalidate ? 1 : 0);
   });
 }
 
-export function advise(hold: Hold, advice: Advice, range?: Range): void {
+export function advise(hold: MappedView, advice: Advice, range?: Range): void {
   const number = lookUp(advices, 'advise', 'advice', advice);
   onPages(hold, 'advise', range, (native, offset, length) => native.advise(offset, length, number));
 }
 
-export function lock(hold: Hold, range?: Range): void {
+export function lock(hold: MappedView, range?: Range): void {
   onPages(hold, 'lock', range, (native, offset, length) => native.lockPages(offset, length));
 }
 
-export function unlock(hold: Hold, range?: Range): void {
+export function unlock(hold: MappedView, range?: Range): void {
   onPages(hold, 'unlock', range, (native, offset, length) => native.unlockPages(offset, length));
 }
 
-export function protect(hold: Hold, access: Access, range?: Range): void {
+export function protect(hold: MappedView, access: Access, range?: Range): void {
   const number = lookUp(Protection, 'protect', 'access', access);
   onPages(hold, 'protect', range, (native, offset, length) => {
     if (number === Protection['read-write'] && !hold.writable) {
@@ -40,7 +43,7 @@ export function protect(hold: Hold, access: Access, range?: Range): void {
   });
 }
 
-export function resident(hold: Hold, range?: Range): Uint8Array<ArrayBuffer> {
+export function resident(hold: MappedView, range?: Range): Uint8Array<ArrayBuffer> {
   let pages = new Uint8Array(0);
   onPages(hold, 'resident', range, (native, offset, length) => {
     pages = native.resident(offset, length);
@@ -50,7 +53,7 @@ export function resident(hold: Hold, range?: Range): Uint8Array<ArrayBuffer> {
 
 /** Calls the addon about the pages of a range; not at all where there are none. */
 function onPages(
-  hold: Hold,
+  hold: MappedView,
   operation: string,
   range: Range | undefined,
   call: (native: NativeMapping, offset: number, length: number) => void,

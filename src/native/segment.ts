@@ -121,7 +121,7 @@ export function openSegment(operation: string, path: string, writable: boolean):
   let fd: number | undefined;
   try {
     const access = writable ? constants.O_RDWR : constants.O_RDONLY;
-    const file = openPlain(operation, path, access | noFollow);
+    const file = openOwnFile(operation, path, access | noFollow);
     fd = file.fd;
     if (!addon.tryLease(fd, 0) || fstatSync(fd).nlink === 0) {
       throw new ShmError('ENOENT', 'its last user is gone', operation, path);
@@ -144,7 +144,7 @@ export function openSegment(operation: string, path: string, writable: boolean):
  * @param options.file where it is to be opened, if not by its path
  * @throws {ShmError} `ERR_UNSAFE_FILE`, and the errno names of `open`
  */
-export function openPlain(
+export function openOwnFile(
   operation: string,
   path: string,
   flags: number,
@@ -182,11 +182,11 @@ export function openPlain(
  * console.log(reap().length, 'leftovers of killed processes removed');
  */
 export function reap(directory?: string): string[] {
-  return reapBut(regionDirectory(directory), new Set());
+  return reapExcept(regionDirectory(directory), new Set());
 }
 
 /** The same, without a look at names that are known to be in use. */
-export function reapBut(home: string, inUse: ReadonlySet<string>): string[] {
+export function reapExcept(home: string, inUse: ReadonlySet<string>): string[] {
   const removed = readdirSync(home).filter(
     name => kindOfName(name) && !inUse.has(name) && reapOne(join(home, name)),
   );
@@ -195,7 +195,7 @@ export function reapBut(home: string, inUse: ReadonlySet<string>): string[] {
 }
 
 function reapOne(path: string): boolean {
-  return whereLeftOver(path, () => {
+  return withExclusiveLock(path, () => {
     // The socket of a bus's peer lies beside the file that is under its lease.
     if (kindOfName(basename(path)) === 'bus') unlinkQuietly(`${path}.sock`);
     return unlinkQuietly(path);
@@ -207,16 +207,16 @@ function reapOne(path: string): boolean {
  * lease is taken for a moment, in which somebody who opens the file finds it gone.
  */
 export function isLeftOver(path: string): boolean {
-  return whereLeftOver(path, () => true);
+  return withExclusiveLock(path, () => true);
 }
 
 /** Does something under the lease of a file that nobody else has one on; else gives false. */
-function whereLeftOver(path: string, act: () => boolean): boolean {
+function withExclusiveLock(path: string, act: () => boolean): boolean {
   let fd: number;
   try {
     // The doorbells that lie beside the regions are FIFOs.
     const kind = kindOfName(basename(path)) === 'bell' ? 'FIFO' : 'file';
-    ({ fd } = openPlain('region.reap', path, constants.O_RDWR | noFollow, { kind }));
+    ({ fd } = openOwnFile('region.reap', path, constants.O_RDWR | noFollow, { kind }));
   } catch {
     return false; // gone already, or not ours to open
   }

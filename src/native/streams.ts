@@ -1,7 +1,6 @@
 import { Readable, Writable } from 'node:stream';
 import { outOfRange } from '../errors.js';
-import { noteCopy } from './heap.js';
-import type { Mapped } from './mapped.js';
+import { keepFreedHeap } from './heap.js';
 
 /** As in `node:fs`: positions are bytes of the mapping, `end` is the last byte's. */
 export interface ReadStreamOptions {
@@ -24,10 +23,17 @@ export interface WriteStreamOptions {
   signal?: AbortSignal;
 }
 
+/** What is streamed: bytes that can be read and written anywhere. */
+export interface RandomAccess {
+  readonly length: number;
+  readAt(target: Uint8Array, position: number): number;
+  writeAt(source: Uint8Array, position: number): number;
+}
+
 const defaultChunk = 65536;
 
-/** See {@link Mapped.createReadStream}. */
-export function readStream(mapped: Mapped, options: ReadStreamOptions): Readable {
+/** See `Mapped.createReadStream`. */
+export function readStream(mapped: RandomAccess, options: ReadStreamOptions): Readable {
   const { start = 0, end = mapped.length - 1, highWaterMark = defaultChunk } = options;
   checkPosition('createReadStream', 'start', start, mapped.length);
   if (end !== -1) checkPosition('createReadStream', 'end', end, Number.MAX_SAFE_INTEGER);
@@ -45,7 +51,7 @@ export function readStream(mapped: Mapped, options: ReadStreamOptions): Readable
           this.push(null);
           return;
         }
-        noteCopy(length);
+        keepFreedHeap(length);
         const chunk = Buffer.allocUnsafeSlow(length);
         position += mapped.readAt(chunk, position);
         this.push(chunk);
@@ -56,8 +62,8 @@ export function readStream(mapped: Mapped, options: ReadStreamOptions): Readable
   });
 }
 
-/** See {@link Mapped.createWriteStream}. */
-export function writeStream(mapped: Mapped, options: WriteStreamOptions): Writable {
+/** See `Mapped.createWriteStream`. */
+export function writeStream(mapped: RandomAccess, options: WriteStreamOptions): Writable {
   const { start = 0, highWaterMark = defaultChunk } = options;
   checkPosition('createWriteStream', 'start', start, mapped.length);
   checkChunk('createWriteStream', highWaterMark);

@@ -33,7 +33,7 @@ export function sharedBuffer(mapping: NativeMapping): SharedArrayBuffer {
  *
  * @throws {ShmError} `ERR_INVALID_ARG` where `buffer` is not that of a live mapping
  */
-export function takeUp(buffer: SharedArrayBuffer, operation: string): NativeMapping {
+export function attachBuffer(buffer: SharedArrayBuffer, operation: string): NativeMapping {
   try {
     return new addon.Mapping(new Uint8Array(buffer));
   } catch (cause) {
@@ -50,14 +50,14 @@ export function takeUp(buffer: SharedArrayBuffer, operation: string): NativeMapp
  * @throws {ShmError} `ERR_INVALID_ARG` where `buffer` is not the `buffer` of a region
  */
 export function plainView(buffer: SharedArrayBuffer): Uint8Array<ArrayBuffer> {
-  return plainBytes(takeUp(buffer, 'plainView'));
+  return plainBytes(attachBuffer(buffer, 'plainView'));
 }
 
 /**
  * A handle of this thread on a mapping that another thread of this process has open, found
  * by its name; undefined where there is none.
  */
-export function takeUpByName(name: string): NativeMapping | undefined {
+export function attachByName(name: string): NativeMapping | undefined {
   try {
     return new addon.Mapping(name);
   } catch {

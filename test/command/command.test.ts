@@ -15,9 +15,15 @@ import {
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { expect } from 'chai';
-import type { Look } from '../../src/command/look.js';
+import type { RegionReport } from '../../src/command/region-report.js';
 import { dial, Ring } from '../../src/index.js';
-import { Counter, Field, headerBytes, Stamp } from '../../src/transport/layout.js';
+import {
+  Counter,
+  Field,
+  ringHeaderBytes,
+  layoutVersion,
+  Magic,
+} from '../../src/transport/ring/layout.js';
 import { collect } from '../support/garbage.js';
 import {
   message,
@@ -42,8 +48,8 @@ async function told(...args: string[]): Promise<string> {
   return stdout;
 }
 
-const list = async () => JSON.parse(await told('ls', '--json')) as Look[];
-const stat = async (name: string) => JSON.parse(await told('stat', name, '--json')) as Look;
+const list = async () => JSON.parse(await told('ls', '--json')) as RegionReport[];
+const stat = async (name: string) => JSON.parse(await told('stat', name, '--json')) as RegionReport;
 
 async function startPeer() {
   const peer = start(sibling(import.meta.url, './peer.js'));
@@ -118,7 +124,7 @@ describe('The command', () => {
     await new Promise(resolve => conn.write(Buffer.alloc(1000), resolve));
     const looks = (await list()).filter(({ kind }) => kind === 'connection');
     expect(looks).to.have.length(1);
-    const [{ state, pids, content, name }] = looks as [Look];
+    const [{ state, pids, content, name }] = looks as [RegionReport];
     expect(state).to.equal('unlinked');
     expect(pids).to.have.members([process.pid, peer.pid]);
     if (content?.kind !== 'connection') throw new Error(`got ${content?.kind}`);
@@ -218,10 +224,10 @@ describe('The command', () => {
       return path;
     };
     const headers = [
-      [Stamp.ring],
-      [Stamp.ring, 99, 4096],
-      [Stamp.ring, Stamp.version, 1 << 30, ...Array<number>(2000).fill(0)],
-      [Stamp.stream, Stamp.version, 4096, ...Array<number>(1277).fill(0)],
+      [Magic.ring],
+      [Magic.ring, 99, 4096],
+      [Magic.ring, layoutVersion, 1 << 30, ...Array<number>(2000).fill(0)],
+      [Magic.stream, layoutVersion, 4096, ...Array<number>(1277).fill(0)],
       [0],
     ];
     const wrong = headers.map((words, i) =>
@@ -252,15 +258,15 @@ describe('The command', () => {
     this.timeout(60_000);
     // As large as the largest channel, without its memory: only the first page is looked at.
     const path = join(process.env.MMAP_TRANSPORT_DIR!, `ring-${'a'.repeat(24)}`);
-    const bytes = 2 * (headerBytes + 2 ** 30);
+    const bytes = 2 * (ringHeaderBytes + 2 ** 30);
     const fd = openSync(path, 'wx+', 0o600);
-    const header = Int32Array.from({ length: headerBytes / 4 }, () => 0);
-    header.set([Stamp.ring], Field.magic);
-    header.set([Stamp.version], Field.version);
+    const header = Int32Array.from({ length: ringHeaderBytes / 4 }, () => 0);
+    header.set([Magic.ring], Field.magic);
+    header.set([layoutVersion], Field.version);
     header.set([2 ** 30], Field.capacity);
     ftruncateSync(fd, bytes);
     for (const at of [0, bytes / 2])
-      writeSync(fd, new Uint8Array(header.buffer), 0, headerBytes, at);
+      writeSync(fd, new Uint8Array(header.buffer), 0, ringHeaderBytes, at);
     closeSync(fd);
     expect((await list()).find(look => look.path === path)).to.include({
       kind: 'channel',
@@ -301,7 +307,7 @@ describe('The command', () => {
     const problems: [args: string[], code: number, complaint: RegExp][] = [
       [['stat', 'nothing'], 1, /^ENOENT: expected the name of a region or the path of a ring/],
       [['stat', 'ring-'], 1, /^ERR_INVALID_ARG: .*got that of ring-/],
-      [['stat', corrupt], 1, /^ERR_CORRUPT: expected the mark of a ring or an arena/],
+      [['stat', corrupt], 1, /^ERR_CORRUPT: expected the magic of a ring or an arena/],
       [['stat', script], 1, /^ERR_(CORRUPT|UNSAFE_FILE): /],
       [['stat', directory], 1, /^ERR_UNSAFE_FILE: |^E\w+: /],
       [['stat'], 2, /missing required argument 'region'/],

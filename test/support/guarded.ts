@@ -1,8 +1,8 @@
 import { Ring, ShmError } from '../../src/index.js';
-import type { Consumer, Loan } from '../../src/transport/consumer.js';
-import { Field, headerBytes } from '../../src/transport/layout.js';
-import { HeapMemory } from '../../src/transport/memory.js';
-import type { Producer } from '../../src/transport/producer.js';
+import type { Consumer, BorrowedRecord } from '../../src/transport/ring/consumer.js';
+import { Field, ringHeaderBytes } from '../../src/transport/ring/layout.js';
+import { HeapMemory } from '../../src/transport/ring/memory.js';
+import type { Producer } from '../../src/transport/ring/producer.js';
 
 const guardBytes = 256;
 const canary = 0xa5;
@@ -15,7 +15,7 @@ export class GuardedRing {
   static readonly #intact = Buffer.alloc(guardBytes, canary);
 
   constructor(readonly capacity: number) {
-    const bytes = headerBytes + capacity;
+    const bytes = ringHeaderBytes + capacity;
     const buffer = new SharedArrayBuffer(guardBytes + bytes + guardBytes);
     this.memory = new HeapMemory(buffer, guardBytes, bytes);
     this.#before = Buffer.from(buffer as unknown as ArrayBuffer, 0, guardBytes).fill(canary);
@@ -40,7 +40,7 @@ export class GuardedRing {
 
   /** Throws where a range of `Ring.buffer` does not lie within the ring's records. */
   checkRange(offset: number, length: number): void {
-    const first = guardBytes + headerBytes;
+    const first = guardBytes + ringHeaderBytes;
     if (offset >= first && length >= 0 && offset + length <= first + this.capacity) return;
     throw new Error(`${length} bytes at ${offset} are not within the ring's records`);
   }
@@ -71,7 +71,7 @@ export type Call = (typeof calls)[number];
 export class Driver {
   readonly producer: Producer;
   readonly consumer: Consumer;
-  readonly #loans: Loan[] = [];
+  readonly #loans: BorrowedRecord[] = [];
   #reserved = 0;
 
   constructor(

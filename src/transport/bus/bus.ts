@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { invalidArgument, ShmError } from '../../errors.js';
-import { defaultCapacity } from '../channel.js';
-import type { CodecOption } from '../codec.js';
-import { checkCapacity } from '../layout.js';
-import type { WaitStrategy } from '../wait.js';
+import { defaultCapacity } from '../channel/channel.js';
+import type { CodecOption } from '../codec/types.js';
+import { checkCapacity } from '../ring/layout.js';
+import type { WaitStrategy } from '../ring/wait.js';
 import {
   type Envelope,
   EnvelopeKind,
@@ -15,7 +15,7 @@ import {
 } from './envelope.js';
 import { longestId, Mesh, type MeshOptions } from './mesh.js';
 import { isLeaving, type LeaveReason, type Peer } from './peer.js';
-import { Asking, type RequestOptions } from './requests.js';
+import { PendingRequests, type RequestOptions } from './pending-requests.js';
 
 export interface BusOptions<T> {
   /** This peer's id: no other live one of the bus may have it. @default a random one */
@@ -67,7 +67,7 @@ type Handler<T> = (value: T, from: string) => T | Promise<T>;
 export class Bus<T = unknown> extends EventEmitter<BusEvents<T>> {
   readonly id: string;
   readonly #mesh: Mesh;
-  readonly #asking = new Asking();
+  readonly #asking = new PendingRequests();
   #handler: Handler<T> | undefined;
   #flowing = false;
   #closing: Promise<void> | undefined;

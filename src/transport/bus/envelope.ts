@@ -1,6 +1,7 @@
 import { ShmError } from '../../errors.js';
-import { cleanText } from '../link/messages.js';
-import { type CodecOption, type RangeCodec, rangeCodec } from '../codec.js';
+import { cleanText } from '../link/handshake-messages.js';
+import { rangeCodec } from '../codec/codec.js';
+import type { CodecOption, RangeCodec } from '../codec/types.js';
 
 /*
  * What a bus puts around each value, in front of it:

@@ -1,17 +1,17 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ShmError } from '../../errors.js';
-import type { Channel, ChannelOptions } from '../channel.js';
-import { isCapacity } from '../layout.js';
-import { dialLink } from '../link/dial.js';
+import type { Channel, ChannelOptions } from '../channel/channel.js';
+import { isCapacity } from '../ring/layout.js';
+import { dialLink } from '../link/dial-link.js';
 import type { Link } from '../link/handshake.js';
 import { handshakeTimeout, LinkServer } from '../link/server.js';
-import type { Content } from '../link/sharing.js';
-import { channelContent, linkedChannel } from '../messages/link.js';
-import type { RingEnds } from '../messages/ring-ends.js';
+import type { LinkKind } from '../link/sharing.js';
+import { channelKind, linkedChannel } from '../channel/link-kind.js';
+import type { MessageRings } from '../channel/message-rings.js';
 import { type Envelope, envelopeCodec } from './envelope.js';
-import { type LeaveReason, Peer, type PeerHost, retryInterval } from './peer.js';
-import { Place } from './place.js';
+import { type LeaveReason, Peer, type PeerCallbacks, retryInterval } from './peer.js';
+import { PeerDirectory } from './peer-directory.js';
 
 /** How long joining waits for a peer that does not answer, in milliseconds. */
 const joinPatience = 2000;
@@ -53,15 +53,15 @@ interface Greeting {
 export class Mesh {
   readonly #options: MeshOptions;
   readonly #events: MeshEvents;
-  readonly #content: Content<RingEnds>;
-  readonly #place: Place;
-  readonly #server: LinkServer<RingEnds>;
+  readonly #kind: LinkKind<MessageRings>;
+  readonly #directory: PeerDirectory;
+  readonly #server: LinkServer<MessageRings>;
   readonly #peers = new Map<string, Peer>();
   readonly #ids = new Set<string>();
   /** Peers whose id is another one's, who should be about to leave. */
   readonly #successors = new Map<string, { greeting: Greeting; presence: Channel<Envelope> }>();
   readonly #abort = new AbortController();
-  readonly #host: PeerHost;
+  readonly #host: PeerCallbacks;
   #flowing = false;
   #refed = true;
   #closed = false;
@@ -70,14 +70,14 @@ export class Mesh {
     this.#options = options;
     this.#events = events;
     const { id, capacity, directory } = options;
-    const { name: codecName, ...content } = channelContent(options);
-    this.#content = { ...content, name: `bus, ${codecName}` };
+    const { name: codecName, ...content } = channelKind(options);
+    this.#kind = { ...content, name: `bus, ${codecName}` };
     setMaxListeners(0, this.#abort.signal); // every dial listens
-    this.#place = new Place(options.name, directory);
-    const { instance } = this.#place;
+    this.#directory = new PeerDirectory(options.name, directory);
+    const { instance } = this.#directory;
     const greeting: Greeting = { id, instance, capacity };
-    this.#server = new LinkServer<RingEnds>(
-      this.#content,
+    this.#server = new LinkServer<MessageRings>(
+      this.#kind,
       { capacity, directory, exclusive: true, greeting },
       { link: link => this.#accept(link), refused: () => {} },
     );
@@ -101,9 +101,9 @@ export class Mesh {
 
   /** @throws {ShmError} `ERR_ID_TAKEN` */
   async join(): Promise<void> {
-    await this.#server.listen(this.#place.address());
-    this.#place.reveal();
-    const dials = this.#place.others().map(instance => this.#dialPresence(instance));
+    await this.#server.listen(this.#directory.address());
+    this.#directory.reveal();
+    const dials = this.#directory.others().map(instance => this.#dialPresence(instance));
     const patience = new AbortController();
     const late = delay(joinPatience, undefined, { signal: patience.signal }).catch(() => {});
     let joined = false;
@@ -124,7 +124,7 @@ export class Mesh {
   /** As long as the other can be found, and does not refuse: it may only be slow. */
   async #dialPresence(instance: string): Promise<void> {
     const { signal } = this.#abort;
-    while (!signal.aborted && this.#place.has(instance)) {
+    while (!signal.aborted && this.#directory.has(instance)) {
       try {
         const link = await this.#dial(instance, 'presence');
         return this.#meet(link);
@@ -137,7 +137,7 @@ export class Mesh {
     }
   }
 
-  #meet(link: Link<RingEnds>): void {
+  #meet(link: Link<MessageRings>): void {
     const greeting = checkGreeting(link.greeting);
     const presence = greeting && this.#channel(link);
     if (!presence || this.#closed) {
@@ -151,23 +151,23 @@ export class Mesh {
     this.#welcome(greeting, presence);
   }
 
-  #dial(instance: string, purpose: 'presence' | 'link'): Promise<Link<RingEnds>> {
+  #dial(instance: string, purpose: 'presence' | 'link'): Promise<Link<MessageRings>> {
     const { id, capacity } = this.#options;
-    return dialLink(this.#place.address(instance), this.#content, {
+    return dialLink(this.#directory.address(instance), this.#kind, {
       capacity,
       signal: this.#abort.signal,
       timeout: handshakeTimeout,
       sharedMemory: purpose === 'link',
-      greeting: { id, instance: this.#place.instance, capacity, purpose } satisfies Greeting,
+      greeting: { id, instance: this.#directory.instance, capacity, purpose } satisfies Greeting,
     });
   }
 
-  #channel(link: Link<RingEnds>): Channel<Envelope> {
+  #channel(link: Link<MessageRings>): Channel<Envelope> {
     return linkedChannel(link, envelopeCodec(this.#options.codec));
   }
 
   /** Somebody has dialled this peer. */
-  #accept(link: Link<RingEnds>): void {
+  #accept(link: Link<MessageRings>): void {
     const greeting = checkGreeting(link.greeting);
     if (!greeting || this.#closed) {
       link.socket.destroy();
@@ -224,8 +224,8 @@ export class Mesh {
   async #reap(instance: string): Promise<void> {
     try {
       for (let tries = 10; tries > 0 && !this.#closed; tries--) {
-        this.#place.reap();
-        if (!this.#place.has(instance)) return;
+        this.#directory.reap();
+        if (!this.#directory.has(instance)) return;
         await delay(retryInterval, undefined, { ref: false });
       }
     } catch {
@@ -250,7 +250,7 @@ export class Mesh {
   /** Sends what was accepted, then leaves. */
   async close(): Promise<void> {
     this.#closed = true;
-    this.#place.hide();
+    this.#directory.hide();
     this.#server.close();
     for (const { presence } of this.#successors.values()) void presence.close();
     await Promise.all([...this.#peers.values()].map(peer => peer.close()));
@@ -264,7 +264,7 @@ export class Mesh {
 function checkGreeting(value: unknown): Greeting | undefined {
   const { id, instance, capacity } = (value ?? {}) as Partial<Greeting>;
   const isId = typeof id === 'string' && id !== '' && id.length <= longestId;
-  const isPeer = isId && Place.isInstance(instance);
+  const isPeer = isId && PeerDirectory.isInstance(instance);
   return isPeer && typeof capacity === 'number' && isCapacity(capacity)
     ? (value as Greeting)
     : undefined;

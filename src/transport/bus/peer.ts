@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ShmError } from '../../errors.js';
-import type { Channel } from '../channel.js';
-import type { RangeCodec } from '../codec.js';
-import { maxPayload } from '../layout.js';
+import type { Channel } from '../channel/channel.js';
+import type { RangeCodec } from '../codec/types.js';
+import { maxPayload } from '../ring/layout.js';
 import type { Envelope } from './envelope.js';
 
 /** Why a peer left: it closed its bus; or it was killed, or ended without closing. */
@@ -12,7 +12,7 @@ export type LeaveReason = 'closed' | 'died';
 export const retryInterval = 100;
 
 /** What a peer needs of its bus. */
-export interface PeerHost {
+export interface PeerCallbacks {
   /** Makes a codec that no channel uses. */
   codec(): RangeCodec<Envelope>;
   /** Makes a link to the peer. */
@@ -39,7 +39,7 @@ export class Peer {
   readonly instance: string;
   /** The longest message: by the smaller of the two sides' capacities. */
   readonly maxLength: number;
-  readonly #host: PeerHost;
+  readonly #host: PeerCallbacks;
   readonly #capacity: number;
   /** Two, where both came to the bus at one moment and dialled each other. */
   readonly #presences = new Set<Channel<Envelope>>();
@@ -56,7 +56,7 @@ export class Peer {
   #reason: LeaveReason | undefined;
   #gone = false;
 
-  constructor(host: PeerHost, id: string, instance: string, capacity: number) {
+  constructor(host: PeerCallbacks, id: string, instance: string, capacity: number) {
     this.#host = host;
     this.id = id;
     this.instance = instance;

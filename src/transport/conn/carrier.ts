@@ -5,7 +5,7 @@ export type Done = (error?: Error) => void;
 export interface Carrier {
   readonly transport: 'shared-memory' | 'socket';
   /** Begins to carry for `conn`; called once, before all else. */
-  start(conn: CarrierUser): void;
+  start(conn: CarrierHandler): void;
   /**
    * Takes all of the chunks, in order, and says when it has. The next call comes after that.
    * They must not change before.
@@ -37,7 +37,7 @@ export interface Target {
 }
 
 /** The connection, as its carrier sees it. */
-export interface CarrierUser {
+export interface CarrierHandler {
   /** Where bytes go, and who is told then, in place of `push`. */
   readonly target: Target | undefined;
   /** Bytes for the reader, null for the end. False: no more until `resume`. */

@@ -2,10 +2,10 @@ import type { AddressInfo } from 'node:net';
 import { Duplex } from 'node:stream';
 import { outOfRange } from '../../errors.js';
 import type { Link } from '../link/handshake.js';
-import { timerLimit } from '../wait.js';
-import type { Carrier, CarrierUser } from './carrier.js';
+import { timerLimit } from '../ring/wait.js';
+import type { Carrier, CarrierHandler } from './carrier.js';
 import { type OnRead, ReadTarget } from './onread.js';
-import { SharedCarrier, type StreamEnds } from './shared-carrier.js';
+import { SharedCarrier, type StreamRings } from './shared-carrier.js';
 import { SocketCarrier } from './socket-carrier.js';
 
 /**
@@ -58,7 +58,7 @@ export class Conn extends Duplex {
   #reset = false;
 
   /** @internal Use {@link listen} and {@link dial}. */
-  constructor(link: Link<StreamEnds>, options: ConnOptions) {
+  constructor(link: Link<StreamRings>, options: ConnOptions) {
     super({
       allowHalfOpen: options.allowHalfOpen ?? false,
       emitClose: false, // it is this class that says so, with `hadError`
@@ -78,7 +78,7 @@ export class Conn extends Duplex {
     this.#address = socket.address();
     const { onread } = options;
     this.#readsInto = onread !== undefined;
-    const user: CarrierUser = {
+    const user: CarrierHandler = {
       target: onread && new ReadTarget<Conn>(this, onread),
       push: chunk => {
         if (chunk) {

@@ -1,8 +1,8 @@
 import type { Address } from '../link/address.js';
-import { dialLink, type DialLinkOptions } from '../link/dial.js';
+import { dialLink, type DialLinkOptions } from '../link/dial-link.js';
 import { Conn, type ConnOptions } from './conn.js';
 import { checkOnRead } from './onread.js';
-import { streamContent } from './shared-carrier.js';
+import { streamKind } from './shared-carrier.js';
 
 export interface DialOptions extends DialLinkOptions, ConnOptions {
   /** Gives up with the signal's reason; afterwards it destroys the connection. */
@@ -24,7 +24,7 @@ export interface DialOptions extends DialLinkOptions, ConnOptions {
 export async function dial(address: Address, options: DialOptions = {}): Promise<Conn> {
   const { signal, onread } = options;
   checkOnRead('dial', onread);
-  const link = await dialLink(address, streamContent(options.wait), options);
+  const link = await dialLink(address, streamKind(options.wait), options);
   const conn = new Conn(link, options);
   const abort = () => conn.destroy(signal!.reason as Error);
   signal?.addEventListener('abort', abort, { once: true });

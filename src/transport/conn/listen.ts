@@ -2,7 +2,7 @@ import type { Address } from '../link/address.js';
 import { type LinkListenOptions, Listener } from '../link/listener.js';
 import { Conn, type ConnOptions } from './conn.js';
 import { checkOnRead } from './onread.js';
-import { streamContent } from './shared-carrier.js';
+import { streamKind } from './shared-carrier.js';
 
 export interface ListenOptions extends LinkListenOptions, ConnOptions {}
 
@@ -23,7 +23,7 @@ export async function listen(
 ): Promise<Listener<Conn>> {
   if (typeof options === 'function') return listen(address, {}, options);
   checkOnRead('listen', options.onread);
-  const content = streamContent(options.wait);
+  const content = streamKind(options.wait);
   const listener = await Listener.open(address, content, options, link => new Conn(link, options));
   if (onConnection) listener.on('connection', onConnection);
   return listener;

@@ -1,13 +1,14 @@
 import type { Socket } from 'node:net';
 import { ShmError } from '../../errors.js';
 import type { Region } from '../../native/region.js';
-import { checkHeader, formatHeader } from '../header.js';
-import { Stamp } from '../layout.js';
-import { LinkedEnds } from '../link/linked-ends.js';
-import type { Content } from '../link/sharing.js';
-import { StreamConsumer, StreamProducer } from '../stream-ring.js';
-import { parseAdaptive, type WaitStrategy } from '../wait.js';
-import type { Carrier, CarrierUser, Done } from './carrier.js';
+import { checkHeader, formatHeader } from '../ring/header.js';
+import { Magic } from '../ring/layout.js';
+import { LinkedRings } from '../link/linked-rings.js';
+import type { LinkKind } from '../link/sharing.js';
+import { StreamConsumer } from '../ring/stream-consumer.js';
+import { StreamProducer } from '../ring/stream-producer.js';
+import { parseAdaptive, type WaitStrategy } from '../ring/wait.js';
+import type { Carrier, CarrierHandler, Done } from './carrier.js';
 
 /** Bytes of one chunk for the reader; as much as libuv reads from a socket at once. */
 const chunkBytes = 64 * 1024;
@@ -16,7 +17,7 @@ const chunkBytes = 64 * 1024;
 const bytesPerTurn = 1024 * 1024;
 
 /** A stream each way. */
-export class StreamEnds extends LinkedEnds<StreamProducer, StreamConsumer> {
+export class StreamRings extends LinkedRings<StreamProducer, StreamConsumer> {
   close(orderly = true): void {
     this.stopWaiting();
     this.output.close(orderly);
@@ -25,14 +26,14 @@ export class StreamEnds extends LinkedEnds<StreamProducer, StreamConsumer> {
 }
 
 /** What a connection's link carries. @param wait how this side waits */
-export function streamContent(wait: WaitStrategy | undefined): Content<StreamEnds> {
+export function streamKind(wait: WaitStrategy | undefined): LinkKind<StreamRings> {
   const { spin, adapts } = parseAdaptive('conn', wait);
   return {
     name: 'stream',
     defaultCapacity: 256 * 1024,
     create(output, input, capacity) {
-      for (const memory of [output, input]) formatHeader(memory, Stamp.stream, capacity);
-      return new StreamEnds(
+      for (const memory of [output, input]) formatHeader(memory, Magic.stream, capacity);
+      return new StreamRings(
         new StreamProducer(output, capacity, spin),
         new StreamConsumer(input, capacity, spin),
         adapts,
@@ -40,9 +41,9 @@ export function streamContent(wait: WaitStrategy | undefined): Content<StreamEnd
     },
     open(output, input) {
       const [room, bytes] = [output, input].map(memory =>
-        checkHeader(memory, Stamp.stream, 'dial'),
+        checkHeader(memory, Magic.stream, 'dial'),
       ) as [number, number];
-      return new StreamEnds(
+      return new StreamRings(
         new StreamProducer(output, room, spin),
         new StreamConsumer(input, bytes, spin),
         adapts,
@@ -71,8 +72,8 @@ export class SharedCarrier implements Carrier {
   readonly transport = 'shared-memory';
   readonly #socket: Socket;
   readonly #region: Region;
-  readonly #ends: StreamEnds;
-  #conn!: CarrierUser;
+  readonly #ends: StreamRings;
+  #conn!: CarrierHandler;
   #chunks: readonly Uint8Array[] = [];
   /** The chunk under way, and what of it is in the ring. */
   #chunk = 0;
@@ -86,13 +87,13 @@ export class SharedCarrier implements Carrier {
   #alone = false;
   #closed = false;
 
-  constructor(socket: Socket, region: Region, ends: StreamEnds) {
+  constructor(socket: Socket, region: Region, ends: StreamRings) {
     this.#socket = socket;
     this.#region = region;
     this.#ends = ends;
   }
 
-  start(conn: CarrierUser): void {
+  start(conn: CarrierHandler): void {
     this.#conn = conn;
     this.#ends.listen(
       error => this.#receive(error),
@@ -174,7 +175,7 @@ export class SharedCarrier implements Carrier {
     const { output } = this.#ends;
     try {
       // Nobody will read it, though there may be room.
-      if (error || this.#alone || output.side.peerEnded()) return this.#brokenPipe(error);
+      if (error || this.#alone || output.roleHolder.peerEnded()) return this.#brokenPipe(error);
       while (this.#chunk < this.#chunks.length) {
         const chunk = this.#chunks[this.#chunk]!;
         const count = output.write(chunk, this.#offset);

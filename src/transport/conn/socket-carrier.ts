@@ -1,19 +1,19 @@
 import type { Socket } from 'node:net';
 import { ShmError } from '../../errors.js';
-import type { Carrier, CarrierUser, Done, Target } from './carrier.js';
+import type { Carrier, CarrierHandler, Done, Target } from './carrier.js';
 
 /** Where memory cannot be shared: the socket of the handshake carries the bytes. */
 export class SocketCarrier implements Carrier {
   readonly transport = 'socket';
   readonly #socket: Socket;
-  #conn!: CarrierUser;
+  #conn!: CarrierHandler;
 
   /** @param socket paused, with nothing of the handshake left in it */
   constructor(socket: Socket) {
     this.#socket = socket;
   }
 
-  start(conn: CarrierUser): void {
+  start(conn: CarrierHandler): void {
     this.#conn = conn;
     const socket = this.#socket;
     socket.on('data', (chunk: Buffer) => {

@@ -1,7 +1,7 @@
 import { connect, type ListenOptions as NetListenOptions, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { invalidArgument, ShmError, systemError } from '../../errors.js';
-import type { Attempt } from './messages.js';
+import type { HandshakeContext } from './handshake-messages.js';
 
 /**
  * Where a listener is found: the path of a Unix socket (on Windows, the name of a pipe, such
@@ -46,7 +46,7 @@ export function addressText(address: Address): string {
  */
 export async function connectSocket(
   address: Address,
-  { operation, address: text, signal }: Attempt,
+  { operation, address: text, signal }: HandshakeContext,
 ): Promise<Socket> {
   const options = checkAddress(operation, address);
   for (;;) {

@@ -1,9 +1,9 @@
 import { ShmError } from '../../errors.js';
-import { timerLimit } from '../wait.js';
-import type { Attempt } from './messages.js';
+import { timerLimit } from '../ring/wait.js';
+import type { HandshakeContext } from './handshake-messages.js';
 
 /** A signal that aborts when the time is over, or when somebody else's signal does. */
-export class Deadline implements Attempt {
+export class Deadline implements HandshakeContext {
   readonly operation: string;
   readonly address: string;
   readonly signal: AbortSignal;

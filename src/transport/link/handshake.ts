@@ -1,24 +1,24 @@
 import type { Socket } from 'node:net';
 import { ShmError } from '../../errors.js';
 import type { Region } from '../../native/region.js';
-import { isCapacity } from '../layout.js';
+import { isCapacity } from '../ring/layout.js';
 import { isLocal } from './address.js';
 import {
-  type Attempt,
+  type HandshakeContext,
   type Body,
   cleanText,
-  fits,
-  Kind,
+  fitsMessage,
+  HandshakeKind,
   receiveMessage,
   refuse,
   sendMessage,
-} from './messages.js';
+} from './handshake-messages.js';
 import {
-  type Content,
+  type LinkKind,
   discard,
-  type Ends,
+  type RingPair,
   Fallback,
-  newProof,
+  newNonce,
   offerRegion,
   reasonOf,
   type Shared,
@@ -31,10 +31,10 @@ import {
  * A link: a socket, and where it can be had, a region with two rings that both sides map.
  *
  *   dialer                                  listener
- *   hello { content, capacity, proof } ──▶  makes the region, its proof in it
- *   maps it, checks  ◀── offer { path, capacity, proof }
- *   the proof, leaves its own
- *   answer ──────────────────────────────▶  checks the dialer's proof, removes the name
+ *   hello { content, capacity, nonce } ──▶  makes the region, its nonce in it
+ *   maps it, checks  ◀── offer { path, capacity, nonce }
+ *   the nonce, leaves its own
+ *   answer ──────────────────────────────▶  checks the dialer's nonce, removes the name
  *                       ◀────────────────   start
  *
  * Nothing is made for a peer that has not said hello. From the listener's removal of the
@@ -55,7 +55,7 @@ export interface LinkOptions {
   greeting?: unknown;
 }
 
-export interface Link<E extends Ends> {
+export interface Link<E extends RingPair> {
   readonly socket: Socket;
   /** Absent where the link goes over its socket; then there is a reason. */
   readonly ends?: E;
@@ -78,33 +78,33 @@ const unwanted = 'shared memory is turned off';
  * @throws {ShmError} as {@link receiveMessage}; the peer has been told, the socket is
  *   closing, nothing else is left
  */
-export async function acceptLink<E extends Ends>(
+export async function acceptLink<E extends RingPair>(
   socket: Socket,
-  content: Content<E>,
+  content: LinkKind<E>,
   options: LinkOptions,
-  attempt: Attempt,
+  attempt: HandshakeContext,
 ): Promise<Link<E>> {
   let shared: Shared<E> | undefined;
   try {
-    const hello = await receiveMessage(socket, Kind.hello, attempt);
+    const hello = await receiveMessage(socket, HandshakeKind.hello, attempt);
     checkContent(hello, content.name, attempt);
     const capacity = agreed(options.capacity, hello.capacity, content.defaultCapacity);
-    const proof = newProof();
+    const nonce = newNonce();
     let fallbackReason =
       fallbackOf(hello) ??
-      refusal(() => (shared = offered(socket, content, capacity, options, proof)));
-    sendMessage(socket, Kind.offer, {
+      refusal(() => (shared = offered(socket, content, capacity, options, nonce)));
+    sendMessage(socket, HandshakeKind.offer, {
       capacity,
       greeting: options.greeting,
-      ...(shared ? { path: shared.region.path, proof } : { fallback: fallbackReason }),
+      ...(shared ? { path: shared.region.path, nonce } : { fallback: fallbackReason }),
     });
-    const answer = await receiveMessage(socket, Kind.answer, attempt);
+    const answer = await receiveMessage(socket, HandshakeKind.answer, attempt);
     fallbackReason ??= fallbackOf(answer);
     if (shared && fallbackReason === undefined)
-      fallbackReason = refusal(() => verify(shared!, hello.proof));
+      fallbackReason = refusal(() => verify(shared!, hello.nonce));
     if (shared && fallbackReason !== undefined) shared = withdraw(shared);
     shared?.region.unlink();
-    sendMessage(socket, Kind.start, { fallback: fallbackReason });
+    sendMessage(socket, HandshakeKind.start, { fallback: fallbackReason });
     return { socket, capacity, ...shared, ...reason(fallbackReason), greeting: hello.greeting };
   } catch (error) {
     if (shared) withdraw(shared);
@@ -118,29 +118,33 @@ export async function acceptLink<E extends Ends>(
  *
  * @throws {ShmError} as {@link acceptLink}
  */
-export async function openLink<E extends Ends>(
+export async function openLink<E extends RingPair>(
   socket: Socket,
-  content: Content<E>,
+  content: LinkKind<E>,
   options: LinkOptions,
-  attempt: Attempt,
+  attempt: HandshakeContext,
 ): Promise<Link<E>> {
   const { greeting, sharedMemory = true } = options;
   let shared: Shared<E> | undefined;
   try {
-    const proof = newProof();
-    const hello = { content: content.name, capacity: options.capacity, proof, greeting };
-    if (!fits(hello)) {
+    const nonce = newNonce();
+    const hello = { content: content.name, capacity: options.capacity, nonce, greeting };
+    if (!fitsMessage(hello)) {
       const detail = 'the greeting does not fit into a message';
       throw new ShmError('ERR_TOO_LARGE', detail, attempt.operation, attempt.address);
     }
-    sendMessage(socket, Kind.hello, sharedMemory ? hello : { ...hello, fallback: unwanted });
-    const offer = await receiveMessage(socket, Kind.offer, attempt);
+    sendMessage(
+      socket,
+      HandshakeKind.hello,
+      sharedMemory ? hello : { ...hello, fallback: unwanted },
+    );
+    const offer = await receiveMessage(socket, HandshakeKind.offer, attempt);
     const capacity = checkOffered(offer, attempt);
     let fallbackReason =
       fallbackOf(offer) ??
-      refusal(() => (shared = takeRegion(content, offer.path, offer.proof, proof)));
-    sendMessage(socket, Kind.answer, { fallback: fallbackReason });
-    const start = await receiveMessage(socket, Kind.start, attempt);
+      refusal(() => (shared = takeRegion(content, offer.path, offer.nonce, nonce)));
+    sendMessage(socket, HandshakeKind.answer, { fallback: fallbackReason });
+    const start = await receiveMessage(socket, HandshakeKind.start, attempt);
     fallbackReason ??= fallbackOf(start);
     if (shared && fallbackReason !== undefined) shared = discard(shared);
     return { socket, capacity, ...shared, ...reason(fallbackReason), greeting: offer.greeting };
@@ -152,16 +156,16 @@ export async function openLink<E extends Ends>(
 }
 
 /** Makes the region, unless it is plain that the two cannot share one. */
-function offered<E extends Ends>(
+function offered<E extends RingPair>(
   socket: Socket,
-  content: Content<E>,
+  content: LinkKind<E>,
   capacity: number,
   options: LinkOptions,
-  proof: string,
+  nonce: string,
 ): Shared<E> {
   if (options.sharedMemory === false) throw new Fallback(unwanted);
   if (!isLocal(socket)) throw new Fallback('the peer is on another machine');
-  return offerRegion(content, capacity, options.directory, proof);
+  return offerRegion(content, capacity, options.directory, nonce);
 }
 
 function agreed(own: number | undefined, asked: unknown, standard: number): number {
@@ -169,13 +173,13 @@ function agreed(own: number | undefined, asked: unknown, standard: number): numb
   return Math.min(asked, own ?? mostAsked);
 }
 
-function checkOffered({ capacity }: Body, { operation, address }: Attempt): number {
+function checkOffered({ capacity }: Body, { operation, address }: HandshakeContext): number {
   if (typeof capacity === 'number' && isCapacity(capacity)) return capacity;
   const detail = `expected a capacity, got ${cleanText(capacity, 40)}`;
   throw new ShmError('ERR_PROTOCOL', detail, operation, address);
 }
 
-function checkContent(hello: Body, name: string, { operation, address }: Attempt): void {
+function checkContent(hello: Body, name: string, { operation, address }: HandshakeContext): void {
   if (hello.content === name) return;
   const detail = `expected a peer for ${name}, got one for ${cleanText(hello.content, 40)}`;
   throw new ShmError('ERR_PROTOCOL', detail, operation, address);

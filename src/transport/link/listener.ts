@@ -1,10 +1,10 @@
 import { EventEmitter, on } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import { checkCapacity } from '../layout.js';
-import { checkTimeout, type WaitStrategy } from '../wait.js';
+import { checkCapacity } from '../ring/layout.js';
+import { checkTimeout, type WaitStrategy } from '../ring/wait.js';
 import type { Address } from './address.js';
 import type { Link } from './handshake.js';
-import type { Content, Ends } from './sharing.js';
+import type { LinkKind, RingPair } from './sharing.js';
 import { LinkServer } from './server.js';
 
 export interface LinkListenOptions {
@@ -51,9 +51,9 @@ export class Listener<C extends Connection> extends EventEmitter<ListenerEvents<
   #drained = false;
 
   /** @internal Use `listen` or `listenChannel`. */
-  static async open<C extends Connection, E extends Ends>(
+  static async open<C extends Connection, E extends RingPair>(
     address: Address,
-    content: Content<E>,
+    content: LinkKind<E>,
     options: LinkListenOptions,
     connect: (link: Link<E>) => C,
   ): Promise<Listener<C>> {

@@ -6,7 +6,7 @@ import { addon } from '../../native/addon.js';
 import { type Address, addressText, checkAddress } from './address.js';
 import { Deadline } from './deadline.js';
 import { acceptLink, type Link, type LinkOptions } from './handshake.js';
-import type { Content, Ends } from './sharing.js';
+import type { LinkKind, RingPair } from './sharing.js';
 
 export const handshakeTimeout = 5000;
 const defaultBacklog = 511;
@@ -20,22 +20,22 @@ export interface LinkServerOptions extends LinkOptions {
   exclusive?: boolean;
 }
 
-export interface LinkServerEvents<E extends Ends> {
+export interface LinkServerEvents<E extends RingPair> {
   link(link: Link<E>): void;
   /** A peer failed the handshake; it has been told, and nothing is left of it. */
   refused(error: Error): void;
 }
 
 /** Accepts sockets and shakes hands with whoever comes, as many at once as come. */
-export class LinkServer<E extends Ends> {
+export class LinkServer<E extends RingPair> {
   readonly server: Server;
-  readonly #content: Content<E>;
+  readonly #content: LinkKind<E>;
   readonly #options: LinkServerOptions;
   readonly #events: LinkServerEvents<E>;
   readonly #greeting = new Map<Socket, AbortController>();
   #address = '';
 
-  constructor(content: Content<E>, options: LinkServerOptions, events: LinkServerEvents<E>) {
+  constructor(content: LinkKind<E>, options: LinkServerOptions, events: LinkServerEvents<E>) {
     this.#content = content;
     this.#options = options;
     this.#events = events;
@@ -62,7 +62,7 @@ export class LinkServer<E extends Ends> {
         unlinkSync(address);
         await listening(this.server, options);
       };
-      await alone(dirname(address), replace, error);
+      await withDirectoryLock(dirname(address), replace, error);
     }
   }
 
@@ -125,7 +125,11 @@ async function isDeserted(path: string): Promise<boolean> {
  *
  * @param busy what to throw where another one is at it
  */
-async function alone(directory: string, work: () => Promise<void>, busy: ShmError): Promise<void> {
+async function withDirectoryLock(
+  directory: string,
+  work: () => Promise<void>,
+  busy: ShmError,
+): Promise<void> {
   const fd = openSync(directory, 'r');
   try {
     if (!addon.tryLease(fd, 1)) throw busy;

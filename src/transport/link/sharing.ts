@@ -3,29 +3,29 @@ import { basename } from 'node:path';
 import { ShmError } from '../../errors.js';
 import { Region } from '../../native/region.js';
 import { kindOfName } from '../../native/segment.js';
-import { Field, headerBytes } from '../layout.js';
-import { halves, type RegionMemory } from '../memory.js';
-import type { Side } from '../side.js';
-import { cleanText } from './messages.js';
+import { Field, ringHeaderBytes } from '../ring/layout.js';
+import { halves, type RegionMemory } from '../ring/memory.js';
+import type { RoleHolder } from '../ring/role-holder.js';
+import { cleanText } from './handshake-messages.js';
 
 /*
  * How the two sides of a link come to hold one region, and how they make sure of it: each
- * writes a proof, random words, through its own mapping, tells it over the socket, and the
+ * writes a nonce, random words, through its own mapping, tells it over the socket, and the
  * other reads it through its own. So the two really are one memory, not two files of one
  * name; and each rings the other's doorbell once.
  */
 
 /** One side's two rings in a region. */
-export interface Ends {
+export interface RingPair {
   /** The sides of the ring to write to and of the one to read from. */
-  readonly sides: readonly Side[];
+  readonly roles: readonly RoleHolder[];
   /** Has a doorbell made and told to the peer. */
   prepare(): void;
   close(): unknown;
 }
 
 /** What a link carries: how its two rings are made and taken up. */
-export interface Content<E extends Ends> {
+export interface LinkKind<E extends RingPair> {
   /** Both sides must mean the same, e.g. `stream`. */
   readonly name: string;
   /** Bytes each direction holds where neither side asks for anything. */
@@ -36,7 +36,7 @@ export interface Content<E extends Ends> {
   open(output: RegionMemory, input: RegionMemory): E;
 }
 
-export interface Shared<E extends Ends> {
+export interface Shared<E extends RingPair> {
   readonly region: Region;
   readonly ends: E;
 }
@@ -44,10 +44,10 @@ export interface Shared<E extends Ends> {
 /** Thrown where the two sides cannot share memory, with the reason. */
 export class Fallback extends Error {}
 
-const proofWords = 4;
+const nonceWords = 4;
 
-export function newProof(): string {
-  return randomBytes(4 * proofWords).toString('hex');
+export function newNonce(): string {
+  return randomBytes(4 * nonceWords).toString('hex');
 }
 
 /**
@@ -55,31 +55,31 @@ export function newProof(): string {
  *
  * @throws {ShmError} `ENOSPC`, `EACCES`, … ; nothing is left then
  */
-export function offerRegion<E extends Ends>(
-  content: Content<E>,
+export function offerRegion<E extends RingPair>(
+  content: LinkKind<E>,
   capacity: number,
   directory: string | undefined,
-  proof: string,
+  nonce: string,
 ): Shared<E> {
-  const bytes = 2 * (headerBytes + capacity);
+  const bytes = 2 * (ringHeaderBytes + capacity);
   const region = Region.create({ bytes, kind: 'link', ...(directory && { directory }) });
-  writeProof(region, Field.listenerProof, proof);
+  writeNonce(region, Field.listenerNonce, nonce);
   const [output, input] = halves(region);
   return adopt(region, () => content.create(output, input, capacity));
 }
 
 /**
- * The dialer takes up what it was offered, and leaves its own proof.
+ * The dialer takes up what it was offered, and leaves its own nonce.
  *
  * @param path,expected what the listener says, not to be trusted
  * @throws {ShmError} `ENOENT`, `EACCES`, `ERR_UNSAFE_FILE`, …
  * @throws {Fallback} nothing has been changed, in either case
  */
-export function takeRegion<E extends Ends>(
-  content: Content<E>,
+export function takeRegion<E extends RingPair>(
+  content: LinkKind<E>,
   path: unknown,
   expected: unknown,
-  proof: string,
+  nonce: string,
 ): Shared<E> {
   // A listener could name any file of this user's; only a link's is ever opened.
   if (typeof path !== 'string' || kindOfName(basename(path)) !== 'link') {
@@ -87,8 +87,8 @@ export function takeRegion<E extends Ends>(
   }
   const region = Region.open(path);
   const shared = adopt(region, () => {
-    if (region.bytes.length < 2 * headerBytes) throw new Fallback('the region is too short');
-    checkProof(region, Field.listenerProof, expected);
+    if (region.bytes.length < 2 * ringHeaderBytes) throw new Fallback('the region is too short');
+    checkNonce(region, Field.listenerNonce, expected);
     const [input, output] = halves(region);
     return content.open(output, input);
   });
@@ -98,17 +98,17 @@ export function takeRegion<E extends Ends>(
     discard(shared);
     throw error;
   }
-  writeProof(region, Field.dialerProof, proof);
+  writeNonce(region, Field.dialerNonce, nonce);
   return shared;
 }
 
 /** The listener makes sure of the dialer. @throws {Fallback} */
-export function verify(shared: Shared<Ends>, proof: unknown): void {
-  checkProof(shared.region, Field.dialerProof, proof);
+export function verify(shared: Shared<RingPair>, nonce: unknown): void {
+  checkNonce(shared.region, Field.dialerNonce, nonce);
   checkBells(shared.ends);
 }
 
-export function discard(shared: Shared<Ends>): undefined {
+export function discard(shared: Shared<RingPair>): undefined {
   shared.ends.close();
   shared.region.close(true);
 }
@@ -118,7 +118,7 @@ export function discard(shared: Shared<Ends>): undefined {
  * so too, but a dialer that is being killed may seem to have the region open a moment longer
  * than its socket, and then nobody would be the last.
  */
-export function withdraw(shared: Shared<Ends>): undefined {
+export function withdraw(shared: Shared<RingPair>): undefined {
   try {
     shared.region.unlink();
   } finally {
@@ -133,7 +133,7 @@ export function reasonOf(error: unknown): string {
 }
 
 /** Takes a region's ends; gives everything back where that fails. */
-function adopt<E extends Ends>(region: Region, take: () => E): Shared<E> {
+function adopt<E extends RingPair>(region: Region, take: () => E): Shared<E> {
   let ends: E | undefined;
   try {
     ends = take();
@@ -147,21 +147,21 @@ function adopt<E extends Ends>(region: Region, take: () => E): Shared<E> {
 }
 
 /** A peer that cannot be woken would be slow; the socket is better. */
-function checkBells(ends: Ends): void {
-  for (const side of ends.sides) {
-    if (!side.canRing()) throw new Fallback("the peer's doorbell cannot be reached");
+function checkBells(ends: RingPair): void {
+  for (const side of ends.roles) {
+    if (!side.ringPeer()) throw new Fallback("the peer's doorbell cannot be reached");
   }
 }
 
-function proofBytes(region: Region, field: number): Uint8Array {
-  return region.bytes.subarray(field * 4, (field + proofWords) * 4);
+function nonceBytes(region: Region, field: number): Uint8Array {
+  return region.bytes.subarray(field * 4, (field + nonceWords) * 4);
 }
 
-function writeProof(region: Region, field: number, proof: string): void {
-  proofBytes(region, field).set(Buffer.from(proof, 'hex'));
+function writeNonce(region: Region, field: number, nonce: string): void {
+  nonceBytes(region, field).set(Buffer.from(nonce, 'hex'));
 }
 
-function checkProof(region: Region, field: number, expected: unknown): void {
-  if (Buffer.from(proofBytes(region, field)).toString('hex') === expected) return;
+function checkNonce(region: Region, field: number, expected: unknown): void {
+  if (Buffer.from(nonceBytes(region, field)).toString('hex') === expected) return;
   throw new Fallback('the two sides see different files under one name');
 }

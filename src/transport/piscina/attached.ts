@@ -1,6 +1,6 @@
 import { ShmError } from '../../errors.js';
 import type { NativeMapping } from '../../native/addon.js';
-import { plainBytes, sharedBuffer, takeUpByName } from '../../native/views.js';
+import { plainBytes, sharedBuffer, attachByName } from '../../native/views.js';
 import { readShape } from './shape.js';
 
 /** An arena as a pool's thread sees it: memory that the process has mapped already. */
@@ -25,7 +25,7 @@ export function attach(path: string): Attached {
   const known = attached.get(path);
   // Somebody could have detached it, by `bytes.buffer.transfer()`.
   if (known && known.plain.length > 0) return known;
-  const mapping = takeUpByName(path);
+  const mapping = attachByName(path);
   if (!mapping) {
     throw new ShmError('ENOENT', 'it is not open in this process', 'payloadTask', path);
   }

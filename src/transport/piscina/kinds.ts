@@ -1,4 +1,4 @@
-import { noteCopy } from '../../native/heap.js';
+import { keepFreedHeap } from '../../native/heap.js';
 import { pageBytes } from './layout.js';
 
 /** The kinds of views that keep their kind on the way, by the number that travels. */
@@ -64,7 +64,7 @@ export function copyOf(kind: number, bytes: Uint8Array): ArrayBufferView {
 
 /** Not cleared first: every byte is written. That pays from about a page on. */
 function largeCopyOf(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  noteCopy(bytes.length);
+  keepFreedHeap(bytes.length);
   const copy = Buffer.allocUnsafeSlow(bytes.length);
   copy.set(bytes);
   return new Uint8Array(copy.buffer);

@@ -20,7 +20,7 @@
  * Tickets are never used for anything else: a thread that comes too late, after its task was
  * cancelled, finds another state there, not somebody's payload.
  */
-import { firstLock } from '../memory.js';
+import { firstLock } from '../ring/memory.js';
 
 export const headerBytes = 4096;
 

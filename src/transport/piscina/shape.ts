@@ -1,5 +1,5 @@
 import { ShmError } from '../../errors.js';
-import { loadWord, storeWord } from '../atomics.js';
+import { loadWord, storeWord } from '../ring/atomics.js';
 import { Header, headerBytes, maxParts, pageBytes, Stamp, ticketBytes } from './layout.js';
 
 /** Sizes and switches of an arena, as its header has them. */
@@ -35,7 +35,7 @@ export function readShape(words: Int32Array, path: string): Shape {
   }
   const magic = loadWord(words, Header.magic);
   if (magic !== Stamp.magic) {
-    throw fail('ERR_CORRUPT', `expected the mark of an arena, got ${magic}`);
+    throw fail('ERR_CORRUPT', `expected the magic of an arena, got ${magic}`);
   }
   const version = loadWord(words, Header.version);
   if (version !== Stamp.version) {

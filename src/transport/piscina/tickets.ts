@@ -1,4 +1,4 @@
-import { loadWord, replaceWord, storeWord } from '../atomics.js';
+import { loadWord, replaceWord, storeWord } from '../ring/atomics.js';
 import { cancelled, done, isSent, isTaken, sent, taken, threadOf, ticketBytes } from './layout.js';
 import { isThreadGone, whenThreadGone } from './threads.js';
 

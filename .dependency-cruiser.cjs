@@ -1,0 +1,81 @@
+/*
+ * The tiers of src/, and which of them may import which; types count like anything else.
+ * `npm run lint` checks it. docs/architecture.md says what each tier is for.
+ *
+ * A tier may import itself, errors.ts, and the tiers listed behind it here.
+ */
+const tiers = {
+  native: [],
+  'transport/ring': ['native'],
+  'transport/codec': ['native'],
+  'transport/link': ['native', 'transport/ring'],
+  'transport/channel': ['native', 'transport/ring', 'transport/codec', 'transport/link'],
+  'transport/conn': ['native', 'transport/ring', 'transport/link'],
+  'transport/bus': [
+    'native',
+    'transport/ring',
+    'transport/codec',
+    'transport/link',
+    'transport/channel',
+  ],
+  'transport/cluster': ['transport/bus'],
+  'transport/piscina': ['native', 'transport/ring'],
+};
+
+const pathOf = tier => `^src/${tier}/`;
+
+module.exports = {
+  forbidden: [
+    {
+      name: 'no-circle',
+      comment: 'Files that import each other cannot be read one after the other.',
+      severity: 'error',
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: 'no-loose-file',
+      comment: 'src/transport/ holds folders only: every file belongs to a tier.',
+      severity: 'error',
+      from: {},
+      to: { path: '^src/transport/[^/]+$' },
+    },
+    {
+      name: 'errors-import-nothing',
+      comment: 'errors.ts is below everything.',
+      severity: 'error',
+      from: { path: '^src/errors\\.ts$' },
+      to: { path: '^src/' },
+    },
+    {
+      name: 'nothing-imports-the-index',
+      comment: 'index.ts and the command stand on everything, and nothing in src/ on them.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(index\\.ts$|command/)' },
+      to: { path: '^src/(index\\.ts$|command/)' },
+    },
+    {
+      name: 'src-stands-alone',
+      comment: 'Tests, benches and examples stand on src/; only `bench` of the command uses bench/.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/command/' },
+      to: { path: '^(test|bench|examples)/' },
+    },
+    ...Object.entries(tiers).map(([tier, below]) => ({
+      name: `arrows-of-${tier.replace('transport/', '')}`,
+      comment: `src/${tier}/ may import errors.ts${below.map(name => `, ${name}/`).join('')}.`,
+      severity: 'error',
+      from: { path: pathOf(tier) },
+      to: {
+        path: '^src/',
+        pathNot: ['^src/errors\\.ts$', pathOf(tier), ...below.map(pathOf)],
+      },
+    })),
+  ],
+  options: {
+    tsConfig: { fileName: 'tsconfig.json' },
+    // Imports of types, which leave no trace in the compiled code, are arrows too.
+    tsPreCompilationDeps: true,
+    doNotFollow: { path: 'node_modules' },
+  },
+};

@@ -1,0 +1,210 @@
+// Windows: a bell is a named event that a thread of the system's pool waits for, beside a
+// named piece of memory with one bit for each token (ADR-0020).
+#include "doorbell.h"
+#include "platform_win.h"
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <cwchar>
+#include <new>
+
+namespace platform {
+
+namespace {
+
+// As many as a FIFO holds elsewhere.
+constexpr uint32_t kTokens = 16384;
+constexpr uint32_t kBits = 32;
+
+// Set by ringers, taken by the listener. In memory of several processes, so without a lock.
+struct Tokens {
+  std::atomic<uint32_t> words[kTokens / kBits];
+};
+static_assert(std::atomic<uint32_t>::is_always_lock_free);
+
+constexpr size_t kLongestName = 128;
+
+// Two kernel objects for one path: they have no place in the file system, so nothing is
+// left of a bell whose process was killed.
+struct Names {
+  wchar_t tokens[kLongestName];
+  wchar_t event[kLongestName];
+};
+
+Status NamesOf(const char* path, Names* out) {
+  const char* name = path;
+  for (const char* at = path; *at != '\0'; at++) {
+    if (*at == '\\' || *at == '/') name = at + 1;
+  }
+  if (*name == '\0' || std::strlen(name) > kLongestName / 2) return {EINVAL, "CreateEvent"};
+  swprintf(out->tokens, kLongestName, L"Local\\mmap-transport-%hs-tokens", name);
+  swprintf(out->event, kLongestName, L"Local\\mmap-transport-%hs", name);
+  return {};
+}
+
+// A view of the tokens; the object lives while anyone has it mapped, its name only while
+// the listener has its handle.
+class TokensView {
+ public:
+  TokensView() = default;
+  ~TokensView() {
+    if (tokens_ != nullptr) UnmapViewOfFile(tokens_);
+  }
+  TokensView(const TokensView&) = delete;
+  TokensView& operator=(const TokensView&) = delete;
+
+  Status Map(HANDLE section) {
+    void* view = MapViewOfFile(section, FILE_MAP_READ | FILE_MAP_WRITE, 0, 0, sizeof(Tokens));
+    if (view == nullptr) return LastFailure("MapViewOfFile");
+    tokens_ = static_cast<Tokens*>(view);
+    return {};
+  }
+  Tokens* operator->() const { return tokens_; }
+
+ private:
+  Tokens* tokens_ = nullptr;
+};
+
+}  // namespace
+
+struct Bell {
+  uv_async_t async;
+  Handle section;
+  Handle event;
+  HANDLE wait = nullptr;
+  TokensView tokens;
+  BellCallback rung;
+  BellCallback closed;
+  void* context;
+};
+
+struct DoorbellRinger {
+  TokensView tokens;
+  Names names;
+};
+
+namespace {
+
+// Both objects, new.
+Status MakeObjects(const char* path, Bell* bell) {
+  Names names;
+  Status status = NamesOf(path, &names);
+  if (!status.ok()) return status;
+  bell->section.Take(CreateFileMappingW(INVALID_HANDLE_VALUE, nullptr, PAGE_READWRITE, 0,
+                                        sizeof(Tokens), names.tokens));
+  if (!bell->section.valid()) return LastFailure("CreateFileMapping");
+  if (GetLastError() == ERROR_ALREADY_EXISTS) return {EEXIST, "CreateFileMapping"};
+  status = bell->tokens.Map(bell->section.get());
+  if (!status.ok()) return status;
+  bell->event.Take(CreateEventW(nullptr, /*bManualReset=*/FALSE, FALSE, names.event));
+  if (!bell->event.valid()) return LastFailure("CreateEvent");
+  if (GetLastError() == ERROR_ALREADY_EXISTS) return {EEXIST, "CreateEvent"};
+  return {};
+}
+
+// In a thread of the pool.
+void CALLBACK OnEvent(void* context, BOOLEAN) {
+  uv_async_send(&static_cast<Bell*>(context)->async);
+}
+
+}  // namespace
+
+Status ListenToBell(uv_loop_t* loop, const char* path, BellCallback rung, void* context,
+                    Bell** out) {
+  auto bell = std::unique_ptr<Bell>(new (std::nothrow) Bell);
+  if (!bell) return {ENOMEM, "new"};
+  const Status status = MakeObjects(path, bell.get());
+  if (!status.ok()) return status;
+  bell->rung = rung;
+  bell->context = context;
+  bell->async.data = bell.get();
+  const int error = uv_async_init(loop, &bell->async, [](uv_async_t* async) {
+    Bell* woken = static_cast<Bell*>(async->data);
+    woken->rung(woken->context);
+  });
+  if (error != 0) return {-error, "uv_async_init"};
+  // From here on the handle is known to the loop, and only uv_close may free it.
+  Bell* listening = bell.release();
+  uv_unref(HandleOf(listening));
+  if (!RegisterWaitForSingleObject(&listening->wait, listening->event.get(), OnEvent, listening,
+                                   INFINITE, WT_EXECUTEINWAITTHREAD)) {
+    const Status failure = LastFailure("RegisterWaitForSingleObject");
+    CloseBell(listening, [](void*) {});
+    return failure;
+  }
+  *out = listening;
+  return {};
+}
+
+uv_handle_t* HandleOf(Bell* bell) { return reinterpret_cast<uv_handle_t*>(&bell->async); }
+
+// SYNC bell, the listener's side. libuv has just marked the async as not sent, by a plain
+// store; unless that is seen before the tokens are read here, a ring that comes now could
+// find it still sent and be missed.
+Status TakeTokens(Bell* bell, uint32_t* tokens, size_t room, size_t* arrived) {
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  *arrived = 0;
+  for (uint32_t i = 0; i < kTokens / kBits; i++) {
+    std::atomic<uint32_t>& word = bell->tokens->words[i];
+    if (word.load(std::memory_order_relaxed) == 0) continue;
+    if (room - *arrived < kBits) {
+      uv_async_send(&bell->async);  // the rest in the next turn
+      return {};
+    }
+    const uint32_t bits = word.exchange(0);
+    for (uint32_t bit = 0; bit < kBits; bit++) {
+      if ((bits >> bit & 1) != 0) tokens[(*arrived)++] = i * kBits + bit;
+    }
+  }
+  return {};
+}
+
+void CloseBell(Bell* bell, BellCallback closed) {
+  bell->closed = closed;
+  // Waits for a callback under way, which does nothing that waits for this thread. It fails
+  // only for what is no wait.
+  if (bell->wait != nullptr) UnregisterWaitEx(bell->wait, INVALID_HANDLE_VALUE);
+  // With their handles go the names.
+  bell->event.Take(nullptr);
+  bell->section.Take(nullptr);
+  uv_close(HandleOf(bell), [](uv_handle_t* handle) {
+    const std::unique_ptr<Bell> ending(static_cast<Bell*>(handle->data));
+    ending->closed(ending->context);
+  });
+}
+
+void DoorbellRingerCloser::operator()(DoorbellRinger* pull) const { delete pull; }
+
+Status OpenDoorbellRinger(const char* path, DoorbellRingerOwner* out) {
+  DoorbellRingerOwner pull(new (std::nothrow) DoorbellRinger);
+  if (!pull) return {ENOMEM, "new"};
+  Status status = NamesOf(path, &pull->names);
+  if (!status.ok()) return status;
+  // Only the view is kept: a handle would keep the name, and with it a bell without listener.
+  const Handle section(
+      OpenFileMappingW(FILE_MAP_READ | FILE_MAP_WRITE, FALSE, pull->names.tokens));
+  if (!section.valid()) {
+    if (GetLastError() == ERROR_FILE_NOT_FOUND) return {};
+    return LastFailure("OpenFileMapping");
+  }
+  status = pull->tokens.Map(section.get());
+  if (status.ok()) *out = std::move(pull);
+  return status;
+}
+
+// SYNC bell, the ringer's side: the token is there before the event is set. The event is
+// opened each time, since only the listener's own handle may keep its name.
+Status Ring(DoorbellRinger* pull, uint32_t token, bool* rung) {
+  if (token < kTokens) pull->tokens->words[token / kBits].fetch_or(1u << token % kBits);
+  const Handle event(OpenEventW(EVENT_MODIFY_STATE, FALSE, pull->names.event));
+  *rung = event.valid();
+  if (!*rung) {
+    if (GetLastError() == ERROR_FILE_NOT_FOUND) return {};
+    return LastFailure("OpenEvent");
+  }
+  if (!SetEvent(event.get())) return LastFailure("SetEvent");
+  return {};
+}
+
+}  // namespace platform

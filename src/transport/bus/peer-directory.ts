@@ -1,0 +1,110 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { closeSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { regionDirectory } from '../../native/directory.js';
+import { createSegmentAt, reap } from '../../native/segment.js';
+
+/*
+ * The peers of a bus find each other in the region directory, by two files each:
+ *
+ *   bus-<hash of the bus's name, 12 hex><peer, random, 12 hex>        held under a lease
+ *   the same with .sock                                               its socket
+ *
+ * The first is made when its owner listens already; whoever sees it may dial. When the owner
+ * is dead its lease is free, and `reap` removes both. On Windows the socket is a pipe of
+ * that name, and no file.
+ */
+
+const partBytes = 6;
+const instancePattern = new RegExp(`^[0-9a-f]{${2 * partBytes}}$`);
+const isWindows = process.platform === 'win32';
+
+/** A socket without the other file is left so long, in milliseconds: it may be on its way. */
+const onItsWay = 60_000;
+
+/** Of this thread: `process.exit` leaves no time to close a bus. */
+const revealed = new Set<PeerDirectory>();
+
+function hideAll(): void {
+  for (const place of revealed) place.hide();
+}
+
+/** Where one peer of a bus is found, and finds the others. */
+export class PeerDirectory {
+  /** Of this peer, and of no other before or after it. */
+  readonly instance = randomBytes(partBytes).toString('hex');
+  readonly #directory: string;
+  readonly #prefix: string;
+  #fd = -1;
+
+  /** @throws {ShmError} `ERR_UNSAFE_DIRECTORY` */
+  constructor(busName: string, directory: string | undefined) {
+    this.#directory = regionDirectory(directory);
+    const hash = createHash('sha256').update(busName).digest();
+    this.#prefix = `bus-${hash.subarray(0, partBytes).toString('hex')}`;
+    reap(this.#directory);
+  }
+
+  /** Where a peer listens and is dialled. */
+  address(instance = this.instance): string {
+    const name = this.#prefix + instance;
+    return isWindows ? `\\\\.\\pipe\\mmap-transport-${name}` : `${this.#path(instance)}.sock`;
+  }
+
+  /** Whether a peer's word for its instance can be one. */
+  static isInstance(value: unknown): value is string {
+    return typeof value === 'string' && instancePattern.test(value);
+  }
+
+  /** Lets the others find this peer, which listens. */
+  reveal(): void {
+    this.#fd = createSegmentAt('bus.join', this.#path(this.instance), 1).fd;
+    if (revealed.size === 0) process.once('exit', hideAll);
+    revealed.add(this);
+  }
+
+  hide(): void {
+    if (this.#fd < 0) return;
+    revealed.delete(this);
+    if (revealed.size === 0) process.off('exit', hideAll);
+    rmSync(this.#path(this.instance), { force: true });
+    if (!isWindows) rmSync(this.address(), { force: true });
+    closeSync(this.#fd);
+    this.#fd = -1;
+  }
+
+  /** The other peers there are; some may have died meanwhile. */
+  others(): string[] {
+    const found: string[] = [];
+    for (const name of readdirSync(this.#directory)) {
+      if (!name.startsWith(this.#prefix)) continue;
+      const instance = name.slice(this.#prefix.length);
+      if (instancePattern.test(instance)) found.push(instance);
+      else this.#removeOrphan(name);
+    }
+    return found.filter(instance => instance !== this.instance);
+  }
+
+  /** Whether a peer can still be found. */
+  has(instance: string): boolean {
+    return statSync(this.#path(instance), { throwIfNoEntry: false }) !== undefined;
+  }
+
+  /** Removes what peers left that were killed. */
+  reap(): void {
+    reap(this.#directory);
+  }
+
+  #path(instance: string): string {
+    return join(this.#directory, this.#prefix + instance);
+  }
+
+  /** Its owner was killed between the making of the two files. */
+  #removeOrphan(name: string): void {
+    const path = join(this.#directory, name);
+    const stats = statSync(path, { throwIfNoEntry: false });
+    const owner = statSync(path.replace(/\.sock$/, ''), { throwIfNoEntry: false });
+    if (stats?.isSocket() && !owner && Date.now() - stats.mtimeMs > onItsWay)
+      rmSync(path, { force: true });
+  }
+}

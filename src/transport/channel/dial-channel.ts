@@ -1,0 +1,24 @@
+import { rangeCodec } from '../codec/codec.js';
+import type { Address } from '../link/address.js';
+import { dialLink, type DialLinkOptions } from '../link/dial-link.js';
+import type { Channel, ChannelOptions } from './channel.js';
+import { channelKind, linkedChannel } from './link-kind.js';
+
+export type DialChannelOptions<T> = DialLinkOptions & ChannelOptions<T>;
+
+/**
+ * Connects to a {@link listenChannel}er that speaks the same codec.
+ *
+ * The channel keeps the process alive until it is closed or `unref` is called. Where no
+ * memory can be shared it goes over the socket: see its `transport`; `sendSync` and
+ * `receiveSync` throw `ERR_UNSUPPORTED` then.
+ *
+ * @throws {ShmError} as `dial`
+ */
+export async function dialChannel<T = unknown>(
+  address: Address,
+  options: DialChannelOptions<T> = {},
+): Promise<Channel<T>> {
+  const link = await dialLink(address, channelKind(options), options);
+  return linkedChannel(link, rangeCodec(options.codec));
+}

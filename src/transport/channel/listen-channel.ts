@@ -1,0 +1,32 @@
+import { rangeCodec } from '../codec/codec.js';
+import type { Address } from '../link/address.js';
+import type { Link } from '../link/handshake.js';
+import { type LinkListenOptions, Listener } from '../link/listener.js';
+import type { Channel, ChannelOptions } from './channel.js';
+import { channelKind, linkedChannel } from './link-kind.js';
+import type { MessageRings } from './message-rings.js';
+
+export type ListenChannelOptions<T> = LinkListenOptions & ChannelOptions<T>;
+
+/**
+ * Listens for channels: each peer that {@link dialChannel}s is a `connection`.
+ *
+ * @param address as of `listen`
+ * @throws {ShmError} as `listen`
+ * @example
+ * const listener = await listenChannel<Job>('/run/app/jobs.sock', channel => {
+ *   channel.on('message', job => …);
+ * });
+ */
+export async function listenChannel<T = unknown>(
+  address: Address,
+  options: ListenChannelOptions<T> | ((channel: Channel<T>) => void) = {},
+  onConnection?: (channel: Channel<T>) => void,
+): Promise<Listener<Channel<T>>> {
+  if (typeof options === 'function') return listenChannel(address, {}, options);
+  const content = channelKind(options);
+  const connect = (link: Link<MessageRings>) => linkedChannel(link, rangeCodec(options.codec));
+  const listener = await Listener.open(address, content, options, connect);
+  if (onConnection) listener.on('connection', onConnection);
+  return listener;
+}

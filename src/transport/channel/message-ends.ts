@@ -1,0 +1,47 @@
+import type { ShmError } from '../../errors.js';
+import type { RecordHandler } from '../ring/consumer.js';
+import type { Notify } from '../link/linked-rings.js';
+
+/** Where a channel's messages go in; a `Producer` is one. */
+export interface Outlet {
+  /** Room in place for at least `least` bytes, as an offset in `records`; -1: none. */
+  tryReserveRange(least: number): number;
+  readonly records: Buffer;
+  readonly reserved: number;
+  commit(length: number): void;
+  abort(): void;
+  /** False: full, nothing written. */
+  tryWrite(bytes: Uint8Array): boolean;
+  writeSync(bytes: Uint8Array, timeout?: number): boolean;
+  hasRoom(length: number): boolean;
+}
+
+/** Where a channel's messages come out; a `Consumer` is one. */
+export interface Inlet {
+  drain(handler: RecordHandler, limit: number): number;
+  waitSync(timeout?: number): boolean;
+  read(): Promise<Uint8Array | null>;
+  /** The peer closed in good order, and all it had sent has been taken out. */
+  readonly ended: boolean;
+}
+
+/** One end of a channel: over two rings, or over a socket. */
+export interface MessageEnds {
+  readonly output: Outlet;
+  readonly input: Inlet;
+  /** Who is told of messages, and of room; before the two below. */
+  listen(received: Notify, drained: Notify): void;
+  /** Has `received` called once there is a message, or the end. */
+  awaitInput(): void;
+  /** Has `drained` called once there is room for `length` bytes, or nobody to read them. */
+  awaitRoom(length: number): void;
+  /** The peer reads no more. */
+  peerEnded(): boolean;
+  /** Whether waiting keeps the process alive; at first it does. */
+  setRef(refed: boolean): void;
+  /** The peer sent nonsense: it is told, and neither side can go on. `close` follows. */
+  poison(): void;
+  error(code: string, operation: string, detail: string): ShmError;
+  /** What was sent is still delivered. Resolves once this side has nothing more to do for it. */
+  close(): Promise<void>;
+}

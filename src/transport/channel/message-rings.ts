@@ -1,0 +1,95 @@
+import type { Socket } from 'node:net';
+import type { ShmError } from '../../errors.js';
+import type { Region } from '../../native/region.js';
+import type { Consumer } from '../ring/consumer.js';
+import { LinkedRings } from '../link/linked-rings.js';
+import type { RegionMemory } from '../ring/memory.js';
+import type { Producer } from '../ring/producer.js';
+import { Ring } from '../ring/ring.js';
+import { parseAdaptive, type WaitStrategy } from '../ring/wait.js';
+import type { MessageEnds } from './message-ends.js';
+
+/** One end of a channel over two rings: the usual case. */
+export class MessageRings extends LinkedRings<Producer, Consumer> implements MessageEnds {
+  #region: Region | undefined;
+  #socket: Socket | undefined;
+
+  /** Lays two rings into zeroed memory, and takes their first ends. */
+  static create(
+    output: RegionMemory,
+    input: RegionMemory,
+    capacity: number,
+    wait: WaitStrategy | undefined,
+  ): MessageRings {
+    return MessageRings.#take(Ring.format(output, capacity), Ring.format(input, capacity), wait);
+  }
+
+  /** Takes the ends that are left. @throws {ShmError} as `Ring.open` and `Ring.producer` */
+  static open(
+    output: RegionMemory,
+    input: RegionMemory,
+    wait: WaitStrategy | undefined,
+  ): MessageRings {
+    return MessageRings.#take(Ring.attach(output), Ring.attach(input), wait);
+  }
+
+  static #take(output: Ring, input: Ring, wait: WaitStrategy | undefined): MessageRings {
+    const { spin, adapts } = parseAdaptive('channel', wait);
+    // Each end remembers what the other has told it: nobody can go on in another's place.
+    const options = { first: true, wait: { spin } };
+    const producer = output.producer(options);
+    try {
+      return new MessageRings(producer, input.consumer(options), adapts);
+    } catch (error) {
+      producer.end();
+      throw error;
+    }
+  }
+
+  /** Hands over what is to be closed with these ends. */
+  own(region: Region, socket?: Socket): this {
+    this.#region = region;
+    this.#socket = socket;
+    if (!socket) return this;
+    socket.on('data', () => socket.destroy()); // it has nothing to say any more
+    socket.on('end', () => socket.destroy());
+    socket.on('error', () => socket.destroy());
+    if (socket.destroyed) this.#lost();
+    else socket.once('close', () => this.#lost());
+    return this;
+  }
+
+  peerEnded(): boolean {
+    return this.output.roleHolder.peerEnded();
+  }
+
+  override setRef(refed: boolean): void {
+    super.setRef(refed);
+    if (refed) this.#socket?.ref();
+    else this.#socket?.unref();
+  }
+
+  poison(): void {
+    for (const side of this.roles) side.poison('receive', 'what came is no message');
+  }
+
+  error(code: string, operation: string, detail: string): ShmError {
+    return this.output.roleHolder.error(code, operation, detail);
+  }
+
+  close(): Promise<void> {
+    this.stopWaiting();
+    this.output.end();
+    this.input.close();
+    this.#region?.close(true);
+    this.#socket?.destroy();
+    return Promise.resolve();
+  }
+
+  /** The socket beside the rings is closed: the peer has gone, in good order or not. */
+  #lost(): void {
+    for (const side of this.roles) side.markPeerLost();
+    this.receiving.sweep();
+    this.draining.sweep();
+  }
+}

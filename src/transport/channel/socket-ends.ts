@@ -1,0 +1,234 @@
+import type { Socket } from 'node:net';
+import { ShmError } from '../../errors.js';
+import type { RecordHandler } from '../ring/consumer.js';
+import { maxPayload } from '../ring/layout.js';
+import type { Notify } from '../link/linked-rings.js';
+import type { Inlet, MessageEnds, Outlet } from './message-ends.js';
+
+/*
+ * Messages over the socket of the handshake, where memory cannot be shared:
+ *
+ *   | length | payload, `length` bytes |      length: 32 bits, little-endian
+ *
+ * The length `bye` stands at the end: a peer that goes without it was killed.
+ */
+
+const prefixBytes = 4;
+const bye = 0xffff_ffff;
+
+/** How long the peer is given to close its own side of the socket, in milliseconds. */
+const closeTimeout = 1000;
+
+interface Frame {
+  bytes: Buffer;
+  offset: number;
+  length: number;
+}
+
+/** One end of a channel over a socket. Only the event loop moves it: nothing can block on it. */
+export class SocketEnds implements MessageEnds {
+  readonly #socket: Socket;
+  readonly #capacity: number;
+  readonly #frames: Frame[] = [];
+  /** Bytes in `#frames`. */
+  #held = 0;
+  /** What came of a frame that is not whole yet. */
+  #partial: Buffer = Buffer.alloc(0);
+  #received: Notify | undefined;
+  #drained: Notify | undefined;
+  #awaitsMessage = false;
+  #awaitsRoom = -1;
+  #reader: (() => void) | undefined;
+  #saidBye = false;
+  #failure: ShmError | undefined;
+  readonly output: Outlet;
+  readonly input: Inlet;
+
+  /**
+   * @param socket with nothing of the handshake left in it
+   * @param capacity bytes that may wait on either side, as a ring would hold
+   */
+  constructor(socket: Socket, capacity: number) {
+    this.#socket = socket;
+    this.#capacity = capacity;
+    this.output = this.#makeOutlet();
+    this.input = this.#makeInlet();
+    socket.on('data', (chunk: Buffer) => this.#take(chunk));
+    socket.on('error', () => socket.destroy());
+    // Without a bye it is told by 'close'.
+    socket.on('end', () => socket.end());
+    socket.once('close', () => this.#lost());
+  }
+
+  listen(received: Notify, drained: Notify): void {
+    this.#received = received;
+    this.#drained = drained;
+  }
+
+  awaitInput(): void {
+    this.#awaitsMessage = true;
+    if (this.#frames.length > 0 || this.#saidBye || this.#failure) {
+      setImmediate(() => this.#messageCame());
+    }
+  }
+
+  awaitRoom(length: number): void {
+    this.#awaitsRoom = length;
+    if (this.output.hasRoom(length) || this.peerEnded()) setImmediate(() => this.#roomCame());
+  }
+
+  peerEnded(): boolean {
+    return this.#saidBye || this.#socket.destroyed;
+  }
+
+  setRef(refed: boolean): void {
+    if (refed) this.#socket.ref();
+    else this.#socket.unref();
+  }
+
+  poison(): void {
+    this.#socket.destroy();
+  }
+
+  error(code: string, operation: string, detail: string): ShmError {
+    return new ShmError(code, detail, `channel.${operation}`);
+  }
+
+  close(): Promise<void> {
+    const socket = this.#socket;
+    this.#received = this.#drained = undefined;
+    this.#frames.length = 0;
+    this.#failure ??= this.error('ERR_CLOSED', 'receive', 'the channel was closed');
+    this.#reader?.();
+    if (socket.closed) return Promise.resolve();
+    return new Promise(resolve => {
+      socket.once('close', () => resolve());
+      socket.resume(); // what still comes is dropped
+      const patience = () => setTimeout(() => socket.destroy(), closeTimeout).unref();
+      if (socket.writable) socket.end(prefix(bye), patience);
+      else patience();
+    });
+  }
+
+  #makeOutlet(): Outlet {
+    const socket = this.#socket;
+    const longest = maxPayload(this.#capacity);
+    const hasRoom = (length: number) =>
+      socket.writableLength + prefixBytes + length <= this.#capacity;
+    return {
+      tryReserveRange: () => -1,
+      records: Buffer.alloc(0),
+      reserved: -1,
+      commit: () => {},
+      abort: () => {},
+      hasRoom,
+      tryWrite: bytes => {
+        const { length } = bytes;
+        if (length > longest) {
+          const detail = `a message holds at most ${longest} bytes, got ${length}`;
+          throw this.error('ERR_TOO_LARGE', 'send', detail);
+        }
+        if (this.peerEnded() || !hasRoom(length)) return false;
+        // One write, and one copy: the bytes may be the codec's, to be used again.
+        socket.write(Buffer.concat([prefix(length), bytes]), () => this.#roomCame());
+        return true;
+      },
+      writeSync: () => this.#refuseBlocking('sendSync'),
+    };
+  }
+
+  #makeInlet(): Inlet {
+    const isEnded = () => this.#saidBye && this.#frames.length === 0;
+    const drain = (handler: RecordHandler, limit: number): number => {
+      let count = 0;
+      for (let frame; count < limit && (frame = this.#frames.shift());) {
+        count++;
+        this.#held -= frame.length;
+        handler(frame.bytes, frame.offset, frame.length);
+      }
+      if (this.#held < this.#capacity && !this.#saidBye) this.#socket.resume();
+      return count;
+    };
+    return {
+      drain,
+      get ended() {
+        return isEnded();
+      },
+      waitSync: () => this.#refuseBlocking('receiveSync'),
+      read: async () => {
+        let copy: Uint8Array | null = null;
+        const copyOut: RecordHandler = (bytes, offset, length) => {
+          copy = Uint8Array.from(bytes.subarray(offset, offset + length));
+        };
+        while (drain(copyOut, 1) === 0) {
+          if (isEnded()) return null;
+          if (this.#failure) throw this.#failure;
+          await new Promise<void>(resolve => (this.#reader = resolve));
+        }
+        return copy;
+      },
+    };
+  }
+
+  /** Cuts what came into frames, which stay where they lie in the chunk. */
+  #take(chunk: Buffer): void {
+    const bytes = this.#partial.length > 0 ? Buffer.concat([this.#partial, chunk]) : chunk;
+    let at = 0;
+    while (bytes.length - at >= prefixBytes && !this.#saidBye) {
+      const length = bytes.readUInt32LE(at);
+      if (length === bye) {
+        this.#saidBye = true;
+      } else if (length > maxPayload(this.#capacity)) {
+        const most = maxPayload(this.#capacity);
+        const detail = `expected a message of at most ${most} bytes, got ${length}`;
+        this.#failure = this.error('ERR_CORRUPT', 'receive', detail);
+        this.#socket.destroy();
+        break;
+      } else {
+        if (bytes.length - at - prefixBytes < length) break;
+        this.#frames.push({ bytes, offset: at + prefixBytes, length });
+        this.#held += length;
+        at += prefixBytes + length;
+      }
+    }
+    this.#partial = bytes.subarray(at);
+    if (this.#held >= this.#capacity) this.#socket.pause();
+    this.#messageCame();
+    if (this.#saidBye) this.#roomCame();
+  }
+
+  #messageCame(): void {
+    this.#reader?.();
+    if (!this.#awaitsMessage) return;
+    const isThere = this.#frames.length > 0 || this.#saidBye;
+    if (!isThere && !this.#failure) return;
+    this.#awaitsMessage = false;
+    this.#received?.(isThere ? undefined : this.#failure);
+  }
+
+  #roomCame(): void {
+    if (this.#awaitsRoom < 0) return;
+    if (!this.output.hasRoom(this.#awaitsRoom) && !this.peerEnded()) return;
+    this.#awaitsRoom = -1;
+    this.#drained?.(this.#saidBye ? undefined : this.#failure);
+  }
+
+  #lost(): void {
+    if (!this.#saidBye) {
+      this.#failure ??= this.error('ERR_PEER_DIED', 'receive', 'the peer died, or its machine');
+    }
+    this.#messageCame();
+    this.#roomCame();
+  }
+
+  #refuseBlocking(operation: string): never {
+    const detail = 'a channel that goes over a socket cannot block its thread';
+    throw this.error('ERR_UNSUPPORTED', operation, detail);
+  }
+}
+
+function prefix(length: number): Buffer {
+  const bytes = Buffer.allocUnsafe(prefixBytes);
+  bytes.writeUInt32LE(length);
+  return bytes;
+}

@@ -1,0 +1,65 @@
+import { invalidArgument, ShmError } from '../../errors.js';
+import { keepFreedHeap } from '../../native/heap.js';
+import { structured } from './structured.js';
+import type { Codec, CodecOption, RangeCodec } from './types.js';
+
+const bytes: RangeCodec<Uint8Array> = {
+  inPlace: 0,
+  encodeInto: value => value,
+  encode(value) {
+    if (value instanceof Uint8Array) return value;
+    throw invalidArgument('channel.send', 'value', 'a Uint8Array', value);
+  },
+  decode(source, start, end) {
+    keepFreedHeap(end - start);
+    return Buffer.from(source.subarray(start, end));
+  },
+};
+
+const string: RangeCodec<string> = {
+  inPlace: 256,
+  encodeInto(value, target, start, end) {
+    checkString(value);
+    // UTF-8 takes at most three bytes per UTF-16 unit.
+    const fits = value.length * 3 <= end - start || Buffer.byteLength(value) <= end - start;
+    return fits ? target.write(value, start) : Buffer.from(value);
+  },
+  encode(value) {
+    checkString(value);
+    return Buffer.from(value);
+  },
+  decode: (source, start, end) => source.toString('utf8', start, end),
+};
+
+function checkString(value: unknown): void {
+  if (typeof value !== 'string') throw invalidArgument('channel.send', 'value', 'a string', value);
+}
+
+/** A user's codec: its bytes are copied in, and it reads from a view. */
+function custom<T>(codec: Codec<T>): RangeCodec<T> {
+  return {
+    inPlace: 0,
+    encodeInto: value => codec.encode(value),
+    encode: value => codec.encode(value),
+    decode(source, start, end) {
+      try {
+        return codec.decode(source.subarray(start, end));
+      } catch (cause) {
+        const detail = `the codec does not take the ${end - start} bytes that came`;
+        throw new ShmError('ERR_CORRUPT', detail, 'channel.receive', undefined, cause);
+      }
+    },
+  };
+}
+
+/** For one end of a channel. @throws {ShmError} `ERR_INVALID_ARG` */
+export function rangeCodec<T>(option: CodecOption<T> = 'structured'): RangeCodec<T> {
+  // The caller's type parameter and its codec option are one decision; types cannot tie them.
+  if (option === 'bytes') return bytes as unknown as RangeCodec<T>;
+  if (option === 'string') return string as unknown as RangeCodec<T>;
+  if (option === 'structured') return structured() as RangeCodec<T>;
+  const { encode, decode } = (option ?? {}) as Partial<Codec<T>>;
+  if (typeof encode === 'function' && typeof decode === 'function') return custom(option);
+  const expected = "'bytes', 'string', 'structured' or { encode, decode }";
+  throw invalidArgument('channel', 'codec', expected, option);
+}

@@ -1,0 +1,358 @@
+import { invalidArgument } from '../../errors.js';
+import { keepFreedHeap } from '../../native/heap.js';
+import { loadPosition, storePosition } from './atomics.js';
+import {
+  Counter,
+  Field,
+  ringHeaderBytes,
+  recordAlignment,
+  RecordKind,
+  recordHeaderBytes,
+} from './layout.js';
+import type { RingMemory } from './memory.js';
+import type { RoleOptions } from './producer.js';
+import { WaitQueue, type WaitOptions } from './wait-queue.js';
+import { RoleHolder } from './role-holder.js';
+import { checkTimeout, parseStrategy } from './wait.js';
+
+/** A drain gives room back at least after so many bytes; one store per long record is cheap. */
+const releaseStep = 16 * 1024;
+
+/**
+ * Called once per record by {@link Consumer.drain}: the payload is `length` bytes from
+ * `offset` on, valid during the call only.
+ */
+export type RecordHandler = (bytes: Buffer, offset: number, length: number) => void;
+
+/**
+ * A record left where it lies in the ring, from {@link Consumer.borrow}: `length` bytes
+ * from `offset` on in `Ring.buffer`. Valid until released.
+ */
+export interface BorrowedRecord {
+  /** Bytes from the start of `Ring.buffer`; what to tell a thread that has the buffer. */
+  readonly offset: number;
+  readonly length: number;
+  /** The payload, in place. Do not keep it beyond {@link release}. */
+  readonly bytes: Uint8Array;
+  /** Gives the space back to the producer. A second call does nothing. */
+  release(): void;
+}
+
+/**
+ * The reading end of a ring. One thread of one process holds it.
+ *
+ * Owns `head`. Keeps its own copy of it and a cached copy of `tail`, and reads shared
+ * memory only when the cache says empty.
+ */
+export class Consumer {
+  /** @internal */
+  readonly roleHolder: RoleHolder;
+  readonly #words: Int32Array;
+  readonly #counters: Float64Array;
+  readonly #records: Buffer;
+  /** The same; a Uint8Array's `slice` copies, and in less than half the time of other ways. */
+  readonly #bytes: Uint8Array;
+  readonly #recordWords: Int32Array;
+  readonly #capacity: number;
+  readonly #mask: number;
+  /** The next record to read; ahead of the released head within a drain or a loan. */
+  #head: number;
+  #released: number;
+  #tail: number;
+  #count: number;
+  #ended = false;
+  /** The record that `peek` showed and `release` gives back. */
+  #peeked: BorrowedRecord | undefined;
+  /** Positions of the records on loan, oldest first; the head cannot go beyond the first. */
+  readonly #loans: { position: number }[] = [];
+  #requests: WaitQueue<Uint8Array | null> | undefined;
+
+  /** @internal Use {@link Ring.consumer}. */
+  constructor(memory: RingMemory, capacity: number, options: RoleOptions = {}) {
+    const spin = parseStrategy('ring.consumer', options.wait);
+    this.roleHolder = new RoleHolder(memory, 'consumer', spin, options.first);
+    const { buffer, byteOffset } = memory.plain;
+    this.#words = memory.words;
+    this.#counters = new Float64Array(buffer, byteOffset, ringHeaderBytes / 8);
+    this.#records = Buffer.from(buffer, byteOffset + ringHeaderBytes, capacity);
+    this.#bytes = new Uint8Array(buffer, byteOffset + ringHeaderBytes, capacity);
+    this.#recordWords = new Int32Array(buffer, byteOffset + ringHeaderBytes, capacity / 4);
+    this.#capacity = capacity;
+    this.#mask = capacity - 1;
+    // A ring kept in a file goes on where its last consumer left off.
+    this.#head = loadPosition(this.#words, Field.head);
+    this.#released = this.#head;
+    this.#tail = this.#head;
+    this.#count = this.#counters[Counter.recordsRead]!;
+  }
+
+  get closed(): boolean {
+    return this.roleHolder.closed;
+  }
+
+  /** The producer ended and every record has been read. */
+  get ended(): boolean {
+    return this.#ended || (!this.roleHolder.closed && this.#checkEnd());
+  }
+
+  /**
+   * Calls the handler for each record there is, in order. Copies and allocates nothing.
+   * The space of handled records goes back to the producer as the drain proceeds.
+   *
+   * A handler that throws ends the drain; its record counts as read, later ones stay.
+   *
+   * @param limit at most so many records. @default all that are there
+   * @returns how many records were handled; 0: the ring is empty
+   * @throws {ShmError} `ERR_CORRUPT`, `ERR_CLOSED`, `ERR_INVALID_ARG`; and what the
+   *   handler throws
+   */
+  drain(handler: RecordHandler, limit = Number.POSITIVE_INFINITY): number {
+    if (typeof handler !== 'function') {
+      throw invalidArgument('consumer.drain', 'handler', 'a function', handler);
+    }
+    this.roleHolder.checkUsable('drain');
+    // Room goes back in steps, so that the producer refills while the drain goes on.
+    const step = Math.min(this.#capacity >> 2, releaseStep);
+    let count = 0;
+    try {
+      while (count < limit) {
+        const length = this.#next();
+        if (length < 0) break;
+        const offset = this.#take(length);
+        count++;
+        handler(this.#records, offset, length);
+        if (this.roleHolder.closed) break; // by the handler
+        if (((this.#head - this.#released) | 0) >= step) this.#release();
+      }
+    } finally {
+      if (this.#released !== this.#head && !this.roleHolder.closed) this.#release();
+    }
+    return count;
+  }
+
+  /**
+   * Takes one record out. Does not block.
+   *
+   * The record is given back before the copy is handed out: a consumer killed between the
+   * two has lost it. `drain`, `peek` and `borrow` give it back after it was handled.
+   *
+   * @returns a copy of the payload, yours to keep; null: the ring is empty
+   * @throws {ShmError} `ERR_CORRUPT`, `ERR_CLOSED`
+   */
+  tryRead(): Uint8Array | null {
+    this.roleHolder.checkUsable('tryRead');
+    const length = this.#next();
+    return length < 0 ? null : this.#copyOut(length);
+  }
+
+  /**
+   * Like {@link tryRead}, but blocks this thread while the ring is empty.
+   *
+   * @param timeout milliseconds; absent: no limit
+   * @returns a copy of the payload; null: the producer ended (see {@link ended}) or the
+   *   time ran out
+   * @throws {ShmError} besides those of {@link tryRead}: `ERR_PEER_DIED` where the
+   *   producer was killed; what it had committed is delivered first
+   */
+  readSync(timeout?: number): Uint8Array | null {
+    const limit = checkTimeout('consumer.readSync', timeout);
+    this.roleHolder.checkUsable('readSync');
+    let length = this.#next();
+    if (length < 0) {
+      if (!this.roleHolder.waitSync('readSync', this.#ready, limit) || this.#ended) return null;
+      length = this.#next();
+    }
+    return this.#copyOut(length);
+  }
+
+  /**
+   * Blocks this thread until there is a record to read.
+   *
+   * @param timeout milliseconds; absent: no limit
+   * @returns false: the producer ended (see {@link ended}) or the time ran out
+   * @throws {ShmError} as {@link readSync}
+   */
+  waitSync(timeout?: number): boolean {
+    const limit = checkTimeout('consumer.waitSync', timeout);
+    this.roleHolder.checkUsable('waitSync');
+    return this.roleHolder.waitSync('waitSync', this.#ready, limit) && !this.#ended;
+  }
+
+  /**
+   * Like {@link tryRead}, but waits for a record without blocking the thread. Reads are
+   * served in the order they were asked for.
+   *
+   * @returns a copy of the payload; null: the producer ended (see {@link ended}) or the
+   *   time ran out
+   * @throws {ShmError} (rejects) as {@link readSync}; the signal's reason when aborted
+   */
+  read(options?: WaitOptions): Promise<Uint8Array | null> {
+    this.#requests ??= new WaitQueue(this.roleHolder, 'consumer.read', this.#ready);
+    const attempt = () => this.tryRead() ?? (this.#checkEnd() ? null : undefined);
+    return this.#requests.add(attempt, null, options);
+  }
+
+  /** The records as they come, each a copy, until the producer ends. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
+    for (;;) {
+      const record = await this.read();
+      if (record === null) return;
+      yield record;
+    }
+  }
+
+  /**
+   * Shows the next record in place: no copy. It stays the next one until {@link release}.
+   *
+   * @returns the payload, valid until `release`; null: the ring is empty
+   * @throws {ShmError} `ERR_CORRUPT`, `ERR_CLOSED`
+   */
+  peek(): Uint8Array | null {
+    this.#peeked ??= this.borrow() ?? undefined;
+    return this.#peeked?.bytes ?? null;
+  }
+
+  /** Gives the peeked record's space back to the producer. Without one, nothing happens. */
+  release(): void {
+    this.#peeked?.release();
+    this.#peeked = undefined;
+  }
+
+  /**
+   * Takes one record without copying it: it stays in the ring, out of the producer's
+   * reach, until released. Several may be on loan, and come back in any order; space
+   * returns to the producer in the order of the ring.
+   *
+   * The way to work on a record asynchronously, or in another thread: hand the thread
+   * `Ring.buffer` once, then `offset` and `length` with each task. A consumer that closes
+   * or dies leaves what is on loan to the next one.
+   *
+   * @returns null: the ring is empty
+   * @throws {ShmError} `ERR_CORRUPT`, `ERR_CLOSED`
+   */
+  borrow(): BorrowedRecord | null {
+    this.roleHolder.checkUsable('borrow');
+    const length = this.#next();
+    if (length < 0) return null;
+    const entry = { position: this.#head };
+    const start = this.#take(length);
+    this.#loans.push(entry);
+    return {
+      offset: this.#records.byteOffset + start,
+      length,
+      bytes: this.#records.subarray(start, start + length),
+      release: () => {
+        const at = this.#loans.indexOf(entry);
+        if (at < 0) return;
+        this.#loans.splice(at, 1);
+        if (at === 0 && !this.roleHolder.closed) this.#release();
+      },
+    };
+  }
+
+  /**
+   * Gives the role up; waiting reads are rejected. Unread records stay in the ring. A
+   * second call does nothing.
+   */
+  close(): void {
+    if (this.roleHolder.closed) return;
+    if (this.#released !== this.#head) this.#release(); // called from within a drain
+    this.roleHolder.close();
+    this.#requests?.close(this.roleHolder.error('ERR_CLOSED', 'read', 'the consumer was closed'));
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** @internal Whether there is a record, or the end. */
+  readonly #ready = () => this.#next() >= 0 || this.#checkEnd();
+
+  /** @internal */
+  get ready(): () => boolean {
+    return this.#ready;
+  }
+
+  /** The state is loaded before the ring is looked at again: `ended` is stored last. */
+  #checkEnd(): boolean {
+    if (!this.#ended && this.roleHolder.peerEnded() && this.#next() < 0) this.#ended = true;
+    return this.#ended;
+  }
+
+  /** Moves over a record of this length; says where its payload lies. */
+  #take(length: number): number {
+    const offset = (this.#head & this.#mask) + recordHeaderBytes;
+    this.#head =
+      (this.#head + ((length + recordHeaderBytes + recordAlignment - 1) & -recordAlignment)) | 0;
+    this.#count++;
+    return offset;
+  }
+
+  #copyOut(length: number): Uint8Array {
+    const offset = this.#take(length);
+    keepFreedHeap(length);
+    const copy = this.#bytes.slice(offset, offset + length);
+    this.#release();
+    return copy;
+  }
+
+  /**
+   * Length of the record at `head`, or -1 where the ring is empty; goes over padding.
+   * The header is the producer's word: each field is read once and checked before use.
+   */
+  #next(): number {
+    for (;;) {
+      if (this.#head === this.#tail && !this.#refreshTail()) {
+        // Padding alone must go back too: the producer may wait for just that.
+        if (this.#released !== this.#head && this.#loans.length === 0) this.#release();
+        return -1;
+      }
+      const index = this.#head & this.#mask;
+      const length = this.#recordWords[index >> 2]!;
+      const kind = this.#recordWords[(index >> 2) + 1]!;
+      const size = (length + recordHeaderBytes + recordAlignment - 1) & -recordAlignment;
+      if (
+        length < 0 ||
+        length > this.#capacity ||
+        size > ((this.#tail - this.#head) | 0) ||
+        size > this.#capacity - index
+      ) {
+        throw this.#corrupt(`expected a length within ${this.#capacity - index}`, length);
+      }
+      if (kind === RecordKind.data) return length;
+      if (kind !== RecordKind.padding) throw this.#corrupt('expected a record kind', kind);
+      this.#head = (this.#head + size) | 0;
+    }
+  }
+
+  /** SYNC publish. False: nothing new. */
+  #refreshTail(): boolean {
+    const tail = loadPosition(this.#words, Field.tail);
+    if (tail === this.#head) return false;
+    const used = (tail - this.#head) | 0;
+    // What is not released is not the producer's to fill again. Without this a producer
+    // could keep a consumer going for ever, with one padding record after the other.
+    const held = (tail - this.#released) | 0;
+    if (used < 0 || held < 0 || held > this.#capacity || used % recordAlignment !== 0) {
+      throw this.#corrupt(
+        `expected tail within ${this.#capacity} after head ${this.#released}`,
+        tail,
+      );
+    }
+    this.#tail = tail;
+    return true;
+  }
+
+  /** SYNC release, and the waker's side of SYNC park. */
+  #release(): void {
+    this.#released = this.#loans.length === 0 ? this.#head : this.#loans[0]!.position;
+    this.#counters[Counter.recordsRead] = this.#count;
+    storePosition(this.#words, Field.head, this.#released);
+    this.roleHolder.wakePeer();
+  }
+
+  #corrupt(expected: string, got: number): Error {
+    const where = `at position ${this.#head}`;
+    return this.roleHolder.poison('read', `${expected} ${where}, got ${got}`);
+  }
+}

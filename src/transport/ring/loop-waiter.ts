@@ -1,0 +1,184 @@
+import type { ShmError } from '../../errors.js';
+import { type Parked, parking } from './parking.js';
+import { type Polled, pollers } from './pollers.js';
+import type { RoleHolder } from './role-holder.js';
+
+/** A side that polls in vain skips polling for at most so many waits. */
+const mostSkipped = 31;
+
+/**
+ * A side of a ring that waits on the event loop of this thread: polls as its strategy
+ * says, then parks until its peer rings.
+ */
+export class LoopWaiter implements Parked, Polled {
+  readonly #side: RoleHolder;
+  readonly #ready: () => boolean;
+  readonly #notify: (error?: ShmError) => void;
+  #state: 'idle' | 'polling' | 'parked' = 'idle';
+  #token = -1;
+  #refed = true;
+  /** When polling ends. */
+  deadline = 0;
+  /** Sleeps at once, without polling, where that has been in vain lately. */
+  readonly #adapts: boolean;
+  /** Waits to go without polling, and how many it will be after the next one in vain. */
+  #toSkip = 0;
+  #penalty = 0;
+
+  /**
+   * @param ready whether the wait is over; also when the peer has ended
+   * @param notify called once per {@link start}, from the loop, never within `start`;
+   *   with the error where the peer died or the ring is corrupt
+   * @param adapts polls only while that finds something: a peer that runs on this core, or
+   *   has much to do before it answers, is kept waiting by it. See ADR-0005.
+   */
+  constructor(
+    side: RoleHolder,
+    ready: () => boolean,
+    notify: (error?: ShmError) => void,
+    adapts = false,
+  ) {
+    this.#side = side;
+    this.#adapts = adapts;
+    this.#ready = ready;
+    this.#notify = notify;
+  }
+
+  get active(): boolean {
+    return this.#state !== 'idle';
+  }
+
+  get refed(): boolean {
+    return this.#refed;
+  }
+
+  /** Polling keeps the loop alive, and so must end where that is not wanted. */
+  get #mayPoll(): boolean {
+    return this.#refed || Number.isFinite(this.#side.spin);
+  }
+
+  /** Begins to wait. While it waits, a second call does nothing. */
+  start(): void {
+    if (this.#state !== 'idle') return;
+    const { spin } = this.#side;
+    if (this.#toSkip > 0) {
+      this.#toSkip--;
+      this.park();
+    } else if (spin > 0 && this.#mayPoll) {
+      this.#state = 'polling';
+      this.deadline = performance.now() + spin / 1000;
+      pollers.add(this);
+    } else {
+      this.park();
+    }
+  }
+
+  /** Gives up waiting; `notify` is not called. */
+  stop(): void {
+    if (this.#state === 'polling') pollers.delete(this);
+    if (this.#state === 'parked') this.#leave();
+    this.#state = 'idle';
+  }
+
+  /** Stops, and forgets the doorbell. */
+  close(): void {
+    this.stop();
+    if (this.#token >= 0) parking.withdraw(this.#token);
+    this.#token = -1;
+  }
+
+  /** Whether the wait keeps the process alive; at first it does. */
+  setRef(refed: boolean): void {
+    if (this.#refed === refed) return;
+    this.#refed = refed;
+    if (this.#state === 'parked') parking.changeRef(refed);
+    if (this.#state === 'polling' && !this.#mayPoll) {
+      this.stop();
+      this.park();
+    }
+  }
+
+  /** Looks, and notifies if the wait is over. */
+  poll(): boolean {
+    let error: ShmError | undefined;
+    try {
+      if (!this.#ready()) return false;
+    } catch (cause) {
+      error = cause as ShmError;
+    }
+    if (this.#state === 'polling') this.#penalty = 0;
+    this.stop();
+    this.#notify(error);
+    return true;
+  }
+
+  /** Polled for as long as it was to: sleeps. */
+  giveUp(): void {
+    this.stop();
+    if (this.#adapts) {
+      this.#penalty = Math.min(2 * this.#penalty + 1, mostSkipped);
+      this.#toSkip = this.#penalty;
+    }
+    this.park();
+  }
+
+  /**
+   * Makes sure of a doorbell and tells it to the peer. The first wait does it where nobody
+   * has; done before, it is not the event loop that it throws into.
+   *
+   * @throws {ShmError} the errno name where the doorbell cannot be made
+   */
+  prepare(): void {
+    if (this.#token >= 0) return;
+    const token = parking.enroll(this);
+    try {
+      this.#side.announce(parking.bell, token);
+    } catch (error) {
+      parking.withdraw(token);
+      throw error;
+    }
+    this.#token = token;
+  }
+
+  /** SYNC park: the flag first, then one more look. */
+  park(): void {
+    this.prepare();
+    this.#state = 'parked';
+    parking.enter(this);
+    this.#side.park();
+    // What came in between is told in a later turn, like all else.
+    if (this.#isReady()) setImmediate(() => this.#state === 'parked' && this.poll());
+  }
+
+  /** The peer rang, or the ring says so from before: see whether there is something. */
+  rung(): void {
+    if (this.#state !== 'parked' || this.poll()) return;
+    this.#side.park();
+    if (this.#isReady()) this.poll();
+  }
+
+  /** The bounded look at a peer that can no longer ring. */
+  sweep(): void {
+    if (this.#state === 'idle' || this.poll()) return;
+    try {
+      this.#side.checkPeer('wait');
+    } catch (error) {
+      if (this.poll()) return; // what it committed before it died comes first
+      this.stop();
+      this.#notify(error as ShmError);
+    }
+  }
+
+  #isReady(): boolean {
+    try {
+      return this.#ready();
+    } catch {
+      return true; // and `poll` tells the error
+    }
+  }
+
+  #leave(): void {
+    parking.leave(this);
+    if (!this.#side.closed) this.#side.unpark();
+  }
+}

@@ -1,0 +1,331 @@
+import { ShmError } from '../../errors.js';
+import { DoorbellRinger, type Doorbell } from '../../native/doorbell.js';
+import { loadWord, storeWord, takeWord } from './atomics.js';
+import { Bell, Counter, Field, RoleState, Waiting } from './layout.js';
+import type { RingMemory, Role } from './memory.js';
+
+interface RoleFields {
+  readonly state: number;
+  readonly pid: number;
+  /** The flag this role sets before it sleeps. */
+  readonly waiting: number;
+  /** Where its doorbell is told. */
+  readonly bell: number;
+  /** Counts how often it woke the other. */
+  readonly wakes: number;
+}
+
+const fields: Record<Role, RoleFields> = {
+  producer: {
+    state: Field.producerState,
+    pid: Field.producerPid,
+    waiting: Field.producerWaiting,
+    bell: Bell.producer,
+    wakes: Counter.producerWakes,
+  },
+  consumer: {
+    state: Field.consumerState,
+    pid: Field.consumerPid,
+    waiting: Field.consumerWaiting,
+    bell: Bell.consumer,
+    wakes: Counter.consumerWakes,
+  },
+};
+
+/** A sleeper looks after this many milliseconds whether its peer is still alive. */
+const livenessInterval = 100;
+
+/** Polls between two looks at the clock, which costs as much as several polls. */
+const pollsPerClock = 100;
+
+/**
+ * What producer and consumer do alike: hold their role, sleep and wake, and notice that
+ * the other side ended, died or wrote nonsense. Nothing here is on the path of a message
+ * except {@link wakePeer}, which loads one word.
+ */
+export class RoleHolder {
+  readonly role: Role;
+  readonly memory: RingMemory;
+  /** Microseconds of polling before sleep. */
+  readonly spin: number;
+  readonly #words: Int32Array;
+  readonly #counters: Float64Array;
+  readonly #own: RoleFields;
+  readonly #peer: RoleFields;
+  readonly #peerRole: Role;
+  #pull: PeerBell | undefined;
+  #closed = false;
+  /** Somebody else than the kernel's lock has told that the peer is gone. */
+  #peerLost = false;
+  /** Kept here too: the word in the header could be overwritten by who wrote the nonsense. */
+  #poisoned = false;
+
+  /**
+   * @param first refuse a role that somebody has held before, too
+   * @throws {ShmError} `ERR_ROLE_TAKEN` where somebody holds the role, `ERR_CORRUPT` where
+   *   a holder of either role found the ring corrupt; nothing has changed
+   */
+  constructor(memory: RingMemory, role: Role, spin: number, first = false) {
+    this.role = role;
+    this.memory = memory;
+    this.spin = spin;
+    this.#words = memory.words;
+    this.#counters = new Float64Array(memory.plain.buffer, memory.plain.byteOffset, 128);
+    this.#own = fields[role];
+    this.#peerRole = role === 'producer' ? 'consumer' : 'producer';
+    this.#peer = fields[this.#peerRole];
+    if (!memory.tryLock(role)) {
+      const pid = loadWord(this.#words, this.#own.pid);
+      throw this.error('ERR_ROLE_TAKEN', 'attach', `the ${role}'s role is held by process ${pid}`);
+    }
+    for (const { state } of [this.#own, this.#peer]) {
+      if (loadWord(this.#words, state) !== RoleState.poisoned) continue;
+      memory.unlock(role);
+      throw this.error('ERR_CORRUPT', 'attach', 'the ring was found corrupt before');
+    }
+    if (first && loadWord(this.#words, this.#own.state) !== RoleState.never) {
+      memory.unlock(role);
+      const pid = loadWord(this.#words, this.#own.pid);
+      throw this.error(
+        'ERR_ROLE_TAKEN',
+        'attach',
+        `the ${role}'s role was process ${pid}'s before`,
+      );
+    }
+    // The lock comes first: whoever sees `attached` may ask the kernel whether it is true.
+    storeWord(this.#words, this.#own.waiting, Waiting.none);
+    storeWord(this.#words, this.#own.pid, process.pid);
+    storeWord(this.#words, this.#own.state, RoleState.attached);
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /**
+   * Gives the role up. A peer that sleeps is woken to see it.
+   *
+   * @param orderly false: leaves the role as a killed holder would
+   */
+  close(orderly = true): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    storeWord(this.#words, this.#own.waiting, Waiting.none);
+    if (
+      orderly &&
+      !this.#poisoned &&
+      loadWord(this.#words, this.#own.state) === RoleState.attached
+    ) {
+      storeWord(this.#words, this.#own.state, RoleState.ended);
+    }
+    this.wakePeer();
+    this.#pull?.close();
+    this.memory.unlock(this.role);
+  }
+
+  /** SYNC park, the waker's side: call it after the store that the peer waits for. */
+  wakePeer(): void {
+    if (loadWord(this.#words, this.#peer.waiting) !== Waiting.none) this.#ring();
+  }
+
+  #ring(): void {
+    const waiting = takeWord(this.#words, this.#peer.waiting);
+    if (waiting === Waiting.none) return; // it woke by itself
+    this.#counters[this.#own.wakes]!++;
+    if (waiting === Waiting.blocked) {
+      this.memory.wake(this.#peer.waiting);
+    } else {
+      this.#pull ??= new PeerBell(this.#words, this.memory.plain, this.#peer.bell);
+      this.#pull.ring();
+    }
+  }
+
+  /** The peer gave its role up in good order. */
+  peerEnded(): boolean {
+    return loadWord(this.#words, this.#peer.state) === RoleState.ended;
+  }
+
+  /**
+   * The socket beside the ring is closed, so the peer is gone, though its lock may go a
+   * moment later. In good order or not, its state says.
+   */
+  markPeerLost(): void {
+    this.#peerLost = true;
+  }
+
+  /**
+   * Throws where the peer poisoned the ring, or was killed: it says it is attached, yet
+   * the kernel has dropped its lock. Committed records are still there to be read.
+   */
+  checkPeer(operation: string): void {
+    const state = loadWord(this.#words, this.#peer.state);
+    if (state === RoleState.poisoned) {
+      throw this.error('ERR_CORRUPT', operation, `the ${this.#peerRole} found the ring corrupt`);
+    }
+    if (state !== RoleState.attached) return;
+    if (!this.#peerLost && this.memory.isLocked(this.#peerRole)) return;
+    // It may have ended between the two looks; the state is stored before the lock goes.
+    if (loadWord(this.#words, this.#peer.state) !== RoleState.attached) return;
+    const pid = loadWord(this.#words, this.#peer.pid);
+    throw this.error('ERR_PEER_DIED', operation, `the ${this.#peerRole} (process ${pid}) died`);
+  }
+
+  /**
+   * Blocks this thread until `ready`, polling first, then asleep.
+   *
+   * SYNC park, the sleeper's side: `waiting` is stored before `ready` looks once more. A
+   * peer that published before that store is seen by the look; one that publishes after
+   * it sees the flag.
+   *
+   * @param timeout milliseconds, Infinity for no limit
+   * @returns false when the time ran out
+   * @throws {ShmError} `ERR_PEER_DIED`, `ERR_CORRUPT`, as {@link checkPeer}
+   */
+  waitSync(operation: string, ready: () => boolean, timeout: number): boolean {
+    // The first looks go without the clock: what comes within a microsecond is not timed.
+    for (let i = this.spin > 0 ? pollsPerClock : 1; i > 0; i--) if (ready()) return true;
+    const start = performance.now();
+    const asleepAfter = Math.min(start + this.spin / 1000, start + timeout);
+    let now = start;
+    let look = start + livenessInterval;
+    while (now < asleepAfter) {
+      for (let i = 0; i < pollsPerClock; i++) if (ready()) return true;
+      now = performance.now();
+      if (now >= look) {
+        look = now + livenessInterval;
+        if (this.#checkWaiting(operation, ready)) return true;
+      }
+    }
+    for (;;) {
+      const left = timeout - (performance.now() - start);
+      // A thread that was not run for so long has not looked at its peer yet.
+      if (left <= 0) return ready() || (timeout > 0 && this.#checkWaiting(operation, ready));
+      storeWord(this.#words, this.#own.waiting, Waiting.blocked);
+      if (!ready()) {
+        this.memory.wait(this.#own.waiting, Waiting.blocked, Math.min(left, livenessInterval));
+      }
+      storeWord(this.#words, this.#own.waiting, Waiting.none);
+      if (ready() || this.#checkWaiting(operation, ready)) return true;
+    }
+  }
+
+  /** True where it is ready after all; throws where the peer is gone and it is not. */
+  #checkWaiting(operation: string, ready: () => boolean): boolean {
+    try {
+      this.checkPeer(operation);
+      return false;
+    } catch (error) {
+      // What the peer committed before it died comes first.
+      if (ready()) return true;
+      throw error;
+    }
+  }
+
+  /** Tells the peer which bell to ring for this side; before the first {@link park}. */
+  announce(bell: Doorbell, token: number): void {
+    const { bell: at } = this.#own;
+    const { plain } = this.memory;
+    const directory = Buffer.from(bell.directory);
+    if (directory.length > Bell.maxDirectoryBytes) {
+      throw this.error(
+        'ENAMETOOLONG',
+        'park',
+        `a region directory's path has at most ${Bell.maxDirectoryBytes} bytes, ` +
+          `got ${directory.length}: ${bell.directory}`,
+      );
+    }
+    storeWord(this.#words, at + Bell.token, token);
+    plain.set(bell.id, (at + Bell.id) * 4);
+    storeWord(this.#words, at + Bell.directoryLength, directory.length);
+    plain.set(directory, (at + Bell.directory) * 4);
+  }
+
+  /**
+   * Rings the bell that the peer has told, though it may not sleep. False: it cannot be
+   * reached from here, as where the two see different directories.
+   */
+  ringPeer(): boolean {
+    this.#pull ??= new PeerBell(this.#words, this.memory.plain, this.#peer.bell);
+    return this.#pull.ring();
+  }
+
+  /**
+   * SYNC park, the sleeper's side on the event loop. After this the caller looks once more
+   * whether it need sleep at all, and calls {@link unpark} if not.
+   */
+  park(): void {
+    storeWord(this.#words, this.#own.waiting, Waiting.parked);
+  }
+
+  unpark(): void {
+    storeWord(this.#words, this.#own.waiting, Waiting.none);
+  }
+
+  /** Marks the ring as unusable for both sides, and makes the error that says why. */
+  poison(operation: string, detail: string): ShmError {
+    this.#poisoned = true;
+    storeWord(this.#words, this.#own.state, RoleState.poisoned);
+    this.wakePeer();
+    return this.error('ERR_CORRUPT', operation, detail);
+  }
+
+  /** Throws what stands in the way of any further use of this side. */
+  checkUsable(operation: string): void {
+    if (this.#closed) throw this.error('ERR_CLOSED', operation, `this ${this.role} is closed`);
+    if (this.#poisoned || loadWord(this.#words, this.#own.state) === RoleState.poisoned) {
+      throw this.error('ERR_CORRUPT', operation, 'the ring was found corrupt before');
+    }
+  }
+
+  error(code: string, operation: string, detail: string): ShmError {
+    return new ShmError(code, detail, `${this.role}.${operation}`, this.memory.address);
+  }
+}
+
+/**
+ * The other side's doorbell, opened when it is first rung and again when the role has got
+ * a new holder with another bell.
+ */
+class PeerBell {
+  readonly #words: Int32Array;
+  readonly #plain: Uint8Array;
+  readonly #at: number;
+  #id: Buffer = Buffer.alloc(0);
+  #pull: DoorbellRinger | undefined;
+
+  constructor(words: Int32Array, plain: Uint8Array, at: number) {
+    this.#words = words;
+    this.#plain = plain;
+    this.#at = at;
+  }
+
+  /** False: nobody listens there. Its death is told to who waits for it, not here. */
+  ring(): boolean {
+    const start = (this.#at + Bell.id) * 4;
+    const id = this.#plain.subarray(start, start + Bell.idWords * 4);
+    if (!this.#id.equals(id)) this.#open(Buffer.from(id));
+    return this.#pull?.ring(loadWord(this.#words, this.#at + Bell.token) >>> 0) ?? false;
+  }
+
+  /** What the header says of the bell is the peer's word: a path within bounds, a FIFO. */
+  #open(id: Buffer): void {
+    this.close();
+    const length = loadWord(this.#words, this.#at + Bell.directoryLength);
+    if (length < 0 || length > Bell.maxDirectoryBytes) return;
+    const start = (this.#at + Bell.directory) * 4;
+    const directory = Buffer.from(this.#plain.subarray(start, start + length)).toString();
+    try {
+      this.#pull = new DoorbellRinger(directory, id);
+      this.#id = id;
+    } catch {
+      // What is named there is no bell of ours, or cannot be opened now. Who parks behind
+      // it looks by itself from time to time; the record it waits for is published.
+    }
+  }
+
+  close(): void {
+    this.#pull?.close();
+    this.#pull = undefined;
+    this.#id = Buffer.alloc(0);
+  }
+}

@@ -1,0 +1,332 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { Bus, type Codec, ShmError } from '../../../src/index.js';
+import {
+  type Envelope,
+  envelopeCodec,
+  EnvelopeKind,
+  errorOf,
+  type Failure,
+} from '../../../src/transport/bus/envelope.js';
+import { PeerDirectory } from '../../../src/transport/bus/peer-directory.js';
+import type { Channel } from '../../../src/transport/channel/channel.js';
+import type { RangeCodec } from '../../../src/transport/codec/types.js';
+import { dialLink } from '../../../src/transport/link/dial-link.js';
+import { LinkServer } from '../../../src/transport/link/server.js';
+import { channelKind, linkedChannel } from '../../../src/transport/channel/link-kind.js';
+import { rejected } from '../../support/errors.js';
+
+/** Bytes as they are. */
+const raw: RangeCodec<Uint8Array> = {
+  inPlace: 0,
+  encodeInto: value => value,
+  encode: value => value,
+  decode: (bytes, start, end) => Buffer.from(bytes.subarray(start, end)),
+};
+
+const content = (() => {
+  const { name, ...rest } = channelKind({});
+  return { ...rest, name: `bus, ${name}` };
+})();
+
+/** What honest peers send. */
+const honest: Envelope[] = [
+  {
+    kind: EnvelopeKind.message,
+    id: 0,
+    value: { a: 1, b: [{ a: 2, b: 'text' }], c: new Map([[1, 2]]) },
+  },
+  {
+    kind: EnvelopeKind.request,
+    id: 7,
+    value: [1.5, 12n, null, { deep: { deeper: 'x'.repeat(50) } }],
+  },
+  { kind: EnvelopeKind.reply, id: 1, value: 'an answer' },
+  { kind: EnvelopeKind.failure, id: 1, value: { name: 'Error', message: 'no', code: 'E_NO' } },
+];
+
+/** Random bytes, and honest envelopes of which some bytes were changed, cut off or added. */
+const nonsense = fc.oneof(
+  fc.uint8Array({ maxLength: 200 }),
+  fc
+    .record({
+      of: fc.nat({ max: honest.length - 1 }),
+      changes: fc.array(fc.tuple(fc.nat(), fc.nat({ max: 255 })), { maxLength: 4 }),
+      cut: fc.option(fc.nat({ max: 60 })),
+      added: fc.uint8Array({ maxLength: 12 }),
+    })
+    .map(({ of, changes, cut, added }) => {
+      const bytes = Buffer.from(envelopeCodec(undefined).encode(honest[of]!));
+      for (const [at, value] of changes) bytes[at % bytes.length] = value;
+      return Buffer.concat([cut === null ? bytes : bytes.subarray(0, cut), added]);
+    }),
+  // A failure that is JSON, but of what?
+  fc.json().map(json => Buffer.concat([Buffer.from([3, 0, 0, 0, 1, 0, 0, 0]), Buffer.from(json)])),
+  fc
+    .record(
+      { name: fc.jsonValue(), message: fc.jsonValue(), code: fc.jsonValue() },
+      { requiredKeys: [] },
+    )
+    .map(failure =>
+      Buffer.concat([Buffer.from([3, 0, 0, 0, 1, 0, 0, 0]), Buffer.from(JSON.stringify(failure))]),
+    ),
+);
+
+describe('The envelope of a bus', function () {
+  this.timeout(60_000);
+
+  it('takes what it made, and refuses all else with ERR_CORRUPT', () => {
+    for (const envelope of honest) {
+      const bytes = Buffer.from(envelopeCodec(undefined).encode(envelope));
+      expect(envelopeCodec(undefined).decode(bytes, 0, bytes.length)).to.deep.equal(envelope);
+    }
+    let taken = 0;
+    let refused = 0;
+    fc.assert(
+      fc.property(nonsense, bytes => {
+        // Other records lie beside this one: what is not there must not be read there.
+        const around = Buffer.concat([Buffer.alloc(8, 0xee), bytes, Buffer.alloc(64, 3)]);
+        try {
+          const decoded = envelopeCodec(undefined).decode(around, 8, 8 + bytes.length);
+          expect(decoded.kind).to.be.within(0, 3);
+          if (decoded.kind === EnvelopeKind.failure) {
+            const { name, message } = decoded.value as Failure;
+            expect([typeof name, typeof message]).to.deep.equal(['string', 'string']);
+            expect(errorOf(decoded.value as Failure)).to.be.instanceOf(Error);
+          }
+          taken++;
+        } catch (error) {
+          if (!(error instanceof ShmError)) throw error;
+          expect(error.code).to.equal('ERR_CORRUPT');
+          refused++;
+        }
+      }),
+      { numRuns: 10_000 },
+    );
+    expect(taken).to.be.above(50);
+    expect(refused).to.be.above(1000);
+  });
+});
+
+describe('A bus with a peer that sends nonsense', function () {
+  this.timeout(60_000);
+
+  const name = `hostile ${randomUUID()}`;
+  let errors: NodeJS.ErrnoException[] = [];
+  let victim: Bus;
+  let friend: Bus;
+  let address: string;
+
+  async function join(id: string): Promise<Bus> {
+    const bus = await Bus.join(name, { id });
+    bus.on('message', () => {}).on('error', error => errors.push(error));
+    bus.onRequest(value => value);
+    return bus;
+  }
+
+  beforeEach(async () => {
+    errors = [];
+    victim = await join('victim');
+    const place = new PeerDirectory(name, undefined);
+    address = place.address(place.others()[0]);
+    friend = await join('friend');
+  });
+
+  afterEach(() => Promise.all([victim.close(), friend.close()]));
+
+  /** Dials the victim as a peer does, and says of itself what it likes. */
+  async function dial(greeting: unknown, sharedMemory: boolean): Promise<Channel<Uint8Array>> {
+    const link = await dialLink(address, content, { greeting, sharedMemory, timeout: 10_000 });
+    return linkedChannel(link, raw).on('error', () => {});
+  }
+
+  /** A peer in all but what it will say, and its link to the victim. */
+  async function intrude(id: string, sharedMemory: boolean) {
+    const instance = randomBytes(6).toString('hex');
+    const greeting = { id, instance, capacity: 65536 };
+    const joined = once(victim, 'join');
+    const presence = await dial({ ...greeting, purpose: 'presence' }, false);
+    await joined;
+    const link = await dial({ ...greeting, purpose: 'link' }, sharedMemory);
+    return { presence, link };
+  }
+
+  /** It is there for everybody else, and nothing but nonsense was complained of. */
+  async function isWell(): Promise<void> {
+    expect(await friend.request('victim', 'well?', { timeout: 10_000 })).to.equal('well?');
+    expect(await victim.request('friend', 'well?', { timeout: 10_000 })).to.equal('well?');
+    for (const { code } of errors) expect(code).to.equal('ERR_CORRUPT');
+  }
+
+  for (const sharedMemory of [true, false]) {
+    const medium = sharedMemory ? 'shared memory' : 'its socket';
+    it(`loses that link alone, over ${medium}`, async () => {
+      let number = 0;
+      await fc.assert(
+        fc.asyncProperty(fc.array(nonsense, { minLength: 1, maxLength: 5 }), async messages => {
+          const id = `intruder ${number++}`;
+          const { presence, link } = await intrude(id, sharedMemory);
+          // Asked of it, and never answered: its nonsense may pass for an answer.
+          const asked = victim.request(id, 'who are you?').catch(() => {});
+          for (const bytes of messages) if (!link.closed) link.send(bytes);
+          await nextTurn();
+          await isWell();
+          const left = once(victim, 'leave');
+          await Promise.all([link.close(), presence.close()]);
+          expect((await left)[0]).to.equal(id);
+          await asked;
+        }),
+        { numRuns: 80 },
+      );
+      expect(errors).to.have.length.above(10);
+    });
+  }
+
+  it('tells both sides of a broken link, and rejects what was asked over it', async () => {
+    const { presence, link } = await intrude('intruder', true);
+    const told = once(link, 'error') as Promise<[NodeJS.ErrnoException]>;
+    link.on('message', () => {}); // so that it hears of the end
+    const asked = rejected(victim.request('intruder', 'who are you?'));
+    while (link.listenerCount('message') === 0) await nextTurn();
+    await once(link, 'message');
+    link.send(Buffer.from([9, 0, 0, 0, 0, 0, 0, 0]));
+    expect((await asked).code).to.equal('ERR_CORRUPT');
+    expect(errors.map(({ code }) => code)).to.deep.equal(['ERR_CORRUPT']);
+    expect(errors[0]!.message).to.match(/kind of at most 3, got 9/);
+    expect((await told)[0].code).to.equal('ERR_CORRUPT');
+    expect([...victim.peers].sort()).to.deep.equal(['friend', 'intruder']);
+    await isWell();
+    await Promise.all([link.close(), presence.close()]);
+  });
+
+  it('makes another link in place of a broken one', async () => {
+    const codec: Codec<unknown> = {
+      encode: value => Buffer.from(JSON.stringify(value)),
+      decode(bytes) {
+        const value: unknown = JSON.parse(Buffer.from(bytes).toString());
+        if (value === 'refused') throw new RangeError('not this one');
+        return value;
+      },
+    };
+    const both = ['one', 'other'].map(id => Bus.join(`${name} of two`, { id, codec }));
+    const [one, other] = (await Promise.all(both)) as [Bus, Bus];
+    try {
+      for (const bus of [one, other]) bus.onRequest(() => new Promise(() => {}));
+      for (const bus of [one, other]) if (bus.peers.size === 0) await once(bus, 'join');
+      const got: unknown[] = [];
+      other.on('message', value => got.push(value));
+      one.send('other', 'before');
+      while (got.length < 1) await once(other, 'message');
+      const told = [once(one, 'error'), once(other, 'error')] as Promise<[ShmError]>[];
+      const asked = rejected(one.request('other', 'no answer to this'));
+      one.send('other', 'refused');
+      const codes = (await Promise.all(told)).map(([error]) => error.code);
+      expect(codes).to.deep.equal(['ERR_CORRUPT', 'ERR_CORRUPT']);
+      expect((await asked).code).to.equal('ERR_CORRUPT');
+      one.send('other', 'after');
+      while (got.length < 2) await once(other, 'message');
+      expect(got).to.deep.equal(['before', 'after']);
+      expect([one.peers.has('other'), other.peers.has('one')]).to.deep.equal([true, true]);
+    } finally {
+      await Promise.all([one.close(), other.close()]);
+    }
+  });
+
+  it('takes no greeting for more than it is', async () => {
+    const value = fc.oneof(fc.jsonValue(), fc.constantFrom('victim', 'x', '0123456789ab', 65536));
+    const greeting = fc.oneof(
+      fc.jsonValue({ maxDepth: 2 }),
+      fc.record(
+        { id: value, instance: value, capacity: value, purpose: fc.constantFrom('presence', 1) },
+        { requiredKeys: [] },
+      ),
+    );
+    await fc.assert(
+      fc.asyncProperty(greeting, async said => {
+        if (JSON.stringify(said).length > 2000) return;
+        const channel = await dial(said, false);
+        channel.on('message', () => {});
+        await nextTurn();
+        await channel.close();
+        await isWell();
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it('is joined though some who listen there greet with nonsense, and others close at once', async () => {
+    const hidden: { close(): void }[] = [];
+    for (const greeting of [
+      null,
+      7,
+      'x',
+      [],
+      { id: 5 },
+      { id: 'x', instance: '..', capacity: 1 },
+    ]) {
+      const place = new PeerDirectory(name, undefined);
+      const server = new LinkServer(
+        content,
+        { greeting, sharedMemory: false },
+        { link: ({ socket }) => void socket.on('error', () => {}).resume(), refused: () => {} },
+      );
+      await server.listen(place.address());
+      place.reveal();
+      hidden.push({ close: () => (place.hide(), server.close()) });
+    }
+    const mute = new PeerDirectory(name, undefined);
+    const server = createServer(socket => socket.destroy()).listen(mute.address());
+    await once(server, 'listening');
+    mute.reveal();
+    try {
+      const late = await join('late');
+      expect([...late.peers].sort()).to.deep.equal(['friend', 'victim']);
+      expect(await late.request('victim', 1)).to.equal(1);
+      await late.close();
+    } finally {
+      mute.hide();
+      server.close();
+      for (const one of hidden) one.close();
+    }
+    await isWell();
+  });
+
+  it('tells a failure whatever was thrown, and however long it is', async () => {
+    const small = await Bus.join(name, { id: 'small', capacity: 4096 });
+    try {
+      const thrown: unknown[] = [
+        Object.create(null),
+        { toString: 1 },
+        Object.assign(new Error('with a code that JSON does not know'), { code: 12n }),
+        Object.assign(new Error('long'), {
+          message: '\u0001'.repeat(5000),
+          code: 'E'.repeat(5000),
+        }),
+        Object.assign(new Error('x'), { message: { not: 'text' } }),
+      ];
+      small.onRequest(index => {
+        throw thrown[index as number];
+      });
+      while (!victim.peers.has('small')) await once(victim, 'join');
+      const messages: string[] = [];
+      for (const index of thrown.keys()) {
+        messages.push(
+          (await rejected(victim.request('small', index, { timeout: 10_000 }))).message,
+        );
+      }
+      expect(messages).to.deep.equal([
+        'what was thrown cannot be told',
+        'what was thrown cannot be told',
+        'with a code that JSON does not know',
+        '\u0001'.repeat(100),
+        '[object Object]',
+      ]);
+    } finally {
+      await small.close();
+    }
+  });
+});

@@ -1,0 +1,215 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { expect } from 'chai';
+import { Bus } from '../../../src/index.js';
+import { ringHeaderBytes } from '../../../src/transport/ring/layout.js';
+import { skip } from '../../native/support.js';
+import { thrown } from '../../support/errors.js';
+import { message, outcome, sibling, start, startAlone } from '../../support/processes.js';
+import { type Event, now } from './bus-peer.js';
+
+const script = sibling(import.meta.url, './bus-peer.js');
+
+describe('The peers of a bus', function () {
+  this.timeout(60_000);
+
+  const name = `presence ${randomUUID()}`;
+  let buses: Bus[] = [];
+
+  async function here(id: string): Promise<Bus> {
+    const bus = await Bus.join(name, { id });
+    buses.push(bus);
+    return bus;
+  }
+
+  async function there(id: string): Promise<ChildProcess> {
+    const child = start(script, [JSON.stringify({ name, id })]);
+    expect(await message(child)).to.equal('joined');
+    return child;
+  }
+
+  afterEach(async () => {
+    await Promise.all(buses.map(bus => bus.close()));
+    buses = [];
+  });
+
+  /** How long after `since` the last of the witnesses saw it, in milliseconds. */
+  async function seen(bus: Bus, by: string[], what: Event['what'], id: string, since: number) {
+    let last = 0;
+    for (const witness of by) {
+      for (;;) {
+        const events = (await bus.request(witness, { does: 'events' })) as Event[];
+        const event = events.find(one => one.what === what && one.id === id);
+        last = Math.max(last, event?.at ?? 0);
+        if (event) break;
+        await delay(5);
+      }
+    }
+    return last - since;
+  }
+
+  it('are told within 100 ms of one that joins, closes or is killed, everywhere', async () => {
+    const witnesses = ['b', 'c', 'd', 'e'];
+    await Promise.all(witnesses.map(there));
+    const bus = await here('a');
+    const times: Record<string, number[]> = { joined: [], closed: [], killed: [] };
+    for (let round = 0; round < 5; round++) {
+      let since = now();
+      const guest = await Bus.join(name, { id: `guest ${round}` });
+      times.joined!.push(await seen(bus, witnesses, 'join', guest.id, since));
+      since = now();
+      await guest.close();
+      times.closed!.push(await seen(bus, witnesses, 'leave', guest.id, since));
+
+      const id = `victim ${round}`;
+      const victim = await there(id);
+      await seen(bus, witnesses, 'join', id, 0);
+      since = now();
+      victim.kill('SIGKILL');
+      times.killed!.push(await seen(bus, witnesses, 'leave', id, since));
+    }
+    // The best of the rounds: a timer or a poll in between would be in each, a busy machine is not.
+    for (const [what, all] of Object.entries(times)) {
+      const text = all.map(time => time.toFixed(1)).join(', ');
+      console.log(`      ${what}: seen everywhere after ${text} ms`);
+      expect(Math.min(...all), what).to.be.below(100);
+    }
+  });
+
+  it('who wait for room at one that dies are told', async function () {
+    if (process.platform === 'win32') skip(this, 'Windows has no SIGSTOP');
+    const bus = await here('a');
+    const child = await there('b');
+    if (!bus.peers.has('b')) await once(bus, 'join');
+    await bus.request('b', { does: 'peers' }); // so that there is a link
+    child.kill('SIGSTOP');
+    while (bus.send('b', Buffer.alloc(100_000)));
+    const ready = bus.ready('b');
+    child.kill('SIGKILL');
+    await ready;
+    const left = once(bus, 'leave');
+    if (bus.peers.has('b')) await left;
+    expect(thrown(() => bus.send('b', 1)).code).to.equal('ERR_UNKNOWN_PEER');
+  });
+
+  it('who close have delivered what was accepted, before they are seen to leave', async () => {
+    const [a, b] = await Promise.all(['a', 'b'].map(here));
+    if (a!.peers.size === 0) await once(a!, 'join');
+    const got: unknown[] = [];
+    b!.on('message', value => got.push(value));
+    a!.send('b', 0);
+    while (got.length < 1) await once(b!, 'message'); // so that there is a link
+    let accepted = 0;
+    while (a!.send('b', { number: ++accepted, filling: Buffer.alloc(500) }));
+    const left = (once(b!, 'leave') as Promise<unknown[]>).then(told => [...told, got.length]);
+    await a!.close();
+    expect(await left).to.deep.equal(['a', 'closed', accepted]);
+    const numbers = got.slice(1).map(value => (value as { number: number }).number);
+    expect(numbers).to.deep.equal(Array.from({ length: accepted - 1 }, (_, i) => i + 1));
+    expect(accepted).to.be.above(1000);
+  });
+
+  it('may be many: who joins twenty others prints no warning', async () => {
+    const index = new URL('../../../src/index.js', import.meta.url).href;
+    const program = `
+      import { Bus } from ${JSON.stringify(index)};
+      const all = [];
+      for (let i = 0; i < 21; i++) all.push(await Bus.join(${JSON.stringify(name)}));
+      console.log(all.at(-1).peers.size);
+      await Promise.all(all.map(bus => bus.close()));
+    `;
+    const child = startAlone('--input-type=module', ['--eval', program]);
+    const { code, stdout, stderr } = await outcome(child);
+    expect(stderr).to.equal('');
+    expect([code, stdout]).to.deep.equal([0, '20\n']);
+  });
+
+  it('take memory for the pairs that talk, and for no others', async function () {
+    if (process.platform !== 'linux') skip(this, 'there is no /proc to look into');
+    /** Bytes of links that this process has mapped: both sides of each are here. */
+    const mapped = () =>
+      readFileSync('/proc/self/maps', 'utf8')
+        .split('\n')
+        .filter(line => line.includes('/link-'))
+        .map(line =>
+          line
+            .split(' ')[0]!
+            .split('-')
+            .map(at => parseInt(at, 16)),
+        )
+        .reduce((sum, [from, to]) => sum + to! - from!, 0);
+    const before = mapped();
+    const all = await Promise.all(['a', 'b', 'c', 'd', 'e', 'f'].map(here));
+    for (const bus of all) {
+      while (bus.peers.size < all.length - 1) await once(bus, 'join');
+      bus.onRequest(value => value);
+    }
+    const pair = Math.ceil((2 * (ringHeaderBytes + 2 ** 20)) / 4096) * 4096;
+    expect(mapped() - before, 'nobody talks').to.equal(0);
+    const [a, b, c] = all;
+    // Both ways, one after the other: one link.
+    expect(await a!.request('b', 1)).to.equal(1);
+    expect(await b!.request('a', 1)).to.equal(1);
+    expect(mapped() - before, 'one pair talks').to.equal(2 * pair); // each side maps it
+    expect(await a!.request('c', 1)).to.equal(1);
+    expect(await c!.request('b', 1)).to.equal(1);
+    expect(mapped() - before, 'three pairs talk').to.equal(3 * 2 * pair);
+  });
+
+  it('are separate from those of another user, who has no way to them', async function () {
+    if (process.getuid?.() !== 0 || process.platform !== 'linux') {
+      skip(this, 'only root can be another user too');
+    }
+    const nobody = 65534;
+    const theirs = `/dev/shm/mmap-transport-${nobody}`;
+    const isNew = !existsSync(theirs);
+    const index = sibling(import.meta.url, '../../../src/index.js');
+    const program = `
+      import { Bus } from ${JSON.stringify(index)};
+      const [name, directory] = process.argv.slice(1);
+      try {
+        const bus = await Bus.join(name, { id: 'a', directory });
+        console.log('joined, with ' + bus.peers.size);
+        process.stdin.resume().once('end', () => bus.close());
+      } catch (error) {
+        console.log(error.code);
+      }
+    `;
+    const env = { ...process.env };
+    delete env.MMAP_TRANSPORT_DIR;
+    const children: ChildProcess[] = [];
+    let errors = '';
+    /** Joins in the user's own directory, or where it is told; says what became of it. */
+    async function joinAs(uid: number, directory?: string): Promise<string> {
+      const args = ['--input-type=module', '--eval', program, name];
+      if (directory) args.push(directory);
+      const child = spawn(process.execPath, args, { uid, gid: uid, env, cwd: '/' });
+      children.push(child);
+      child.stderr.on('data', (text: Buffer) => (errors += String(text)));
+      const line = once(child.stdout, 'data').then(([text]) => String(text).trim());
+      return Promise.race([line, once(child, 'close').then(() => errors)]);
+    }
+    try {
+      expect(await joinAs(0)).to.equal('joined, with 0');
+      const told = await joinAs(nobody);
+      if (told.includes('EACCES')) skip(this, 'the project cannot be read by other users');
+      expect(told, 'the same id, under another user').to.equal('joined, with 0');
+      expect(await joinAs(0), 'the same id again').to.equal('ERR_ID_TAKEN');
+      const directory = '/dev/shm/mmap-transport-0';
+      expect(await joinAs(nobody, directory)).to.equal('ERR_UNSAFE_DIRECTORY');
+    } finally {
+      for (const child of children) {
+        const isRunning = child.exitCode === null && child.signalCode === null;
+        const ended = isRunning && once(child, 'close');
+        child.stdin!.end();
+        await ended;
+      }
+      if (isNew) rmSync(theirs, { recursive: true, force: true });
+    }
+    expect(errors).to.equal('');
+    for (const child of children) expect(child.exitCode).to.equal(0);
+  });
+});

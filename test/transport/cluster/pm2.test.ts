@@ -1,0 +1,78 @@
+import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { Worker } from 'node:worker_threads';
+import { expect } from 'chai';
+import { Bus } from '../../../src/index.js';
+import { sibling, start, startAlone } from '../../support/processes.js';
+
+const pm2Program = createRequire(import.meta.url).resolve('pm2/bin/pm2');
+const peer = sibling(import.meta.url, '../bus/bus-peer.js');
+const app = sibling(import.meta.url, './pm2-app.js');
+
+describe('A bus with workers of PM2', function () {
+  this.timeout(60_000);
+
+  const name = `pm2 ${randomUUID()}`;
+  let home: string;
+
+  /** PM2's own command, with a home and a daemon of this test's own. */
+  async function pm2(...args: string[]): Promise<void> {
+    const env = { ...process.env, PM2_HOME: home, BUS_NAME: name, PM2_DISCRETE_MODE: 'true' };
+    await promisify(execFile)(process.execPath, [pm2Program, ...args], { env });
+  }
+
+  before(() => {
+    // A short path: PM2 makes sockets in it.
+    home = mkdtempSync(join(tmpdir(), 'pm2-'));
+  });
+
+  after(() => rmSync(home, { recursive: true }));
+
+  it('joins them with threads, forked and unrelated processes, all with all', async () => {
+    const bus = await Bus.join(name, { id: 'test' });
+    const thread = new Worker(peer, { workerData: { name, id: 'thread' } });
+    for (const id of ['stranger', 'other']) startAlone(peer, [JSON.stringify({ name, id })]);
+    start(peer, [JSON.stringify({ name, id: 'forked' })]);
+    try {
+      // Asked for by name: on Windows PM2 takes no `node.exe` for one that it may run so.
+      const config = join(home, 'app.json');
+      const plan = { name: 'app', script: app, instances: 2, exec_mode: 'cluster' };
+      writeFileSync(config, JSON.stringify({ apps: [plan] }));
+      await pm2('start', config);
+      while (bus.peers.size < 6) await once(bus, 'join');
+
+      const all = ['test', ...bus.peers].sort();
+      const workers = all.filter(id => id.startsWith('pm2 '));
+      expect(workers).to.have.length(2);
+      expect(all).to.have.members([...workers, 'forked', 'other', 'stranger', 'test', 'thread']);
+      for (const id of bus.peers) {
+        const others = all.filter(other => other !== id);
+        expect(await bus.request(id, { does: 'peers' })).to.deep.equal(others);
+      }
+      for (const id of workers) {
+        for (const to of ['thread', 'forked', 'stranger', 'other']) {
+          expect(await bus.request(id, { does: 'ask', to })).to.equal(id);
+        }
+        const [fellow] = workers.filter(other => other !== id).map(other => other.slice(4));
+        expect(await bus.request(id, { does: 'fellows' })).to.deep.equal([
+          `${fellow!} through PM2's cluster`,
+        ]);
+      }
+      // A reload by PM2: the new ones have new ids.
+      await pm2('reload', 'app');
+      while ([...bus.peers].some(id => workers.includes(id)) || bus.peers.size < 6) {
+        await Promise.race([once(bus, 'join'), once(bus, 'leave')]);
+      }
+    } finally {
+      await pm2('kill');
+      await bus.close();
+      await thread.terminate();
+    }
+  });
+});

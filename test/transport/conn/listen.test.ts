@@ -1,0 +1,212 @@
+import { once } from 'node:events';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { expect } from 'chai';
+import { type Conn, dial, listen, ShmError } from '../../../src/index.js';
+import { scratch } from '../../native/support.js';
+import { rejected } from '../../support/errors.js';
+import { atOnce, socketPath } from '../../support/platform.js';
+import { message, sibling, start } from '../../support/processes.js';
+import { readAll, readBytes } from './pairs.js';
+import type { Orders } from './peer.js';
+
+const script = sibling(import.meta.url, './peer.js');
+
+describe('listen and dial', function () {
+  this.timeout(30_000);
+  const path = scratch();
+  const at = (name: string) => socketPath(path(name));
+
+  it('connect by a path, and in shared memory', async () => {
+    const listener = await listen(at('plain'), conn => conn.end(`hello over ${conn.transport}`));
+    expect([listener.address(), listener.listening]).to.deep.equal([at('plain'), true]);
+    const conn = await dial(at('plain'));
+    expect(conn.fallbackReason).to.equal(undefined);
+    expect(String(await readAll(conn))).to.equal('hello over shared-memory');
+    await listener.close();
+    expect([listener.address(), listener.listening]).to.deep.equal([null, false]);
+    expect(existsSync(path('plain'))).to.equal(false);
+  });
+
+  it('connect by a TCP port of this machine, and know their addresses', async () => {
+    const listener = await listen({ port: 0 });
+    const { port } = listener.address() as { port: number };
+    const accepted = once(listener, 'connection') as Promise<[Conn]>;
+    const conn = await dial({ port });
+    const [other] = await accepted;
+    expect([conn.transport, other.transport]).to.deep.equal(['shared-memory', 'shared-memory']);
+    expect(conn.remotePort).to.equal(port);
+    expect(conn.remoteAddress).to.be.oneOf(['127.0.0.1', '::1']);
+    expect(other.remotePort).to.equal(conn.localPort);
+    expect(other.address()).to.include({ port });
+    conn.destroy();
+    other.resume();
+    await listener.close();
+  });
+
+  it('connect two processes', async () => {
+    const orders: Orders = { role: 'listen', address: at('process'), does: 'echo' };
+    await message(start(script, [JSON.stringify(orders)]));
+    const conn = await dial(at('process'));
+    const bytes = Buffer.alloc(1_000_000, 'p');
+    conn.end(bytes);
+    expect((await readAll(conn)).equals(bytes)).to.equal(true);
+  });
+
+  it('agree on the smaller capacity', async () => {
+    // 0: says nothing.
+    const capacities: [listener: number, dialer: number, room: number][] = [
+      [4096, 8192, 4096],
+      [8192, 4096, 4096],
+      [0, 4096, 4096],
+      [4096, 0, 4096],
+      [0, 2 ** 30, 2 ** 24],
+    ];
+    for (const [own, asked, agreed] of capacities) {
+      const listener = await listen(at('capacity'), own ? { capacity: own } : {});
+      const accepted = once(listener, 'connection') as Promise<[Conn]>;
+      const conn = await dial(at('capacity'), asked ? { capacity: asked } : {});
+      const [other] = await accepted;
+      // What the peer does not take out stays in the ring, less what its stream holds.
+      let room = 0;
+      while (conn.write(Buffer.alloc(1024)) && room < 2 ** 25) room += 1024;
+      expect(room).to.be.within(agreed - 1024, agreed + conn.writableHighWaterMark);
+      conn.destroy();
+      other.destroy();
+      await listener.close();
+    }
+  });
+
+  it('a busy address is EADDRINUSE', async () => {
+    const listener = await listen(at('busy'));
+    const error = await rejected(listen(at('busy')));
+    expect(error).to.be.instanceOf(ShmError);
+    expect(error).to.include({ code: 'EADDRINUSE', operation: 'listen', address: at('busy') });
+    await listener.close();
+    const stranger = createServer().listen(at('stranger'));
+    await once(stranger, 'listening');
+    expect((await rejected(listen(at('stranger')))).code).to.equal('EADDRINUSE');
+    stranger.close();
+  });
+
+  it('a deserted socket is replaced, a file is left alone', async () => {
+    const listener = await listen(at('busy'));
+    renameSync(at('busy'), at('deserted'));
+    await listener.close();
+    // Of several at once one gets it, and no other is led to believe so.
+    const all = await Promise.allSettled([1, 2, 3].map(() => listen(at('deserted'))));
+    const open = all.filter(result => result.status === 'fulfilled');
+    expect(open).to.have.length(1);
+    for (const result of all) {
+      if (result.status === 'fulfilled') continue;
+      expect((result.reason as ShmError).code).to.equal('EADDRINUSE');
+    }
+    (await dial(at('deserted'))).destroy();
+    const winner = open[0]!.value;
+    winner.on('connection', conn => conn.destroy());
+    for (const conn of winner.connections) conn.destroy();
+    await winner.close();
+    writeFileSync(path('file'), 'precious');
+    expect((await rejected(listen(path('file')))).code).to.equal('EADDRINUSE');
+    expect(readFileSync(path('file'), 'utf8'), 'a file is left alone').to.equal('precious');
+  });
+
+  it('refuse nonsense, and leave nothing', async () => {
+    for (const nonsense of ['', 5, null, { port: 70_000 }] as never[]) {
+      expect((await rejected(listen(nonsense))).code).to.equal('ERR_INVALID_ARG');
+    }
+    const code = async (options: object) => (await rejected(listen(at('no'), options))).code;
+    expect(await code({ capacity: 3 })).to.equal('ERR_OUT_OF_RANGE');
+    expect(await code({ handshakeTimeout: -1 })).to.equal('ERR_OUT_OF_RANGE');
+    expect(await code({ wait: 'nap' })).to.equal('ERR_INVALID_ARG');
+    expect(existsSync(path('no'))).to.equal(false);
+  });
+
+  it('refuse a folder that is not there', async () => {
+    expect((await rejected(listen(at('missing/socket')))).code).to.be.oneOf(['EACCES', 'ENOENT']);
+  });
+
+  it('closing waits for connections, is told once, and may be asked for twice', async () => {
+    const listener = await listen(at('closing'), conn => conn.pipe(conn));
+    let closes = 0;
+    listener.on('close', () => closes++);
+    const conn = await dial(at('closing'));
+    conn.write('x');
+    await readBytes(conn, 1);
+    expect(listener.connections.size).to.equal(1);
+    let over = false;
+    const closing = Promise.all([listener.close(), listener.close()]).then(() => (over = true));
+    conn.write('still served');
+    expect(String(await readBytes(conn, 12))).to.equal('still served');
+    // A pipe of Windows stays while a connection is open, and whoever dials it waits.
+    const late = await rejected(dial(at('closing'), { timeout: 300 }));
+    expect(late.code).to.equal(process.platform === 'win32' ? 'ETIMEDOUT' : 'ENOENT');
+    expect([over, closes]).to.deep.equal([false, 0]);
+    conn.end();
+    conn.resume();
+    await closing;
+    await listener.close();
+    await new Promise(resolve => setTimeout(resolve, 20));
+    expect([closes, listener.connections.size]).to.deep.equal([1, 0]);
+  });
+
+  it('closing is told once also where a refused peer lingers', async () => {
+    const listener = await listen(at('lingering'));
+    let closes = 0;
+    listener.on('close', () => closes++);
+    const conn = await dial(at('lingering'));
+    const refused = once(listener, 'clientError');
+    const stranger = connect({ path: at('lingering'), allowHalfOpen: true });
+    stranger.on('error', () => {}).write('GET / HTTP/1.1\r\n\r\n');
+    await refused;
+    const closing = listener.close();
+    conn.destroy();
+    await once(conn, 'close');
+    stranger.destroy();
+    await closing;
+    await new Promise(resolve => setTimeout(resolve, 20));
+    expect(closes).to.equal(1);
+  });
+
+  it('hand out connections to an iterator until the listener closes', async () => {
+    const listener = await listen(at('iterator'));
+    const seen: string[] = [];
+    const iterating = (async () => {
+      for await (const conn of listener) {
+        seen.push(String(await readAll(conn)));
+        if (seen.length === 3) void listener.close();
+      }
+    })();
+    for (const text of ['one', 'two', 'three']) {
+      const conn = await dial(at('iterator'));
+      conn.resume().end(text);
+      await once(conn, 'close');
+    }
+    await iterating;
+    expect(seen).to.deep.equal(['one', 'two', 'three']);
+  });
+
+  it('a signal destroys the connection that it helped to make', async () => {
+    const listener = await listen(at('signal'), conn => conn.resume());
+    const controller = new AbortController();
+    const conn = await dial(at('signal'), { signal: controller.signal });
+    const failed = once(conn, 'error');
+    const reason = new Error('stop');
+    controller.abort(reason);
+    expect((await failed)[0]).to.equal(reason);
+    await listener.close();
+  });
+
+  it('two hundred dial at once', async () => {
+    const options = { handshakeTimeout: 30_000 }; // under qemu it takes that
+    const listener = await listen(at('crowd'), options, conn => conn.pipe(conn));
+    await Promise.all(
+      Array.from({ length: atOnce(200) }, async (_, i) => {
+        const conn = await dial(at('crowd'), { capacity: 4096, timeout: 30_000 });
+        conn.end(`I am ${i}`);
+        expect(String(await readAll(conn))).to.equal(`I am ${i}`);
+      }),
+    );
+    await listener.close();
+  });
+});

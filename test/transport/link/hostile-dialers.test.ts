@@ -1,0 +1,235 @@
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { connect } from 'node:net';
+import { expect } from 'chai';
+import { protocolVersion } from '../../../src/transport/link/handshake-messages.js';
+import { type Conn, dial, listen, type Listener, type ListenOptions } from '../../../src/index.js';
+import { atOnce, leftLinks, socketPath } from '../../support/platform.js';
+import { random } from '../../support/traffic.js';
+import { collect, held, scratch } from '../../native/support.js';
+import { readBytes } from '../conn/pairs.js';
+import { encode, Mouth } from '../link/raw-peer.js';
+
+const code = (error: unknown) => (error as NodeJS.ErrnoException).code;
+const hello = (more: object = {}) => encode(1, { content: 'stream', nonce: '00', ...more });
+
+describe('A listener', function () {
+  this.timeout(30_000);
+  const path = scratch();
+  const at = (name: string) => socketPath(path(name));
+  let listener: Listener<Conn>;
+
+  async function open(options: ListenOptions = {}): Promise<string> {
+    listener = await listen(at('socket'), { ...options }, conn => conn.pipe(conn));
+    return at('socket');
+  }
+
+  afterEach(async () => {
+    for (const conn of listener.connections) conn.destroy();
+    await listener.close();
+  });
+
+  /** It still serves, and in shared memory. */
+  async function serves(): Promise<void> {
+    const conn = await dial(at('socket'));
+    expect(conn.transport).to.equal('shared-memory');
+    conn.write('still there?');
+    expect(String(await readBytes(conn, 12))).to.equal('still there?');
+    const gone = once(conn, 'close');
+    conn.destroy();
+    await gone;
+  }
+
+  const wrong: [title: string, bytes: Buffer, code: string, detail: RegExp][] = [
+    ['random bytes', noise(7, 100_000), 'ERR_PROTOCOL', /speaks mmap-transport, got/],
+    [
+      'an HTTP client',
+      Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n'),
+      'ERR_PROTOCOL',
+      /got "GET \/ HT"/,
+    ],
+    ['another mark', encode(1, {}, { mark: 'MMLX' }), 'ERR_PROTOCOL', /speaks/],
+    ['another version', encode(1, {}, { version: 9 }), 'ERR_VERSION', /version 2, got 9/],
+    ['another message first', encode(3, {}), 'ERR_PROTOCOL', /message 1, got 3/],
+    ['a length beyond bounds', encode(1, {}, { length: 4097 }), 'ERR_PROTOCOL', /at most 4096/],
+    ['a body that is no JSON', encode(1, '{"content":'), 'ERR_PROTOCOL', /message 1/],
+    ['a body that is no object', encode(1, '"stream"'), 'ERR_PROTOCOL', /message 1/],
+    ['a body that is null', encode(1, 'null'), 'ERR_PROTOCOL', /message 1/],
+    [
+      'something else to talk of',
+      encode(1, { content: 'opera\u0007' }),
+      'ERR_PROTOCOL',
+      /for stream, got one for opera\?/,
+    ],
+    [
+      'an error that is none of ours',
+      encode(5, { code: '__proto__', detail: 7 }),
+      'ERR_PROTOCOL',
+      /the peer refused: 7/,
+    ],
+  ];
+  for (const [title, bytes, expected, detail] of wrong) {
+    it(`tells a peer with ${title} what is wrong, and goes on`, async () => {
+      const mouth = await Mouth.to(await open());
+      const refused = once(listener, 'clientError');
+      mouth.socket.write(bytes);
+      const answer = await mouth.hear();
+      const [error] = (await refused) as [Error];
+      expect(code(error)).to.equal(expected);
+      expect(error.message).to.match(detail);
+      expect(answer).to.deep.include({ kind: 5, version: protocolVersion });
+      expect(answer!.body.code).to.equal(expected);
+      expect(answer!.body.detail).to.match(detail);
+      expect(await mouth.hear(), 'then it closes').to.equal(undefined);
+      mouth.socket.destroy();
+      await serves();
+    });
+  }
+
+  const gone: [title: string, bytes: Buffer][] = [
+    ['at once', Buffer.alloc(0)],
+    ['within the header', hello().subarray(0, 5)],
+    ['within the body', hello().subarray(0, 20)],
+    ['with the first message said', hello()],
+  ];
+  for (const [title, bytes] of gone) {
+    it(`forgets a peer that leaves ${title}`, async () => {
+      const mouth = await Mouth.to(await open());
+      const refused = once(listener, 'clientError');
+      mouth.socket.end(bytes);
+      const [error] = (await refused) as [Error];
+      expect(code(error)).to.equal('ECONNRESET');
+      expect(error.message).to.match(/closed during the handshake/);
+      expect(leftLinks()).to.deep.equal([]);
+      mouth.socket.destroy();
+      await serves();
+    });
+  }
+
+  it('gives a silent peer its time, and takes back what it made for it', async () => {
+    await open({ handshakeTimeout: 150 });
+    const silent = await Mouth.to(at('socket'));
+    const talker = await Mouth.to(at('socket'));
+    talker.socket.write(hello());
+    const offer = (await talker.hear())!;
+    expect(offer.kind).to.equal(2);
+    expect(existsSync(String(offer.body.path))).to.equal(true);
+    const codes: unknown[] = [];
+    listener.on('clientError', error => codes.push(code(error)));
+    for (const mouth of [silent, talker]) {
+      expect((await mouth.hear())!.body.code).to.equal('ETIMEDOUT');
+      mouth.socket.destroy();
+    }
+    expect(codes).to.deep.equal(['ETIMEDOUT', 'ETIMEDOUT']);
+    expect(leftLinks()).to.deep.equal([]);
+    await serves();
+  });
+
+  it('is not kept by a drop of bytes now and then', async () => {
+    await open({ handshakeTimeout: 200 });
+    const mouth = await Mouth.to(at('socket'));
+    const refused = once(listener, 'clientError');
+    const bytes = hello();
+    let said = 0;
+    const drip = setInterval(() => mouth.socket.write(bytes.subarray(said, ++said)), 20);
+    expect(code((await refused)[0])).to.equal('ETIMEDOUT');
+    clearInterval(drip);
+    mouth.socket.destroy();
+  });
+
+  it('goes on over the socket where the peer says yes and has mapped nothing', async () => {
+    const mouth = await Mouth.to(await open());
+    const accepted = once(listener, 'connection') as Promise<[Conn]>;
+    mouth.socket.write(hello({ nonce: 'ab'.repeat(16) }));
+    const offer = await mouth.hear();
+    expect(offer!.body).to.include.keys('path', 'nonce');
+    mouth.say(3, {});
+    const [conn] = await accepted;
+    expect(conn.transport).to.equal('socket');
+    expect(conn.fallbackReason).to.match(/different files under one name/);
+    expect((await mouth.hear())!.body.fallback).to.equal(conn.fallbackReason);
+    expect(leftLinks()).to.deep.equal([]);
+    mouth.socket.write('and yet');
+    expect(await mouth.hearText(7)).to.equal('and yet');
+    mouth.socket.destroy();
+  });
+
+  it('takes nonsense about capacity for no wish', async () => {
+    await open();
+    for (const capacity of [-1, 5000, 2 ** 40, 'x', null, {}]) {
+      const mouth = await Mouth.to(at('socket'));
+      const refused = once(listener, 'clientError');
+      mouth.socket.write(hello({ capacity }));
+      expect((await mouth.hear())!.body.path).to.match(/link-/);
+      mouth.socket.destroy();
+      await refused;
+    }
+    await serves();
+  });
+
+  it('refuses a thousand of them at once, serves meanwhile, and keeps nothing', async () => {
+    await open({ handshakeTimeout: 1000, backlog: 2000 });
+    await serves();
+    const pick = random(11);
+    const round = async (count: number) => {
+      let refused = 0;
+      const all = new Promise<void>(resolve => {
+        listener.removeAllListeners('clientError');
+        listener.on('clientError', () => ++refused === count && resolve());
+      });
+      const sockets = Array.from({ length: count }, () => {
+        const socket = connect(at('socket'));
+        socket.on('error', () => {});
+        socket.resume();
+        const kind = pick(6);
+        if (kind === 0) socket.write(noise(pick(1000), 300));
+        if (kind === 1) socket.write('POST / HTTP/1.1\r\n\r\n');
+        if (kind === 2) socket.write(hello()); // and silence
+        if (kind === 3) socket.end(hello().subarray(0, pick(30)));
+        if (kind === 4) socket.write(hello(), () => socket.destroy());
+        return socket; // 5: silence from the beginning
+      });
+      await serves();
+      await all;
+      for (const socket of sockets) {
+        if (!socket.closed) await once(socket.destroy(), 'close');
+      }
+    };
+    await round(atOnce(100));
+    await collect();
+    const before = held();
+    await round(atOnce(1000));
+    // The last refused are given half a second to read why; only then are theirs garbage.
+    for (let i = 0; i < 100; i++) {
+      await collect();
+      const now = held();
+      if (now.descriptors <= before.descriptors && now.mappings < before.mappings + 50) break;
+      await new Promise(resolve => setTimeout(resolve, 20));
+    }
+    const after = held();
+    expect(after.descriptors).to.be.at.most(before.descriptors);
+    expect(after.mappings - before.mappings).to.be.below(50);
+    expect(after.residentBytes - before.residentBytes).to.be.below(64 << 20);
+    expect(leftLinks()).to.deep.equal([]);
+    await serves();
+  });
+
+  it('gives up handshakes when it is closed, and says so', async () => {
+    await open();
+    const mouth = await Mouth.to(at('socket'));
+    mouth.socket.write(hello());
+    await mouth.hear();
+    const refused = once(listener, 'clientError');
+    const closing = listener.close();
+    expect(code((await refused)[0])).to.equal('ERR_CLOSED');
+    expect((await mouth.hear())!.body).to.deep.include({ code: 'ERR_CLOSED' });
+    expect(leftLinks()).to.deep.equal([]);
+    mouth.socket.destroy();
+    await closing;
+  });
+});
+
+function noise(seed: number, length: number): Buffer {
+  const next = random(seed);
+  return Buffer.from(Array.from({ length }, () => next(256)));
+}
