@@ -2,7 +2,7 @@
  * The tiers of src/, and which of them may import which; types count like anything else.
  * `npm run lint` checks it. docs/architecture.md says what each tier is for.
  *
- * A tier may import itself, errors.ts, and the tiers listed behind it here.
+ * A tier may import itself, errors.ts, timers.ts, and the tiers listed behind it here.
  */
 const tiers = {
   native: [],
@@ -41,10 +41,10 @@ module.exports = {
       to: { path: '^src/transport/[^/]+$' },
     },
     {
-      name: 'errors-import-nothing',
-      comment: 'errors.ts is below everything.',
+      name: 'ground-imports-nothing',
+      comment: 'errors.ts and timers.ts are below everything.',
       severity: 'error',
-      from: { path: '^src/errors\\.ts$' },
+      from: { path: '^src/(errors|timers)\\.ts$' },
       to: { path: '^src/' },
     },
     {
@@ -56,19 +56,20 @@ module.exports = {
     },
     {
       name: 'src-stands-alone',
-      comment: 'Tests, benches and examples stand on src/; only `bench` of the command uses bench/.',
+      comment:
+        'Tests, benches and examples stand on src/; only `bench` of the command uses bench/.',
       severity: 'error',
       from: { path: '^src/', pathNot: '^src/command/' },
       to: { path: '^(test|bench|examples)/' },
     },
     ...Object.entries(tiers).map(([tier, below]) => ({
       name: `arrows-of-${tier.replace('transport/', '')}`,
-      comment: `src/${tier}/ may import errors.ts${below.map(name => `, ${name}/`).join('')}.`,
+      comment: `src/${tier}/ may import errors.ts, timers.ts${below.map(name => `, ${name}/`).join('')}.`,
       severity: 'error',
       from: { path: pathOf(tier) },
       to: {
         path: '^src/',
-        pathNot: ['^src/errors\\.ts$', pathOf(tier), ...below.map(pathOf)],
+        pathNot: ['^src/(errors|timers)\\.ts$', pathOf(tier), ...below.map(pathOf)],
       },
     })),
   ],

@@ -2,6 +2,17 @@ import js from '@eslint/js';
 import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
+/** Test runners replace these by fake ones; src/timers.ts has the real ones. */
+const fakeable = [
+  'setTimeout',
+  'clearTimeout',
+  'setInterval',
+  'clearInterval',
+  'setImmediate',
+  'clearImmediate',
+  'queueMicrotask',
+].map(name => ({ name, message: 'Fake timers replace it: import it from src/timers.ts.' }));
+
 export default defineConfig(
   { ignores: ['build/', 'dist/', 'prebuilds/', 'coverage/', '.cache/'] },
   js.configs.recommended,
@@ -27,6 +38,27 @@ export default defineConfig(
           name: 'Atomics',
           message: 'Every Atomics call lives in src/transport/ring/atomics.ts, with its ordering.',
         },
+        ...fakeable,
+      ],
+    },
+  },
+  {
+    files: ['src/**/*.ts'],
+    ignores: ['src/timers.ts', 'src/command/**'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          paths: ['node:timers', 'node:timers/promises', 'node:perf_hooks'].map(name => ({
+            name,
+            message: 'Fake timers replace these: use src/timers.ts.',
+          })),
+        },
+      ],
+      'no-restricted-properties': [
+        'error',
+        { object: 'process', property: 'nextTick', message: 'Use src/timers.ts.' },
+        { object: 'performance', property: 'now', message: 'Use src/timers.ts.' },
       ],
     },
   },

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { systemError } from '../errors.js';
 import { addon, type NativeDoorbellRinger, type NativeDoorbell } from './addon.js';
+import { atExit } from './at-exit.js';
 import { regionDirectory } from './directory.js';
 
 /** Bytes of a bell's random name. */
@@ -22,8 +23,7 @@ export class Doorbell {
   readonly directory: string;
   readonly #native: NativeDoorbell;
   #refs = 0;
-  // `process.exit` ends the main thread without the addon's clean-up.
-  readonly #atExit = () => this.#native.close();
+  readonly #stayOpen: () => void;
 
   /**
    * @param onRing called from the loop with the number that a ring carried
@@ -37,7 +37,8 @@ export class Doorbell {
     });
     this.id = id;
     this.#native = native;
-    process.once('exit', this.#atExit);
+    // `process.exit` ends the main thread without the addon's clean-up.
+    this.#stayOpen = atExit(() => native.close());
   }
 
   /** The loop stays alive for as long as there are more calls of this than of `unref`. */
@@ -51,7 +52,7 @@ export class Doorbell {
 
   /** Removes the bell. The end of the thread does the same. */
   close(): void {
-    process.off('exit', this.#atExit);
+    this.#stayOpen();
     this.#native.close();
   }
 }

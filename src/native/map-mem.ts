@@ -2,6 +2,7 @@ import { closeSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { invalidArgument, outOfRange, systemError } from '../errors.js';
 import { Access, addon, type NativeMapping } from './addon.js';
+import { atExit } from './at-exit.js';
 import { regionDirectory } from './directory.js';
 import { maxLength, type MappingInfo } from './mapped-view.js';
 import { Mapped } from './mapped.js';
@@ -24,7 +25,7 @@ export interface MemOptions {
  * Segments open in this thread, by the names of their files, to be left in good order when
  * it ends. Weakly: who drops the last view without closing has it collected.
  */
-const open = new Map<WeakRef<MapMem>, string>();
+const open = new Map<WeakRef<MapMem>, { file: string; leave: () => void }>();
 
 const collected = new FinalizationRegistry<WeakRef<MapMem>>(forget);
 
@@ -47,8 +48,8 @@ export class MapMem extends Mapped {
     this.owner = owner;
     this.capacity = capacity;
     if (file === undefined) return;
-    if (open.size === 0) process.once('exit', leaveAll);
-    open.set(this.#self, file);
+    const self = this.#self;
+    open.set(self, { file, leave: atExit(() => self.deref()?.leaveThread()) });
     collected.register(this, this.#self, this.#self);
   }
 
@@ -70,13 +71,11 @@ export class MapMem extends Mapped {
 }
 
 function forget(mem: WeakRef<MapMem>): void {
-  if (!open.delete(mem)) return;
+  const entry = open.get(mem);
+  if (!entry) return;
+  open.delete(mem);
+  entry.leave();
   collected.unregister(mem);
-  if (open.size === 0) process.off('exit', leaveAll);
-}
-
-function leaveAll(): void {
-  for (const mem of open.keys()) mem.deref()?.leaveThread();
 }
 
 /**
@@ -121,9 +120,14 @@ export function openMem(
   throw invalidArgument(operation, 'id', 'the 24 hexadecimal digits of a segment', first);
 }
 
+/** Segments that this thread has open need no look at their locks. */
+function openNames(): Set<string> {
+  return new Set([...open.values()].map(({ file }) => file));
+}
+
 function create({ bytes = addon.pageSize, directory }: MemOptions): MapMem {
   const home = regionDirectory(directory);
-  reapExcept(home, new Set(open.values()));
+  reapExcept(home, openNames());
   const file = createSegment(operation, 'mem', bytes, home);
   try {
     return made(file, bytes, Access.readWrite, true);
@@ -137,7 +141,7 @@ function create({ bytes = addon.pageSize, directory }: MemOptions): MapMem {
 
 function openById(id: string, { bytes, access = 'read', directory }: MemOptions): MapMem {
   const home = regionDirectory(directory);
-  reapExcept(home, new Set(open.values()));
+  reapExcept(home, openNames());
   const writable = access === 'read-write';
   const file = openSegment(operation, join(home, `mem-${id}`), writable);
   try {

@@ -1,6 +1,7 @@
 import { closeSync, rmSync } from 'node:fs';
 import { systemError } from '../errors.js';
 import { Access, addon, type NativeMapping } from './addon.js';
+import { atExit } from './at-exit.js';
 import { regionDirectory } from './directory.js';
 import {
   createSegment,
@@ -24,9 +25,6 @@ export interface RegionOptions {
   path?: string;
 }
 
-/** Regions open in this thread, to be closed when it ends in good order. */
-const open = new Set<Region>();
-
 /** Directories whose leftovers this thread has already reaped. */
 const reaped = new Set<string>();
 
@@ -44,6 +42,8 @@ export class Region {
   /** The same pages as plain memory of this thread: for copying. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly #mapping: NativeMapping;
+  /** Takes back what happens at the process's end. */
+  readonly #stayOpen: () => void;
   #closed = false;
 
   private constructor(file: SegmentFile, keep: boolean, operation: string) {
@@ -57,8 +57,7 @@ export class Region {
     if (!keep) this.#mapping.ownName(file.path, 1);
     this.buffer = sharedBuffer(this.#mapping);
     this.bytes = plainBytes(this.#mapping);
-    if (open.size === 0) process.once('exit', closeAll);
-    open.add(this);
+    this.#stayOpen = atExit(() => this.close());
   }
 
   /**
@@ -156,18 +155,13 @@ export class Region {
   close(discard = false): void {
     if (this.#closed) return;
     this.#closed = true;
-    open.delete(this);
-    if (open.size === 0) process.off('exit', closeAll);
+    this.#stayOpen();
     this.#mapping.close(discard);
   }
 
   [Symbol.dispose](): void {
     this.close();
   }
-}
-
-function closeAll(): void {
-  for (const region of open) region.close();
 }
 
 /** Reaps a directory when this thread first makes a region there. */

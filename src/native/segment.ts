@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { ShmError, systemError } from '../errors.js';
+import { now } from '../timers.js';
 import { addon } from './addon.js';
 import { regionDirectory, unsafe } from './directory.js';
 import { trace } from './trace.js';
@@ -104,8 +105,8 @@ function leased(fd: number): boolean {
 
 /** Who only looks whether a file is left over has its lease for some microseconds. */
 function leasedLater(fd: number): boolean {
-  const deadline = performance.now() + leasePatience;
-  while (performance.now() < deadline && fstatSync(fd).nlink > 0) {
+  const deadline = now() + leasePatience;
+  while (now() < deadline && fstatSync(fd).nlink > 0) {
     if (addon.tryLease(fd, 0)) return true;
   }
   return false;

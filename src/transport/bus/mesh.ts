@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
-import { setTimeout as delay } from 'node:timers/promises';
 import { ShmError } from '../../errors.js';
+import { clearTimeout, delay, setTimeout } from '../../timers.js';
 import type { Channel, ChannelOptions } from '../channel/channel.js';
 import { isCapacity } from '../ring/layout.js';
 import { dialLink } from '../link/dial-link.js';
@@ -104,14 +104,14 @@ export class Mesh {
     await this.#server.listen(this.#directory.address());
     this.#directory.reveal();
     const dials = this.#directory.others().map(instance => this.#dialPresence(instance));
-    const patience = new AbortController();
-    const late = delay(joinPatience, undefined, { signal: patience.signal }).catch(() => {});
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise(resolve => (timer = setTimeout(resolve, joinPatience)));
     let joined = false;
     try {
       await Promise.race([Promise.all(dials), late]);
       joined = true;
     } finally {
-      patience.abort();
+      clearTimeout(timer);
       for (const dial of dials) {
         // Those that did not answer yet go on being dialled. Why joining failed is told by it.
         dial.catch((error: unknown) => {
@@ -132,7 +132,7 @@ export class Mesh {
         const { code } = error as ShmError;
         if (code === 'ECONNREFUSED' || code === 'ENOENT' || signal.aborted) return;
         if (['ERR_ID_TAKEN', 'ERR_PROTOCOL', 'ERR_VERSION'].includes(code)) throw error;
-        await delay(retryInterval, undefined, { ref: this.#refed });
+        await delay(retryInterval, { ref: this.#refed });
       }
     }
   }
@@ -226,7 +226,7 @@ export class Mesh {
       for (let tries = 10; tries > 0 && !this.#closed; tries--) {
         this.#directory.reap();
         if (!this.#directory.has(instance)) return;
-        await delay(retryInterval, undefined, { ref: false });
+        await delay(retryInterval, { ref: false });
       }
     } catch {
       // Somebody has taken the directory away, and what was left with it.

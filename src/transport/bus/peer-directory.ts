@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { closeSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { atExit } from '../../native/at-exit.js';
 import { regionDirectory } from '../../native/directory.js';
 import { createSegmentAt, reap } from '../../native/segment.js';
 
@@ -22,13 +23,6 @@ const isWindows = process.platform === 'win32';
 /** A socket without the other file is left so long, in milliseconds: it may be on its way. */
 const onItsWay = 60_000;
 
-/** Of this thread: `process.exit` leaves no time to close a bus. */
-const revealed = new Set<PeerDirectory>();
-
-function hideAll(): void {
-  for (const place of revealed) place.hide();
-}
-
 /** Where one peer of a bus is found, and finds the others. */
 export class PeerDirectory {
   /** Of this peer, and of no other before or after it. */
@@ -36,6 +30,7 @@ export class PeerDirectory {
   readonly #directory: string;
   readonly #prefix: string;
   #fd = -1;
+  #stay: (() => void) | undefined;
 
   /** @throws {ShmError} `ERR_UNSAFE_DIRECTORY` */
   constructor(busName: string, directory: string | undefined) {
@@ -59,14 +54,13 @@ export class PeerDirectory {
   /** Lets the others find this peer, which listens. */
   reveal(): void {
     this.#fd = createSegmentAt('bus.join', this.#path(this.instance), 1).fd;
-    if (revealed.size === 0) process.once('exit', hideAll);
-    revealed.add(this);
+    // `process.exit` leaves no time to close a bus.
+    this.#stay = atExit(() => this.hide());
   }
 
   hide(): void {
     if (this.#fd < 0) return;
-    revealed.delete(this);
-    if (revealed.size === 0) process.off('exit', hideAll);
+    this.#stay?.();
     rmSync(this.#path(this.instance), { force: true });
     if (!isWindows) rmSync(this.address(), { force: true });
     closeSync(this.#fd);

@@ -1,5 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { ShmError } from '../../errors.js';
+import { delay, queueMicrotask } from '../../timers.js';
 import type { Channel } from '../channel/channel.js';
 import type { RangeCodec } from '../codec/types.js';
 import { maxPayload } from '../ring/layout.js';
@@ -171,7 +171,7 @@ export class Peer {
         await this.#sendPending(channel);
       } catch {
         // It does not answer, or the link broke, or it leaves, which is told soon.
-        await delay(retryInterval, undefined, { ref: this.#refed });
+        await delay(retryInterval, { ref: this.#refed });
       }
     }
     this.#linking = undefined;

@@ -1,5 +1,6 @@
 import { ShmError } from '../../errors.js';
-import { checkTimeout, timerLimit } from '../ring/wait.js';
+import { Limit } from '../../timers.js';
+import { checkTimeout } from '../ring/wait.js';
 import type { Peer } from './peer.js';
 
 export interface RequestOptions {
@@ -29,25 +30,20 @@ export class PendingRequests {
     { timeout, signal }: RequestOptions,
     post: (id: number) => Promise<void>,
   ): Promise<unknown> {
-    const limit = checkTimeout('bus.request', timeout);
+    const milliseconds = checkTimeout('bus.request', timeout);
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
       const id = (this.#lastId = (this.#lastId + 1) >>> 0);
-      let timer: NodeJS.Timeout | undefined;
       const finish = () => {
         this.#asked.delete(id);
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', abort);
+        limit.clear();
       };
       const fail = (error: Error) => (finish(), reject(error));
-      const abort = () => fail(signal!.reason as Error);
-      signal?.addEventListener('abort', abort);
-      if (limit < timerLimit) {
-        timer = setTimeout(() => {
-          const detail = `expected an answer within ${limit} ms`;
-          fail(new ShmError('ETIMEDOUT', detail, 'bus.request', peer.id));
-        }, limit);
-      }
+      const late = () => {
+        const detail = `expected an answer within ${milliseconds} ms`;
+        fail(new ShmError('ETIMEDOUT', detail, 'bus.request', peer.id));
+      };
+      const limit = new Limit(milliseconds, signal, late, fail);
       this.#asked.set(id, { peer, resolve: value => (finish(), resolve(value)), reject: fail });
       post(id).catch(fail);
     });

@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { Duplex } from 'node:stream';
 import { outOfRange } from '../../errors.js';
 import type { Link } from '../link/handshake.js';
-import { timerLimit } from '../ring/wait.js';
+import { timerLimit } from '../../timers.js';
 import type { Carrier, CarrierHandler } from './carrier.js';
 import { type OnRead, ReadTarget } from './onread.js';
 import { SharedCarrier, type StreamRings } from './shared-carrier.js';

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { ShmError } from '../../errors.js';
+import { atExit } from '../../native/at-exit.js';
 import type { Region } from '../../native/region.js';
 import { checkHeader, formatHeader } from '../ring/header.js';
 import { Magic } from '../ring/layout.js';
@@ -57,13 +58,6 @@ function cancelled(): ShmError {
   return new ShmError('ECANCELED', 'the connection was destroyed meanwhile', 'conn.write');
 }
 
-/** Carriers of this thread, whose streams end in good order when the process does. */
-const open = new Set<SharedCarrier>();
-
-function endAll(code: number): void {
-  if (code === 0) for (const carrier of open) carrier.endAtExit();
-}
-
 /**
  * Two rings in shared memory carry the bytes. The socket of the handshake stays open, idle:
  * its end is the peer's, known at once from the kernel.
@@ -86,6 +80,7 @@ export class SharedCarrier implements Carrier {
   /** The socket has closed: nobody is at the other end any more. */
   #alone = false;
   #closed = false;
+  #stayOpen: (() => void) | undefined;
 
   constructor(socket: Socket, region: Region, ends: StreamRings) {
     this.#socket = socket;
@@ -109,8 +104,7 @@ export class SharedCarrier implements Carrier {
     socket.once('close', () => this.#lost());
     socket.resume();
     if (socket.destroyed) this.#alone = true;
-    if (open.size === 0) process.prependListener('exit', endAll);
-    open.add(this);
+    this.#stayOpen = atExit(code => code === 0 && this.#endAtExit());
   }
 
   write(chunks: readonly Uint8Array[], done: Done): void {
@@ -151,8 +145,7 @@ export class SharedCarrier implements Carrier {
 
   close(reset: boolean, closed: () => void): void {
     this.#closed = true;
-    open.delete(this);
-    if (open.size === 0) process.off('exit', endAll);
+    this.#stayOpen?.();
     clearImmediate(this.#turn);
     // Those that wait behind it are called back with it.
     if (this.#done) setImmediate(this.#done, cancelled());
@@ -165,7 +158,7 @@ export class SharedCarrier implements Carrier {
   }
 
   /** The process ends: what was written is all there is, unless something is under way. */
-  endAtExit(): void {
+  #endAtExit(): void {
     if (!this.#done) this.#ends.output.close(true);
   }
 

@@ -1,5 +1,5 @@
 import { ShmError } from '../../errors.js';
-import { timerLimit } from '../ring/wait.js';
+import { Limit } from '../../timers.js';
 import type { HandshakeContext } from './handshake-messages.js';
 
 /** A signal that aborts when the time is over, or when somebody else's signal does. */
@@ -7,29 +7,23 @@ export class Deadline implements HandshakeContext {
   readonly operation: string;
   readonly address: string;
   readonly signal: AbortSignal;
-  readonly #timer: NodeJS.Timeout | undefined;
-  readonly #outer: AbortSignal | undefined;
   readonly #controller = new AbortController();
-  readonly #abort = () => this.#controller.abort(this.#outer!.reason);
+  readonly #limit: Limit;
 
   /** @param milliseconds Infinity for no limit */
   constructor(operation: string, address: string, milliseconds: number, outer?: AbortSignal) {
     this.operation = operation;
     this.address = address;
     this.signal = this.#controller.signal;
-    this.#outer = outer;
-    if (milliseconds < timerLimit) {
-      this.#timer = setTimeout(() => {
-        const detail = `expected the handshake to be over within ${milliseconds} ms`;
-        this.#controller.abort(new ShmError('ETIMEDOUT', detail, operation, address));
-      }, milliseconds);
-    }
-    if (outer?.aborted) this.#abort();
-    else outer?.addEventListener('abort', this.#abort);
+    const abort = (reason: Error) => this.#controller.abort(reason);
+    const late = () => {
+      const detail = `expected the handshake to be over within ${milliseconds} ms`;
+      abort(new ShmError('ETIMEDOUT', detail, operation, address));
+    };
+    this.#limit = new Limit(milliseconds, outer, late, abort);
   }
 
   clear(): void {
-    clearTimeout(this.#timer);
-    this.#outer?.removeEventListener('abort', this.#abort);
+    this.#limit.clear();
   }
 }

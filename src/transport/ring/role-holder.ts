@@ -1,4 +1,5 @@
 import { ShmError } from '../../errors.js';
+import { now } from '../../timers.js';
 import { DoorbellRinger, type Doorbell } from '../../native/doorbell.js';
 import { loadWord, storeWord, takeWord } from './atomics.js';
 import { Bell, Counter, Field, RoleState, Waiting } from './layout.js';
@@ -184,20 +185,20 @@ export class RoleHolder {
   waitSync(operation: string, ready: () => boolean, timeout: number): boolean {
     // The first looks go without the clock: what comes within a microsecond is not timed.
     for (let i = this.spin > 0 ? pollsPerClock : 1; i > 0; i--) if (ready()) return true;
-    const start = performance.now();
+    const start = now();
     const asleepAfter = Math.min(start + this.spin / 1000, start + timeout);
-    let now = start;
+    let time = start;
     let look = start + livenessInterval;
-    while (now < asleepAfter) {
+    while (time < asleepAfter) {
       for (let i = 0; i < pollsPerClock; i++) if (ready()) return true;
-      now = performance.now();
-      if (now >= look) {
-        look = now + livenessInterval;
+      time = now();
+      if (time >= look) {
+        look = time + livenessInterval;
         if (this.#checkWaiting(operation, ready)) return true;
       }
     }
     for (;;) {
-      const left = timeout - (performance.now() - start);
+      const left = timeout - (now() - start);
       // A thread that was not run for so long has not looked at its peer yet.
       if (left <= 0) return ready() || (timeout > 0 && this.#checkWaiting(operation, ready));
       storeWord(this.#words, this.#own.waiting, Waiting.blocked);

@@ -1,6 +1,7 @@
+import { Limit } from '../../timers.js';
 import { LoopWaiter } from './loop-waiter.js';
 import type { RoleHolder } from './role-holder.js';
-import { checkTimeout, timerLimit } from './wait.js';
+import { checkTimeout } from './wait.js';
 
 export interface WaitOptions {
   /** Gives up and rejects with the signal's reason; nothing has been read or written then. */
@@ -47,28 +48,21 @@ export class WaitQueue<T> {
       if (value !== undefined) return resolve(value);
       if (timeout === 0) return resolve(late);
 
-      let timer: NodeJS.Timeout | undefined;
-      const finish = () => {
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', abort);
-      };
       const request: Waiter<T> = {
         attempt,
-        resolve: value => (finish(), resolve(value)),
-        reject: error => (finish(), reject(error)),
+        resolve: value => (limit.clear(), resolve(value)),
+        reject: error => (limit.clear(), reject(error)),
       };
-      const abort = () => {
+      const leave = (settle: () => void) => {
         this.#remove(request);
-        request.reject(signal?.reason as Error);
+        settle();
       };
-      signal?.addEventListener('abort', abort, { once: true });
-      // Beyond what a timer can count, there is no limit.
-      if (timeout < timerLimit) {
-        timer = setTimeout(() => {
-          this.#remove(request);
-          request.resolve(late);
-        }, timeout);
-      }
+      const limit = new Limit(
+        timeout,
+        signal,
+        () => leave(() => resolve(late)),
+        reason => leave(() => reject(reason)),
+      );
       this.#queue.push(request);
       this.#waiter.start();
     });

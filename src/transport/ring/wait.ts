@@ -48,9 +48,6 @@ export function parseAdaptive(
   return { spin: adapts ? longestSpin : parseStrategy(operation, strategy), adapts };
 }
 
-/** From so many milliseconds on a timer of Node's cannot wait: there is no limit then. */
-export const timerLimit = 2 ** 31;
-
 /** Milliseconds from an optional argument: absent means no limit. */
 export function checkTimeout(operation: string, timeout: number | undefined): number {
   if (timeout === undefined) return Number.POSITIVE_INFINITY;
