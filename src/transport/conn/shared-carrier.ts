@@ -35,8 +35,8 @@ export function streamKind(wait: WaitStrategy | undefined): LinkKind<StreamRings
     create(output, input, capacity) {
       for (const memory of [output, input]) formatHeader(memory, Magic.stream, capacity);
       return new StreamRings(
-        new StreamProducer(output, capacity, spin),
-        new StreamConsumer(input, capacity, spin),
+        new StreamProducer(output, capacity, { spin }),
+        new StreamConsumer(input, capacity, { spin }),
         adapts,
       );
     },
@@ -45,8 +45,8 @@ export function streamKind(wait: WaitStrategy | undefined): LinkKind<StreamRings
         checkHeader(memory, Magic.stream, 'dial'),
       ) as [number, number];
       return new StreamRings(
-        new StreamProducer(output, room, spin),
-        new StreamConsumer(input, bytes, spin),
+        new StreamProducer(output, room, { spin }),
+        new StreamConsumer(input, bytes, { spin }),
         adapts,
       );
     },

@@ -1,18 +1,10 @@
 import { invalidArgument } from '../../errors.js';
 import { keepFreedHeap } from '../../native/heap.js';
-import { loadPosition, storePosition } from './atomics.js';
-import {
-  Counter,
-  Field,
-  ringHeaderBytes,
-  recordAlignment,
-  RecordKind,
-  recordHeaderBytes,
-} from './layout.js';
+import { ringHeaderBytes, recordAlignment, RecordKind, recordHeaderBytes } from './layout.js';
 import type { RingMemory } from './memory.js';
 import type { RoleOptions } from './producer.js';
 import { WaitQueue, type WaitOptions } from './wait-queue.js';
-import { RoleHolder } from './role-holder.js';
+import { RingReader } from './ring-reader.js';
 import { checkTimeout, parseStrategy } from './wait.js';
 
 /** A drain gives room back at least after so many bytes; one store per long record is cheap. */
@@ -38,52 +30,28 @@ export interface BorrowedRecord {
   release(): void;
 }
 
-/**
- * The reading end of a ring. One thread of one process holds it.
- *
- * Owns `head`. Keeps its own copy of it and a cached copy of `tail`, and reads shared
- * memory only when the cache says empty.
- */
-export class Consumer {
-  /** @internal */
-  readonly roleHolder: RoleHolder;
-  readonly #words: Int32Array;
-  readonly #counters: Float64Array;
+/** The reading end of a ring. One thread of one process holds it. */
+export class Consumer extends RingReader {
   readonly #records: Buffer;
   /** The same; a Uint8Array's `slice` copies, and in less than half the time of other ways. */
   readonly #bytes: Uint8Array;
   readonly #recordWords: Int32Array;
-  readonly #capacity: number;
   readonly #mask: number;
-  /** The next record to read; ahead of the released head within a drain or a loan. */
-  #head: number;
-  #released: number;
-  #tail: number;
-  #count: number;
   #ended = false;
   /** The record that `peek` showed and `release` gives back. */
   #peeked: BorrowedRecord | undefined;
-  /** Positions of the records on loan, oldest first; the head cannot go beyond the first. */
-  readonly #loans: { position: number }[] = [];
-  #requests: WaitQueue<Uint8Array | null> | undefined;
+  /** Positions of borrowed records, oldest first; the head cannot go beyond the first. */
+  readonly #borrowed: { position: number }[] = [];
+  #reads: WaitQueue<Uint8Array | null> | undefined;
 
   /** @internal Use {@link Ring.consumer}. */
   constructor(memory: RingMemory, capacity: number, options: RoleOptions = {}) {
-    const spin = parseStrategy('ring.consumer', options.wait);
-    this.roleHolder = new RoleHolder(memory, 'consumer', spin, options.first);
+    super(memory, capacity, { ...options, spin: parseStrategy('ring.consumer', options.wait) });
     const { buffer, byteOffset } = memory.plain;
-    this.#words = memory.words;
-    this.#counters = new Float64Array(buffer, byteOffset, ringHeaderBytes / 8);
     this.#records = Buffer.from(buffer, byteOffset + ringHeaderBytes, capacity);
     this.#bytes = new Uint8Array(buffer, byteOffset + ringHeaderBytes, capacity);
     this.#recordWords = new Int32Array(buffer, byteOffset + ringHeaderBytes, capacity / 4);
-    this.#capacity = capacity;
     this.#mask = capacity - 1;
-    // A ring kept in a file goes on where its last consumer left off.
-    this.#head = loadPosition(this.#words, Field.head);
-    this.#released = this.#head;
-    this.#tail = this.#head;
-    this.#count = this.#counters[Counter.recordsRead]!;
   }
 
   get closed(): boolean {
@@ -112,7 +80,7 @@ export class Consumer {
     }
     this.roleHolder.checkUsable('drain');
     // Room goes back in steps, so that the producer refills while the drain goes on.
-    const step = Math.min(this.#capacity >> 2, releaseStep);
+    const step = Math.min(this.size >> 2, releaseStep);
     let count = 0;
     try {
       while (count < limit) {
@@ -122,10 +90,10 @@ export class Consumer {
         count++;
         handler(this.#records, offset, length);
         if (this.roleHolder.closed) break; // by the handler
-        if (((this.#head - this.#released) | 0) >= step) this.#release();
+        if (((this.head - this.released) | 0) >= step) this.#release();
       }
     } finally {
-      if (this.#released !== this.#head && !this.roleHolder.closed) this.#release();
+      if (this.released !== this.head && !this.roleHolder.closed) this.#release();
     }
     return count;
   }
@@ -187,9 +155,9 @@ export class Consumer {
    * @throws {ShmError} (rejects) as {@link readSync}; the signal's reason when aborted
    */
   read(options?: WaitOptions): Promise<Uint8Array | null> {
-    this.#requests ??= new WaitQueue(this.roleHolder, 'consumer.read', this.#ready);
+    this.#reads ??= new WaitQueue(this.roleHolder, 'consumer.read', this.#ready);
     const attempt = () => this.tryRead() ?? (this.#checkEnd() ? null : undefined);
-    return this.#requests.add(attempt, null, options);
+    return this.#reads.add(attempt, null, options);
   }
 
   /** The records as they come, each a copy, until the producer ends. */
@@ -234,17 +202,17 @@ export class Consumer {
     this.roleHolder.checkUsable('borrow');
     const length = this.#next();
     if (length < 0) return null;
-    const entry = { position: this.#head };
+    const entry = { position: this.head };
     const start = this.#take(length);
-    this.#loans.push(entry);
+    this.#borrowed.push(entry);
     return {
       offset: this.#records.byteOffset + start,
       length,
       bytes: this.#records.subarray(start, start + length),
       release: () => {
-        const at = this.#loans.indexOf(entry);
+        const at = this.#borrowed.indexOf(entry);
         if (at < 0) return;
-        this.#loans.splice(at, 1);
+        this.#borrowed.splice(at, 1);
         if (at === 0 && !this.roleHolder.closed) this.#release();
       },
     };
@@ -256,9 +224,9 @@ export class Consumer {
    */
   close(): void {
     if (this.roleHolder.closed) return;
-    if (this.#released !== this.#head) this.#release(); // called from within a drain
+    if (this.released !== this.head) this.#release(); // called from within a drain
     this.roleHolder.close();
-    this.#requests?.close(this.roleHolder.error('ERR_CLOSED', 'read', 'the consumer was closed'));
+    this.#reads?.close(this.roleHolder.error('ERR_CLOSED', 'read', 'the consumer was closed'));
   }
 
   [Symbol.dispose](): void {
@@ -281,10 +249,10 @@ export class Consumer {
 
   /** Moves over a record of this length; says where its payload lies. */
   #take(length: number): number {
-    const offset = (this.#head & this.#mask) + recordHeaderBytes;
-    this.#head =
-      (this.#head + ((length + recordHeaderBytes + recordAlignment - 1) & -recordAlignment)) | 0;
-    this.#count++;
+    const offset = (this.head & this.#mask) + recordHeaderBytes;
+    this.head =
+      (this.head + ((length + recordHeaderBytes + recordAlignment - 1) & -recordAlignment)) | 0;
+    this.count++;
     return offset;
   }
 
@@ -302,57 +270,37 @@ export class Consumer {
    */
   #next(): number {
     for (;;) {
-      if (this.#head === this.#tail && !this.#refreshTail()) {
+      if (this.head === this.tail && !this.refreshTail(recordAlignment)) {
         // Padding alone must go back too: the producer may wait for just that.
-        if (this.#released !== this.#head && this.#loans.length === 0) this.#release();
+        if (this.released !== this.head && this.#borrowed.length === 0) this.#release();
         return -1;
       }
-      const index = this.#head & this.#mask;
+      const index = this.head & this.#mask;
       const length = this.#recordWords[index >> 2]!;
       const kind = this.#recordWords[(index >> 2) + 1]!;
       const size = (length + recordHeaderBytes + recordAlignment - 1) & -recordAlignment;
       if (
         length < 0 ||
-        length > this.#capacity ||
-        size > ((this.#tail - this.#head) | 0) ||
-        size > this.#capacity - index
+        length > this.size ||
+        size > ((this.tail - this.head) | 0) ||
+        size > this.size - index
       ) {
-        throw this.#corrupt(`expected a length within ${this.#capacity - index}`, length);
+        throw this.#corrupt(`expected a length within ${this.size - index}`, length);
       }
       if (kind === RecordKind.data) return length;
       if (kind !== RecordKind.padding) throw this.#corrupt('expected a record kind', kind);
-      this.#head = (this.#head + size) | 0;
+      this.head = (this.head + size) | 0;
     }
-  }
-
-  /** SYNC publish. False: nothing new. */
-  #refreshTail(): boolean {
-    const tail = loadPosition(this.#words, Field.tail);
-    if (tail === this.#head) return false;
-    const used = (tail - this.#head) | 0;
-    // What is not released is not the producer's to fill again. Without this a producer
-    // could keep a consumer going for ever, with one padding record after the other.
-    const held = (tail - this.#released) | 0;
-    if (used < 0 || held < 0 || held > this.#capacity || used % recordAlignment !== 0) {
-      throw this.#corrupt(
-        `expected tail within ${this.#capacity} after head ${this.#released}`,
-        tail,
-      );
-    }
-    this.#tail = tail;
-    return true;
   }
 
   /** SYNC release, and the waker's side of SYNC park. */
   #release(): void {
-    this.#released = this.#loans.length === 0 ? this.#head : this.#loans[0]!.position;
-    this.#counters[Counter.recordsRead] = this.#count;
-    storePosition(this.#words, Field.head, this.#released);
+    this.releaseTo(this.#borrowed.length === 0 ? this.head : this.#borrowed[0]!.position);
     this.roleHolder.wakePeer();
   }
 
   #corrupt(expected: string, got: number): Error {
-    const where = `at position ${this.#head}`;
+    const where = `at position ${this.head}`;
     return this.roleHolder.poison('read', `${expected} ${where}, got ${got}`);
   }
 }

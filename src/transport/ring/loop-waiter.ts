@@ -1,20 +1,21 @@
 import type { ShmError } from '../../errors.js';
+import { now, setImmediate } from '../../timers.js';
 import { type Parked, parking } from './parking.js';
 import { type Polled, pollers } from './pollers.js';
 import type { RoleHolder } from './role-holder.js';
 
-/** A side that polls in vain skips polling for at most so many waits. */
+/** A waiter that polls in vain skips polling for at most this many waits. */
 const mostSkipped = 31;
 
 /**
- * A side of a ring that waits on the event loop of this thread: polls as its strategy
- * says, then parks until its peer rings.
+ * How the holder of a role waits on the event loop of this thread: it polls as its strategy says,
+ * then parks until its peer rings.
  */
 export class LoopWaiter implements Parked, Polled {
-  readonly #side: RoleHolder;
+  readonly #role: RoleHolder;
   readonly #ready: () => boolean;
   readonly #notify: (error?: ShmError) => void;
-  #state: 'idle' | 'polling' | 'parked' = 'idle';
+  #state: 'idle' | 'polling' | 'parked' | 'failing' = 'idle';
   #token = -1;
   #refed = true;
   /** When polling ends. */
@@ -27,18 +28,19 @@ export class LoopWaiter implements Parked, Polled {
 
   /**
    * @param ready whether the wait is over; also when the peer has ended
-   * @param notify called once per {@link start}, from the loop, never within `start`;
-   *   with the error where the peer died or the ring is corrupt
+   * @param notify called once per {@link start}, from the loop, never within `start`; with the
+   *   error where the peer died, the ring is corrupt, or no doorbell could be made: then the next
+   *   `start` tries again. It may throw, and may start, stop or close any waiter.
    * @param adapts polls only while that finds something: a peer that runs on this core, or
    *   has much to do before it answers, is kept waiting by it. See ADR-0005.
    */
   constructor(
-    side: RoleHolder,
+    role: RoleHolder,
     ready: () => boolean,
     notify: (error?: ShmError) => void,
     adapts = false,
   ) {
-    this.#side = side;
+    this.#role = role;
     this.#adapts = adapts;
     this.#ready = ready;
     this.#notify = notify;
@@ -54,19 +56,19 @@ export class LoopWaiter implements Parked, Polled {
 
   /** Polling keeps the loop alive, and so must end where that is not wanted. */
   get #mayPoll(): boolean {
-    return this.#refed || Number.isFinite(this.#side.spin);
+    return this.#refed || Number.isFinite(this.#role.spin);
   }
 
   /** Begins to wait. While it waits, a second call does nothing. */
   start(): void {
     if (this.#state !== 'idle') return;
-    const { spin } = this.#side;
+    const { spin } = this.#role;
     if (this.#toSkip > 0) {
       this.#toSkip--;
       this.park();
     } else if (spin > 0 && this.#mayPoll) {
       this.#state = 'polling';
-      this.deadline = performance.now() + spin / 1000;
+      this.deadline = now() + spin / 1000;
       pollers.add(this);
     } else {
       this.park();
@@ -123,8 +125,7 @@ export class LoopWaiter implements Parked, Polled {
   }
 
   /**
-   * Makes sure of a doorbell and tells it to the peer. The first wait does it where nobody
-   * has; done before, it is not the event loop that it throws into.
+   * Makes sure of a doorbell and writes it down for the peer; the first wait does it otherwise.
    *
    * @throws {ShmError} the errno name where the doorbell cannot be made
    */
@@ -132,7 +133,7 @@ export class LoopWaiter implements Parked, Polled {
     if (this.#token >= 0) return;
     const token = parking.enroll(this);
     try {
-      this.#side.announce(parking.bell, token);
+      this.#role.announce(parking.bell, token);
     } catch (error) {
       parking.withdraw(token);
       throw error;
@@ -142,26 +143,40 @@ export class LoopWaiter implements Parked, Polled {
 
   /** SYNC park: the flag first, then one more look. */
   park(): void {
-    this.prepare();
+    try {
+      this.prepare();
+    } catch (error) {
+      return this.#failLater(error as ShmError);
+    }
     this.#state = 'parked';
     parking.enter(this);
-    this.#side.park();
-    // What came in between is told in a later turn, like all else.
+    this.#role.park();
+    // What came in between is reported in a later turn, like everything else.
     if (this.#isReady()) setImmediate(() => this.#state === 'parked' && this.poll());
+  }
+
+  /** No doorbell could be made, for want of descriptors or room. */
+  #failLater(error: ShmError): void {
+    this.#state = 'failing';
+    setImmediate(() => {
+      if (this.#state !== 'failing') return;
+      this.#state = 'idle';
+      this.#notify(error);
+    });
   }
 
   /** The peer rang, or the ring says so from before: see whether there is something. */
   rung(): void {
     if (this.#state !== 'parked' || this.poll()) return;
-    this.#side.park();
+    this.#role.park();
     if (this.#isReady()) this.poll();
   }
 
   /** The bounded look at a peer that can no longer ring. */
   sweep(): void {
-    if (this.#state === 'idle' || this.poll()) return;
+    if (this.#state === 'idle' || this.#state === 'failing' || this.poll()) return;
     try {
-      this.#side.checkPeer('wait');
+      this.#role.checkPeer('wait');
     } catch (error) {
       if (this.poll()) return; // what it committed before it died comes first
       this.stop();
@@ -173,12 +188,12 @@ export class LoopWaiter implements Parked, Polled {
     try {
       return this.#ready();
     } catch {
-      return true; // and `poll` tells the error
+      return true; // and `poll` reports the error
     }
   }
 
   #leave(): void {
     parking.leave(this);
-    if (!this.#side.closed) this.#side.unpark();
+    if (!this.#role.closed) this.#role.unpark();
   }
 }

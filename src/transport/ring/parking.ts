@@ -1,10 +1,17 @@
 import { Doorbell } from '../../native/doorbell.js';
+import { clearInterval, setImmediate, setInterval } from '../../timers.js';
 
-/** How often parked waiters are checked for a peer that died without ringing, in milliseconds. */
+/** How often waiters are checked for a peer that died without ringing, in milliseconds. */
 export const sweepInterval = 250;
 
 /** Waiters checked per sweep: a thousand idle rings must cost next to nothing. */
 const waitersPerSweep = 128;
+
+/**
+ * Whether waiters are checked at all. Only a peer's death needs it: tests switch it off to show that
+ * no wake-up does.
+ */
+export const sweeps = { enabled: true };
 
 /** What waits in {@link Parking}. */
 export interface Parked {
@@ -16,15 +23,20 @@ export interface Parked {
   sweep(): void;
 }
 
-/** The parked sides of this thread, behind one doorbell however many they are. */
+/**
+ * The parked waiters of this thread, behind one doorbell however many they are. What a waiter calls
+ * may throw: a user's listener stands behind it. No other waiter notices.
+ */
 class Parking {
   #bell: Doorbell | undefined;
   readonly #enrolled: (Parked | undefined)[] = [];
   readonly #free: number[] = [];
   readonly #parked = new Set<Parked>();
-  #sweep: NodeJS.Timeout | undefined;
+  #interval: NodeJS.Timeout | undefined;
+  /** Where the last sweep stopped. */
   #rest: Iterator<Parked, undefined> | undefined;
 
+  /** @throws {ShmError} the errno name where the bell cannot be made */
   get bell(): Doorbell {
     this.#bell ??= new Doorbell(token => this.#enrolled[token]?.rung());
     return this.#bell;
@@ -36,7 +48,7 @@ class Parking {
     return token;
   }
 
-  /** With the last one goes the bell, and its file. */
+  /** The last waiter removes the bell, and its file. */
   withdraw(token: number): void {
     this.#enrolled[token] = undefined;
     this.#free.push(token);
@@ -50,15 +62,15 @@ class Parking {
   enter(waiter: Parked): void {
     this.#parked.add(waiter);
     if (waiter.refed) this.bell.ref();
-    this.#sweep ??= setInterval(() => this.#sweepSome(), sweepInterval).unref();
+    this.#interval ??= setInterval(() => this.#sweep(waitersPerSweep), sweepInterval).unref();
   }
 
   leave(waiter: Parked): void {
     this.#parked.delete(waiter);
     if (waiter.refed) this.bell.unref();
     if (this.#parked.size > 0) return;
-    clearInterval(this.#sweep);
-    this.#sweep = undefined;
+    clearInterval(this.#interval);
+    this.#interval = undefined;
   }
 
   changeRef(refed: boolean): void {
@@ -66,15 +78,23 @@ class Parking {
     else this.bell.unref();
   }
 
-  #sweepSome(): void {
-    for (let i = 0; i < waitersPerSweep; i++) {
-      this.#rest ??= this.#parked.values();
-      const next = this.#rest.next();
-      if (next.done) {
-        this.#rest = undefined;
-        return;
+  #sweep(count: number): void {
+    if (!sweeps.enabled) return;
+    let isOver = false;
+    try {
+      while (count-- > 0) {
+        this.#rest ??= this.#parked.values();
+        const next = this.#rest.next();
+        if (next.done) {
+          this.#rest = undefined;
+          break;
+        }
+        next.value.sweep();
       }
-      next.value.sweep();
+      isOver = true;
+    } finally {
+      // A listener threw: the others of this sweep come in the next turn.
+      if (!isOver && count > 0) setImmediate(() => this.#sweep(count));
     }
   }
 }

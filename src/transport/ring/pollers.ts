@@ -1,11 +1,12 @@
-import { sweepInterval } from './parking.js';
+import { now, setImmediate } from '../../timers.js';
+import { sweepInterval, sweeps } from './parking.js';
 
 /** Microseconds of polling before the event loop gets its turn. */
 const pollSlice = 20;
 
 /** What is polled by {@link Pollers}. */
 export interface Polled {
-  /** When polling ends, by `performance.now()`. */
+  /** When polling ends, by the clock of `now`. */
   readonly deadline: number;
   /** Looks, and notifies if the wait is over. */
   poll(): boolean;
@@ -15,11 +16,16 @@ export interface Polled {
   giveUp(): void;
 }
 
-/** The polling sides of this thread: a slice of looks, then the loop's turn, and again. */
+/**
+ * The polling waiters of this thread: a slice of looks, then the event loop's turn, and again. What
+ * a waiter calls may throw: a user's listener stands behind it. The round goes on in the next turn.
+ */
 class Pollers {
   readonly #polling = new Set<Polled>();
   #isScheduled = false;
   #swept = 0;
+  /** What is left of a sweep. */
+  #toSweep: Polled[] = [];
 
   add(waiter: Polled): void {
     this.#polling.add(waiter);
@@ -32,39 +38,55 @@ class Pollers {
 
   /**
    * The turn keeps the loop alive: an unreferenced immediate would not run before something
-   * else wakes the loop. It is for microseconds; who polls for good must want the loop alive.
+   * else wakes the loop. It is for microseconds; a waiter that polls for good needs the loop alive.
    */
   #schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    setImmediate(this.#poll);
+    setImmediate(this.#turn);
   }
 
-  readonly #poll = () => {
+  readonly #turn = () => {
     this.#isScheduled = false;
-    let now = performance.now();
-    const end = now + pollSlice / 1000;
+    try {
+      const time = this.#poll();
+      this.#sweep(time);
+      for (const waiter of [...this.#polling]) {
+        if (time >= waiter.deadline && this.#polling.has(waiter)) waiter.giveUp();
+      }
+    } finally {
+      if (this.#polling.size > 0) this.#schedule();
+    }
+  };
+
+  /** Looks until something is found or the slice is over. @returns the time */
+  #poll(): number {
+    let time = now();
+    const end = time + pollSlice / 1000;
     let found = false;
     do {
-      // Who was told something mostly waits again at once, and so stands at the end of the
-      // set: its turn comes in the next round.
+      // A waiter that was notified usually waits again at once, and then stands at the end of the
+      // set: its turn comes in the next round, also where its listener threw.
       let left = this.#polling.size;
       for (const waiter of this.#polling) {
         if (left-- === 0) break;
         found = waiter.poll() || found;
       }
-      now = performance.now();
-      // Promises go on only after this turn: whoever was told something must not wait.
-    } while (!found && now < end);
-    const sweep = now - this.#swept > sweepInterval;
-    if (sweep) this.#swept = now;
-    for (const waiter of [...this.#polling]) {
-      if (sweep) waiter.sweep();
-      if (now < waiter.deadline || !this.#polling.has(waiter)) continue;
-      waiter.giveUp();
+      time = now();
+      // Promises go on only after this turn: what was notified must not wait for them.
+    } while (!found && time < end);
+    return time;
+  }
+
+  #sweep(time: number): void {
+    if (time - this.#swept > sweepInterval && sweeps.enabled) {
+      this.#swept = time;
+      this.#toSweep = [...this.#polling];
     }
-    if (this.#polling.size > 0) this.#schedule();
-  };
+    for (let waiter; (waiter = this.#toSweep.pop());) {
+      if (this.#polling.has(waiter)) waiter.sweep();
+    }
+  }
 }
 
 export const pollers = new Pollers();

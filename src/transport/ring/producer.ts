@@ -1,8 +1,6 @@
 import { invalidArgument, outOfRange } from '../../errors.js';
-import { loadPosition, storePosition } from './atomics.js';
 import {
   Counter,
-  Field,
   ringHeaderBytes,
   maxPayload,
   recordAlignment,
@@ -12,69 +10,49 @@ import {
 } from './layout.js';
 import type { RingMemory } from './memory.js';
 import { WaitQueue, type WaitOptions } from './wait-queue.js';
-import { RoleHolder } from './role-holder.js';
+import { RingWriter } from './ring-writer.js';
 import { checkTimeout, parseStrategy, type WaitStrategy } from './wait.js';
 
 export interface RoleOptions {
   /** How this side waits. @default 'park' */
   wait?: WaitStrategy;
-  /** @internal Refuse the role where somebody has held it before. */
+  /** @internal See {@link RoleClaim}. */
   first?: boolean;
+  /** @internal See {@link RoleClaim}. */
+  operation?: string;
 }
 
 /**
  * The writing end of a ring. One thread of one process holds it.
  *
- * Owns `tail`. Keeps its own copy of it and a cached `limit` (the consumer's `head` plus
- * the capacity), and reads shared memory only when the cache says full: the idea of
- * rigtorp's SPSCQueue. Reserve and commit follow Agrona's ring buffer.
+ * Reserve and commit follow Agrona's ring buffer.
  */
-export class Producer {
-  /** @internal */
-  readonly roleHolder: RoleHolder;
-  readonly #words: Int32Array;
-  readonly #counters: Float64Array;
+export class Producer extends RingWriter {
   readonly #records: Buffer;
   readonly #recordWords: Int32Array;
-  readonly #capacity: number;
   readonly #mask: number;
-  /** Where the next record goes; ahead of the published tail while corked. */
-  #tail: number;
-  #published: number;
-  /** The tail may come up to here before `head` must be looked at again. */
-  #limit: number;
-  #count: number;
   #corked = false;
   /** Length of the payload that is reserved; -1 where none is. */
   #reserved = -1;
   /** The longest payload taken; -1 when nothing is, so that one test covers every reason. */
   #maxLength: number;
-  #requests: WaitQueue<boolean> | undefined;
+  #writes: WaitQueue<boolean> | undefined;
   /** What the first of the waiting writes needs. */
   #needed = 0;
 
   /** @internal Use {@link Ring.producer}. */
   constructor(memory: RingMemory, capacity: number, options: RoleOptions = {}) {
-    const spin = parseStrategy('ring.producer', options.wait);
-    this.roleHolder = new RoleHolder(memory, 'producer', spin, options.first);
+    super(memory, capacity, { ...options, spin: parseStrategy('ring.producer', options.wait) });
     const { buffer, byteOffset } = memory.plain;
-    this.#words = memory.words;
-    this.#counters = new Float64Array(buffer, byteOffset, ringHeaderBytes / 8);
     this.#records = Buffer.from(buffer, byteOffset + ringHeaderBytes, capacity);
     this.#recordWords = new Int32Array(buffer, byteOffset + ringHeaderBytes, capacity / 4);
-    this.#capacity = capacity;
     this.#mask = capacity - 1;
     this.#maxLength = maxPayload(capacity);
-    // A ring kept in a file goes on where its last producer left off.
-    this.#tail = loadPosition(this.#words, Field.tail);
-    this.#published = this.#tail;
-    this.#limit = this.#tail;
-    this.#count = this.#counters[Counter.recordsWritten]!;
   }
 
   /** The longest payload in bytes. */
   get maxLength(): number {
-    return maxPayload(this.#capacity);
+    return maxPayload(this.size);
   }
 
   get closed(): boolean {
@@ -131,7 +109,7 @@ export class Producer {
    * @throws {ShmError} (rejects) as {@link writeSync}; the signal's reason when aborted
    */
   write(source: Uint8Array, options?: WaitOptions): Promise<boolean> {
-    this.#requests ??= new WaitQueue<boolean>(
+    this.#writes ??= new WaitQueue<boolean>(
       this.roleHolder,
       'producer.write',
       () => this.#makeRoom(this.#needed) >= 0 || this.roleHolder.peerEnded(),
@@ -141,7 +119,7 @@ export class Producer {
       this.#needed = recordBytes(source.length);
       return this.roleHolder.peerEnded() ? this.#failWithoutConsumer('write') : undefined;
     };
-    return this.#requests.add(attempt, false, options);
+    return this.#writes.add(attempt, false, options);
   }
 
   /**
@@ -181,7 +159,7 @@ export class Producer {
       throw outOfRange('producer.commit', 'length', bounds, length);
     }
     this.#letGo();
-    this.#append(this.#tail & this.#mask, length);
+    this.#append(this.tail & this.#mask, length);
   }
 
   /** Gives the reserved room back; nothing is written. Without a reservation, nothing happens. */
@@ -202,7 +180,7 @@ export class Producer {
   uncork(): void {
     this.roleHolder.checkUsable('uncork');
     this.#corked = false;
-    if (this.#published !== this.#tail) this.#publish();
+    if (this.published !== this.tail) this.publishTail();
   }
 
   /**
@@ -213,10 +191,10 @@ export class Producer {
   end(): void {
     if (this.roleHolder.closed) return;
     this.abort();
-    if (this.#maxLength >= 0 && this.#published !== this.#tail) this.#publish();
+    if (this.#maxLength >= 0 && this.published !== this.tail) this.publishTail();
     this.#maxLength = -1;
     this.roleHolder.close();
-    this.#requests?.close(this.roleHolder.error('ERR_CLOSED', 'write', 'the producer ended'));
+    this.#writes?.close(this.roleHolder.error('ERR_CLOSED', 'write', 'the producer ended'));
   }
 
   [Symbol.dispose](): void {
@@ -236,8 +214,8 @@ export class Producer {
     if (least > this.#maxLength) return -1;
     const index = this.#claim(least);
     if (index < 0) return -1;
-    const room = Math.min(this.#capacity - index, (this.#limit - this.#tail) | 0);
-    this.#hold(Math.min(room - recordHeaderBytes, maxPayload(this.#capacity)));
+    const room = Math.min(this.size - index, (this.limit - this.tail) | 0);
+    this.#hold(Math.min(room - recordHeaderBytes, maxPayload(this.size)));
     return index + recordHeaderBytes;
   }
 
@@ -255,10 +233,10 @@ export class Producer {
   #claim(length: number): number {
     if (length > this.#maxLength) throw this.#refuse(length);
     const size = (length + recordHeaderBytes + recordAlignment - 1) & -recordAlignment;
-    const index = this.#tail & this.#mask;
-    if (size <= this.#capacity - index && size <= ((this.#limit - this.#tail) | 0)) return index;
+    const index = this.tail & this.#mask;
+    if (size <= this.size - index && size <= this.room) return index;
     const found = this.#makeRoom(size);
-    if (found < 0) this.#counters[Counter.fullCount]!++;
+    if (found < 0) this.counters[Counter.fullCount]!++;
     return found;
   }
 
@@ -266,19 +244,10 @@ export class Producer {
     const word = index >> 2;
     this.#recordWords[word] = length;
     this.#recordWords[word + 1] = RecordKind.data;
-    this.#tail =
-      (this.#tail + ((length + recordHeaderBytes + recordAlignment - 1) & -recordAlignment)) | 0;
-    this.#count++;
-    if (!this.#corked) this.#publish();
-  }
-
-  /** SYNC publish, and the waker's side of SYNC park: store `tail`, then look at `waiting`. */
-  #publish(): void {
-    if (this.#published < 0 && this.#tail >= 0) this.#counters[Counter.tailWraps]!++;
-    this.#published = this.#tail;
-    this.#counters[Counter.recordsWritten] = this.#count;
-    storePosition(this.#words, Field.tail, this.#tail);
-    this.roleHolder.wakePeer();
+    this.tail =
+      (this.tail + ((length + recordHeaderBytes + recordAlignment - 1) & -recordAlignment)) | 0;
+    this.count++;
+    if (!this.#corked) this.publishTail();
   }
 
   /** While a record is reserved, every other way in is refused by its length. */
@@ -289,7 +258,7 @@ export class Producer {
 
   #letGo(): void {
     this.#reserved = -1;
-    this.#maxLength = maxPayload(this.#capacity);
+    this.#maxLength = maxPayload(this.size);
   }
 
   /**
@@ -300,39 +269,34 @@ export class Producer {
    */
   #makeRoom(size: number): number {
     if (this.#reserved >= 0) return -1; // the tail must not move under a reservation
-    let tail = this.#tail;
+    let tail = this.tail;
     let index = tail & this.#mask;
-    const rest = this.#capacity - index;
-    if (size > ((this.#limit - tail) | 0) || size > rest) this.#refreshLimit();
+    const rest = this.size - index;
+    if (size > ((this.limit - tail) | 0) || size > rest) this.#refreshLimit();
     if (size > rest) {
-      if (rest > ((this.#limit - tail) | 0)) return this.#full();
+      if (rest > ((this.limit - tail) | 0)) return this.#full();
       const word = index >> 2;
       this.#recordWords[word] = rest - recordHeaderBytes;
       this.#recordWords[word + 1] = RecordKind.padding;
       tail = (tail + rest) | 0;
-      this.#tail = tail;
+      this.tail = tail;
       index = 0;
     }
-    return size > ((this.#limit - tail) | 0) ? this.#full() : index;
+    return size > ((this.limit - tail) | 0) ? this.#full() : index;
   }
 
   #full(): -1 {
-    if (this.#published !== this.#tail) this.#publish();
+    if (this.published !== this.tail) this.publishTail();
     return -1;
   }
 
-  /** SYNC release. What is read is the consumer's word, and so checked before use. */
   #refreshLimit(): void {
-    const head = loadPosition(this.#words, Field.head);
-    const used = (this.#tail - head) | 0;
-    if (used < 0 || used > this.#capacity || used % recordAlignment !== 0) {
+    try {
+      this.refreshLimit('tryWrite', recordAlignment);
+    } catch (error) {
       this.#maxLength = -1;
-      throw this.roleHolder.poison(
-        'tryWrite',
-        `expected head within ${this.#capacity} bytes before tail ${this.#tail}, got ${head}`,
-      );
+      throw error;
     }
-    this.#limit = (head + this.#capacity) | 0;
   }
 
   #failWithoutConsumer(operation: string): never {

@@ -1,9 +1,10 @@
 import { ShmError } from '../../errors.js';
 import { now } from '../../timers.js';
-import { DoorbellRinger, type Doorbell } from '../../native/doorbell.js';
+import type { Doorbell } from '../../native/doorbell.js';
 import { loadWord, storeWord, takeWord } from './atomics.js';
 import { Bell, Counter, Field, RoleState, Waiting } from './layout.js';
 import type { RingMemory, Role } from './memory.js';
+import { PeerBell } from './peer-bell.js';
 
 interface RoleFields {
   readonly state: number;
@@ -39,6 +40,16 @@ const livenessInterval = 100;
 /** Polls between two looks at the clock, which costs as much as several polls. */
 const pollsPerClock = 100;
 
+/** How a role is taken. */
+export interface RoleClaim {
+  /** Microseconds of polling before sleep. */
+  readonly spin: number;
+  /** Refuse a role that somebody has held before, too. @default false */
+  readonly first?: boolean | undefined;
+  /** What errors call every operation, e.g. `channel.send`. @default `producer.write` and the like */
+  readonly operation?: string | undefined;
+}
+
 /**
  * What producer and consumer do alike: hold their role, sleep and wake, and notice that
  * the other side ended, died or wrote nonsense. Nothing here is on the path of a message
@@ -54,7 +65,8 @@ export class RoleHolder {
   readonly #own: RoleFields;
   readonly #peer: RoleFields;
   readonly #peerRole: Role;
-  #pull: PeerBell | undefined;
+  readonly #operation: string | undefined;
+  #bell: PeerBell | undefined;
   #closed = false;
   /** Somebody else than the kernel's lock has told that the peer is gone. */
   #peerLost = false;
@@ -62,11 +74,11 @@ export class RoleHolder {
   #poisoned = false;
 
   /**
-   * @param first refuse a role that somebody has held before, too
    * @throws {ShmError} `ERR_ROLE_TAKEN` where somebody holds the role, `ERR_CORRUPT` where
    *   a holder of either role found the ring corrupt; nothing has changed
    */
-  constructor(memory: RingMemory, role: Role, spin: number, first = false) {
+  constructor(memory: RingMemory, role: Role, { spin, first = false, operation }: RoleClaim) {
+    this.#operation = operation;
     this.role = role;
     this.memory = memory;
     this.spin = spin;
@@ -120,7 +132,7 @@ export class RoleHolder {
       storeWord(this.#words, this.#own.state, RoleState.ended);
     }
     this.wakePeer();
-    this.#pull?.close();
+    this.#bell?.close();
     this.memory.unlock(this.role);
   }
 
@@ -136,8 +148,8 @@ export class RoleHolder {
     if (waiting === Waiting.blocked) {
       this.memory.wake(this.#peer.waiting);
     } else {
-      this.#pull ??= new PeerBell(this.#words, this.memory.plain, this.#peer.bell);
-      this.#pull.ring();
+      this.#bell ??= new PeerBell(this.#words, this.memory.plain, this.#peer.bell);
+      this.#bell.ring();
     }
   }
 
@@ -246,8 +258,8 @@ export class RoleHolder {
    * reached from here, as where the two see different directories.
    */
   ringPeer(): boolean {
-    this.#pull ??= new PeerBell(this.#words, this.memory.plain, this.#peer.bell);
-    return this.#pull.ring();
+    this.#bell ??= new PeerBell(this.#words, this.memory.plain, this.#peer.bell);
+    return this.#bell.ring();
   }
 
   /**
@@ -279,54 +291,7 @@ export class RoleHolder {
   }
 
   error(code: string, operation: string, detail: string): ShmError {
-    return new ShmError(code, detail, `${this.role}.${operation}`, this.memory.address);
-  }
-}
-
-/**
- * The other side's doorbell, opened when it is first rung and again when the role has got
- * a new holder with another bell.
- */
-class PeerBell {
-  readonly #words: Int32Array;
-  readonly #plain: Uint8Array;
-  readonly #at: number;
-  #id: Buffer = Buffer.alloc(0);
-  #pull: DoorbellRinger | undefined;
-
-  constructor(words: Int32Array, plain: Uint8Array, at: number) {
-    this.#words = words;
-    this.#plain = plain;
-    this.#at = at;
-  }
-
-  /** False: nobody listens there. Its death is told to who waits for it, not here. */
-  ring(): boolean {
-    const start = (this.#at + Bell.id) * 4;
-    const id = this.#plain.subarray(start, start + Bell.idWords * 4);
-    if (!this.#id.equals(id)) this.#open(Buffer.from(id));
-    return this.#pull?.ring(loadWord(this.#words, this.#at + Bell.token) >>> 0) ?? false;
-  }
-
-  /** What the header says of the bell is the peer's word: a path within bounds, a FIFO. */
-  #open(id: Buffer): void {
-    this.close();
-    const length = loadWord(this.#words, this.#at + Bell.directoryLength);
-    if (length < 0 || length > Bell.maxDirectoryBytes) return;
-    const start = (this.#at + Bell.directory) * 4;
-    const directory = Buffer.from(this.#plain.subarray(start, start + length)).toString();
-    try {
-      this.#pull = new DoorbellRinger(directory, id);
-      this.#id = id;
-    } catch {
-      // What is named there is no bell of ours, or cannot be opened now. Who parks behind
-      // it looks by itself from time to time; the record it waits for is published.
-    }
-  }
-
-  close(): void {
-    this.#pull?.close();
-    this.#pull = undefined;
-    this.#id = Buffer.alloc(0);
+    const name = this.#operation ?? `${this.role}.${operation}`;
+    return new ShmError(code, detail, name, this.memory.address);
   }
 }

@@ -1,32 +1,20 @@
 import { keepFreedHeap } from '../../native/heap.js';
-import { loadPosition, storePosition } from './atomics.js';
-import { Counter, Field, ringHeaderBytes } from './layout.js';
+import { ringHeaderBytes } from './layout.js';
 import type { RingMemory } from './memory.js';
-import { RoleHolder } from './role-holder.js';
+import { RingReader } from './ring-reader.js';
+import type { RoleClaim } from './role-holder.js';
 
-/** The reading end. Owns `head`; keeps a cached copy of `tail`. */
-export class StreamConsumer {
-  readonly roleHolder: RoleHolder;
-  readonly #words: Int32Array;
-  readonly #counters: Float64Array;
+/** The reading end of the ring of a byte stream; see stream-producer.ts. */
+export class StreamConsumer extends RingReader {
   readonly #bytes: Uint8Array;
-  readonly #capacity: number;
-  #head: number;
-  #tail: number;
   /** Bytes taken out that the producer has not been woken for. */
   #quiet = 0;
   #ended = false;
 
-  /** @param spin microseconds of polling before sleep */
-  constructor(memory: RingMemory, capacity: number, spin: number) {
-    this.roleHolder = new RoleHolder(memory, 'consumer', spin);
+  constructor(memory: RingMemory, capacity: number, claim: RoleClaim) {
+    super(memory, capacity, claim);
     const { buffer, byteOffset } = memory.plain;
-    this.#words = memory.words;
-    this.#counters = new Float64Array(buffer, byteOffset, ringHeaderBytes / 8);
     this.#bytes = new Uint8Array(buffer, byteOffset + ringHeaderBytes, capacity);
-    this.#capacity = capacity;
-    this.#head = loadPosition(this.#words, Field.head);
-    this.#tail = this.#head;
   }
 
   /**
@@ -50,16 +38,16 @@ export class StreamConsumer {
   readInto(target: Uint8Array): number {
     const count = Math.min(this.#available(), target.length);
     if (count === 0) return 0;
-    const index = this.#head & (this.#capacity - 1);
-    const first = Math.min(count, this.#capacity - index);
+    const index = this.head & (this.size - 1);
+    const first = Math.min(count, this.size - index);
     target.set(this.#bytes.subarray(index, index + first));
     if (first < count) target.set(this.#bytes.subarray(0, count - first), first);
-    this.#head = (this.#head + count) | 0;
-    this.#counters[Counter.recordsRead]!++;
-    // SYNC release, and the waker's side of SYNC park, now or in `settle`.
-    storePosition(this.#words, Field.head, this.#head);
+    this.head = (this.head + count) | 0;
+    this.count++;
+    // The waker's side of SYNC park comes now or in `settle`.
+    this.releaseTo(this.head);
     this.#quiet += count;
-    if (this.#quiet >= this.#capacity >> 1) this.settle();
+    if (this.#quiet >= this.size >> 1) this.settle();
     return count;
   }
 
@@ -84,19 +72,11 @@ export class StreamConsumer {
     this.roleHolder.close(orderly);
   }
 
-  /** SYNC publish, where the cache says empty. */
   #available(): number {
-    if (this.#tail !== this.#head) return (this.#tail - this.#head) | 0;
-    this.roleHolder.checkUsable('read');
-    const tail = loadPosition(this.#words, Field.tail);
-    const used = (tail - this.#head) | 0;
-    if (used < 0 || used > this.#capacity) {
-      throw this.roleHolder.poison(
-        'read',
-        `expected tail within ${this.#capacity} bytes after head ${this.#head}, got ${tail}`,
-      );
+    if (this.tail === this.head) {
+      this.roleHolder.checkUsable('read');
+      this.refreshTail(1);
     }
-    this.#tail = tail;
-    return used;
+    return (this.tail - this.head) | 0;
   }
 }

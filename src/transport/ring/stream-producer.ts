@@ -1,7 +1,7 @@
-import { loadPosition, storePosition } from './atomics.js';
-import { Counter, Field, ringHeaderBytes } from './layout.js';
+import { ringHeaderBytes } from './layout.js';
 import type { RingMemory } from './memory.js';
-import { RoleHolder } from './role-holder.js';
+import { RingWriter } from './ring-writer.js';
+import type { RoleClaim } from './role-holder.js';
 
 /*
  * The ring of a byte stream: the header, the waiting and the ownership of a ring of
@@ -14,35 +14,21 @@ import { RoleHolder } from './role-holder.js';
  *
  * A crash before the publish leaves nothing of the last write.
  */
-export class StreamProducer {
-  readonly roleHolder: RoleHolder;
-  readonly #words: Int32Array;
-  readonly #counters: Float64Array;
+export class StreamProducer extends RingWriter {
   readonly #bytes: Uint8Array;
-  readonly #capacity: number;
-  #tail: number;
-  #published: number;
-  #limit: number;
 
-  /** @param spin microseconds of polling before sleep */
-  constructor(memory: RingMemory, capacity: number, spin: number) {
-    this.roleHolder = new RoleHolder(memory, 'producer', spin);
+  constructor(memory: RingMemory, capacity: number, claim: RoleClaim) {
+    super(memory, capacity, claim);
     const { buffer, byteOffset } = memory.plain;
-    this.#words = memory.words;
-    this.#counters = new Float64Array(buffer, byteOffset, ringHeaderBytes / 8);
     this.#bytes = new Uint8Array(buffer, byteOffset + ringHeaderBytes, capacity);
-    this.#capacity = capacity;
-    this.#tail = loadPosition(this.#words, Field.tail);
-    this.#published = this.#tail;
-    this.#limit = this.#tail;
   }
 
   /** Room for at least `wanted` bytes, or for a quarter of the ring where that is less. */
   hasRoom(wanted: number): boolean {
-    const least = Math.min(wanted, this.#capacity >> 2);
-    if (((this.#limit - this.#tail) | 0) >= least) return true;
-    this.#refreshLimit();
-    return ((this.#limit - this.#tail) | 0) >= least;
+    const least = Math.min(wanted, this.size >> 2);
+    if (this.room >= least) return true;
+    this.refreshLimit('write', 1);
+    return this.room >= least;
   }
 
   /**
@@ -54,45 +40,29 @@ export class StreamProducer {
    */
   write(source: Uint8Array, start: number): number {
     const wanted = source.length - start;
-    if (wanted > ((this.#limit - this.#tail) | 0)) {
+    if (wanted > this.room) {
       this.roleHolder.checkUsable('write');
-      this.#refreshLimit();
+      this.refreshLimit('write', 1);
     }
-    const count = Math.min(wanted, (this.#limit - this.#tail) | 0);
-    const index = this.#tail & (this.#capacity - 1);
-    const first = Math.min(count, this.#capacity - index);
+    const count = Math.min(wanted, this.room);
+    const index = this.tail & (this.size - 1);
+    const first = Math.min(count, this.size - index);
     this.#bytes.set(part(source, start, start + first), index);
     if (first < count) this.#bytes.set(source.subarray(start + first, start + count), 0);
-    this.#tail = (this.#tail + count) | 0;
+    this.tail = (this.tail + count) | 0;
     return count;
   }
 
-  /** SYNC publish, and the waker's side of SYNC park. */
+  /** Shows the consumer what was written. */
   publish(): void {
-    if (this.#published === this.#tail) return;
-    if (this.#published < 0 && this.#tail >= 0) this.#counters[Counter.tailWraps]!++;
-    this.#published = this.#tail;
-    this.#counters[Counter.recordsWritten]!++;
-    storePosition(this.#words, Field.tail, this.#tail);
-    this.roleHolder.wakePeer();
+    if (this.published === this.tail) return;
+    this.count++;
+    this.publishTail();
   }
 
   /** See {@link RoleHolder.close}. The consumer reads what was published before it sees the end. */
   close(orderly: boolean): void {
     this.roleHolder.close(orderly);
-  }
-
-  /** SYNC release. What is read is the consumer's word, and so checked before use. */
-  #refreshLimit(): void {
-    const head = loadPosition(this.#words, Field.head);
-    const used = (this.#tail - head) | 0;
-    if (used < 0 || used > this.#capacity) {
-      throw this.roleHolder.poison(
-        'write',
-        `expected head within ${this.#capacity} bytes before tail ${this.#tail}, got ${head}`,
-      );
-    }
-    this.#limit = (head + this.#capacity) | 0;
   }
 }
 

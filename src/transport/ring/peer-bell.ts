@@ -1,0 +1,51 @@
+import { DoorbellRinger } from '../../native/doorbell.js';
+import { loadWord } from './atomics.js';
+import { Bell } from './layout.js';
+
+/**
+ * The other side's doorbell, opened when it is first rung and again when the role has got
+ * a new holder with another bell.
+ */
+export class PeerBell {
+  readonly #words: Int32Array;
+  readonly #plain: Uint8Array;
+  readonly #at: number;
+  #id: Buffer = Buffer.alloc(0);
+  #ringer: DoorbellRinger | undefined;
+
+  constructor(words: Int32Array, plain: Uint8Array, at: number) {
+    this.#words = words;
+    this.#plain = plain;
+    this.#at = at;
+  }
+
+  /** False: nobody listens there. Its death is told to who waits for it, not here. */
+  ring(): boolean {
+    const start = (this.#at + Bell.id) * 4;
+    const id = this.#plain.subarray(start, start + Bell.idWords * 4);
+    if (!this.#id.equals(id)) this.#open(Buffer.from(id));
+    return this.#ringer?.ring(loadWord(this.#words, this.#at + Bell.token) >>> 0) ?? false;
+  }
+
+  /** What the header says of the bell is the peer's word: a path within bounds, a FIFO. */
+  #open(id: Buffer): void {
+    this.close();
+    const length = loadWord(this.#words, this.#at + Bell.directoryLength);
+    if (length < 0 || length > Bell.maxDirectoryBytes) return;
+    const start = (this.#at + Bell.directory) * 4;
+    const directory = Buffer.from(this.#plain.subarray(start, start + length)).toString();
+    try {
+      this.#ringer = new DoorbellRinger(directory, id);
+      this.#id = id;
+    } catch {
+      // What is named there is no bell of ours, or cannot be opened now. Who parks behind
+      // it looks by itself from time to time; the record it waits for is published.
+    }
+  }
+
+  close(): void {
+    this.#ringer?.close();
+    this.#ringer = undefined;
+    this.#id = Buffer.alloc(0);
+  }
+}
