@@ -7,13 +7,13 @@ export type { Advice } from './native/pages.js';
 export { reap } from './native/segment.js';
 export type { ReadStreamOptions, WriteStreamOptions } from './native/streams.js';
 export type { MappingEvent, ReapEvent } from './native/trace.js';
+export { Channel } from './transport/channel/channel.js';
 export {
-  Channel,
   type ChannelCreateOptions,
   type ChannelEvents,
   type ChannelHandle,
   type ChannelOptions,
-} from './transport/channel/channel.js';
+} from './transport/channel/options.js';
 export type { Codec, CodecOption } from './transport/codec/types.js';
 export { Consumer, type BorrowedRecord, type RecordHandler } from './transport/ring/consumer.js';
 export { Producer, type RoleOptions } from './transport/ring/producer.js';

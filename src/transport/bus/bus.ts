@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { invalidArgument, ShmError } from '../../errors.js';
 import { queueMicrotask } from '../../timers.js';
-import { defaultCapacity } from '../channel/channel.js';
+import { defaultCapacity } from '../channel/options.js';
 import type { CodecOption } from '../codec/types.js';
 import { checkCapacity } from '../ring/layout.js';
 import type { WaitStrategy } from '../ring/wait.js';

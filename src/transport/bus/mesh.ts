@@ -1,7 +1,8 @@
 import { setMaxListeners } from 'node:events';
 import { ShmError } from '../../errors.js';
 import { clearTimeout, delay, setTimeout } from '../../timers.js';
-import type { Channel, ChannelOptions } from '../channel/channel.js';
+import type { Channel } from '../channel/channel.js';
+import type { ChannelOptions } from '../channel/options.js';
 import { isCapacity } from '../ring/layout.js';
 import { dialLink } from '../link/dial-link.js';
 import type { Link } from '../link/handshake.js';
@@ -163,7 +164,8 @@ export class Mesh {
   }
 
   #channel(link: Link<MessageRings>): Channel<Envelope> {
-    return linkedChannel(link, envelopeCodec(this.#options.codec));
+    // A peer that ends without `close` is one that died.
+    return linkedChannel(link, envelopeCodec(this.#options.codec), { endsAtExit: false });
   }
 
   /** Somebody has dialled this peer. */

@@ -1,44 +1,26 @@
-import { EventEmitter } from 'node:events';
 import { ShmError } from '../../errors.js';
+import { clearImmediate } from '../../timers.js';
+import { atExit } from '../../native/at-exit.js';
 import { Region } from '../../native/region.js';
 import { rangeCodec } from '../codec/codec.js';
-import type { CodecOption, RangeCodec } from '../codec/types.js';
+import type { RangeCodec } from '../codec/types.js';
 import { checkCapacity, ringHeaderBytes } from '../ring/layout.js';
+import { iterate } from '../ring/iterate.js';
+import { nextTurn } from '../ring/listener-scope.js';
 import { halves } from '../ring/memory.js';
-import type { Inlet, MessageEnds, Outlet } from './message-ends.js';
+import { MessageEmitter } from '../ring/message-emitter.js';
+import type { Inlet, MessageEnds } from './message-ends.js';
 import { MessageRings } from './message-rings.js';
-import type { WaitStrategy } from '../ring/wait.js';
-
-export interface ChannelOptions<T> {
-  /** Turns values into bytes and back; the same at both ends. @default 'structured' */
-  codec?: CodecOption<T>;
-  /** How this end waits. @default 'park' */
-  wait?: WaitStrategy;
-}
-
-export interface ChannelCreateOptions<T> extends ChannelOptions<T> {
-  /** Bytes each direction holds: a power of two from 4 KiB to 1 GiB. @default 1 MiB */
-  capacity?: number;
-  /** Directory of the region. @default the per-user region directory */
-  directory?: string;
-}
-
-/** How the other end finds a channel: plain data, as a ring's handle. */
-export interface ChannelHandle {
-  readonly path: string;
-  readonly capacity: number;
-}
-
-export interface ChannelEvents<T> {
-  message: [value: T];
-  drain: [];
-  end: [];
-  close: [];
-  error: [error: Error];
-}
-
-/** @internal Bytes that each direction holds where nobody asks for anything. */
-export const defaultCapacity = 1024 * 1024;
+import { MessageWriter } from './message-writer.js';
+import {
+  type ChannelCreateOptions,
+  type ChannelEvents,
+  type ChannelHandle,
+  type ChannelOptions,
+  type ChannelOrigin,
+  defaultCapacity,
+} from './options.js';
+import { WaitRetry } from './wait-retry.js';
 
 /** Messages handed out before the event loop gets its turn. */
 const messagesPerTurn = 256;
@@ -46,13 +28,18 @@ const messagesPerTurn = 256;
 /**
  * Whole messages both ways between two threads or processes: two rings in one region.
  *
- * Events, as long as there is a listener for `message`:
- * - `message` (value): in the order they were sent
+ * Events, from the first listener for `message` on:
+ * - `message` (value): in the order they were sent; while nobody listens, they wait
  * - `drain`: there is room again, after `send` said false
- * - `end`: the peer closed, and all it had sent was delivered
- * - `error`: the peer died (`ERR_PEER_DIED`), after all it had sent was delivered; or the
- *   ring is corrupt (`ERR_CORRUPT`); `close` follows
+ * - `end`: the peer closed, or its process or thread ended with code 0, and all it had sent was
+ *   delivered
+ * - `error`: the peer died (`ERR_PEER_DIED`), after all it had sent was delivered; or the ring is
+ *   corrupt (`ERR_CORRUPT`); `close` follows. Where no doorbell can be made for want of descriptors
+ *   or room, the errno name: then the channel goes on, slowly, until there is one; without a
+ *   listener for `error` that is a warning
  * - `close`: this end is closed
+ *
+ * Listeners run in the asynchronous context in which the channel was made.
  *
  * @example
  * const channel = Channel.create<{ id: number }>();
@@ -60,7 +47,7 @@ const messagesPerTurn = 256;
  * channel.on('message', value => …);
  * if (!channel.send({ id: 1 })) await channel.ready();
  */
-export class Channel<T = unknown> extends EventEmitter<ChannelEvents<T>> {
+export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
   /** Where its messages go; `socket` only after a handshake that found no memory to share. */
   readonly transport: 'shared-memory' | 'socket';
   /** Why it goes over a socket; undefined where it does not. */
@@ -68,14 +55,17 @@ export class Channel<T = unknown> extends EventEmitter<ChannelEvents<T>> {
   readonly #handle: ChannelHandle | undefined;
   readonly #codec: RangeCodec<T>;
   readonly #ends: MessageEnds;
-  readonly #output: Outlet;
   readonly #input: Inlet;
-  #needed = 0;
-  /** Calls of `ready` that wait for room. */
-  #waiters: { resolve: () => void; reject: (error: Error) => void }[] = [];
+  readonly #writer: MessageWriter<T>;
   #flowing = false;
+  /** A user's listener runs; still set where it threw. */
+  #inListener = false;
   #turn: NodeJS.Immediate | undefined;
-  #inputEnded = false;
+  readonly #retry: WaitRetry;
+  #refed = true;
+  /** A `drain` is due. */
+  #awaitsRoom = false;
+  readonly #stayOpen: () => void;
   #closing: Promise<void> | undefined;
 
   /** Makes a channel and takes its first end. @throws {ShmError} as {@link Ring.create} */
@@ -123,27 +113,31 @@ export class Channel<T = unknown> extends EventEmitter<ChannelEvents<T>> {
   }
 
   /** @internal Use {@link Channel.create}, {@link Channel.open}, `listenChannel`, `dialChannel`. */
-  constructor(
-    ends: MessageEnds,
-    codec: RangeCodec<T>,
-    origin: { handle?: ChannelHandle; fallbackReason?: string | undefined },
-  ) {
-    super();
+  constructor(ends: MessageEnds, codec: RangeCodec<T>, origin: ChannelOrigin) {
+    super('MMAP_CHANNEL');
     this.#ends = ends;
-    this.#output = ends.output;
     this.#input = ends.input;
     this.#codec = codec;
+    this.#writer = new MessageWriter(ends.output, codec);
     this.#handle = origin.handle;
     this.fallbackReason = origin.fallbackReason;
     this.transport = origin.fallbackReason === undefined ? 'shared-memory' : 'socket';
     ends.listen(
-      error => (error ? this.#fail(error) : this.#receive()),
-      error => (error ? this.#fail(error) : this.#drained()),
+      (error, temporary) => this.scope.run(this.#received, error, temporary),
+      (error, temporary) => this.scope.run(this.#drained, error, temporary),
     );
-    (this as EventEmitter).on('newListener', (event: string) => {
-      // In a later turn, so that a listener for 'end' or 'error' can be added beside it.
-      if (event === 'message') queueMicrotask(() => this.#flow());
-    });
+    this.#retry = new WaitRetry(
+      () => {
+        if (this.#awaitsRoom) this.#awaitRoom();
+        if (this.#flowing) this.#receive();
+      },
+      error => {
+        if (this.listenerCount('error') > 0) this.emit('error', error);
+        else process.emitWarning(error);
+      },
+    );
+    const { endsAtExit = true } = origin;
+    this.#stayOpen = atExit(code => code === 0 && endsAtExit && ends.endAtExit());
   }
 
   /**
@@ -165,14 +159,14 @@ export class Channel<T = unknown> extends EventEmitter<ChannelEvents<T>> {
    *
    * @returns false: full, and the value was not sent; `drain` follows once there is room
    * @throws {ShmError} `ERR_TOO_LARGE`, `ERR_CLOSED`, `ERR_PEER_CLOSED`; and what the codec
-   *   throws for a value that it does not take. Nothing was sent then.
+   *   throws for a value that it rejects. Nothing was sent then.
    */
   send(value: T): boolean {
-    if (this.#trySend(value)) return true;
+    if (this.#writer.tryWrite(value)) return true;
     if (this.#ends.peerEnded()) {
       throw this.#ends.error('ERR_PEER_CLOSED', 'send', 'the peer closed its end');
     }
-    this.#ends.awaitRoom(this.#needed);
+    this.#awaitRoom();
     return false;
   }
 
@@ -184,16 +178,13 @@ export class Channel<T = unknown> extends EventEmitter<ChannelEvents<T>> {
    * @throws {ShmError} besides those of `send`: `ERR_PEER_DIED`
    */
   sendSync(value: T, timeout?: number): boolean {
-    if (this.#trySend(value)) return true;
-    // Encoded once, not once per look; no other encoding comes in between.
-    if (!this.#output.writeSync(this.#codec.encode(value), timeout)) return false;
-    this.#codec.sent?.();
-    return true;
+    return this.#writer.writeSync(value, timeout);
   }
 
   /**
    * Blocks this thread until there is a message; not beside `message` listeners.
    *
+   * @param timeout milliseconds; absent: no limit
    * @returns the value; undefined: the peer closed, or the time ran out
    * @throws {ShmError} `ERR_PEER_DIED`, `ERR_CORRUPT`, `ERR_CLOSED`
    */
@@ -206,14 +197,16 @@ export class Channel<T = unknown> extends EventEmitter<ChannelEvents<T>> {
     return value;
   }
 
-  /** Resolves once `send` may succeed again; at once where it may now. */
-  ready(): Promise<void> {
-    return new Promise<void>((resolve, reject) => {
-      if (this.closed) throw this.#ends.error('ERR_CLOSED', 'ready', 'it is closed');
-      if (this.#output.hasRoom(this.#needed)) return resolve();
-      this.#waiters.push({ resolve, reject });
-      this.#ends.awaitRoom(this.#needed);
-    });
+  /**
+   * Resolves once `send` may succeed again; at once where it may now.
+   *
+   * @throws {ShmError} (rejects) `ERR_CLOSED`, `ERR_PEER_DIED`, `ERR_CORRUPT`
+   */
+  async ready(): Promise<void> {
+    if (this.closed) throw this.#ends.error('ERR_CLOSED', 'ready', 'it is closed');
+    if (this.#writer.hasRoom) return;
+    this.#awaitRoom();
+    await this.#writer.room();
   }
 
   /** While this end listens, it keeps the process alive; the default. */
@@ -226,13 +219,13 @@ export class Channel<T = unknown> extends EventEmitter<ChannelEvents<T>> {
     return this.#setRef(false);
   }
 
-  /** The messages as they come, until the peer closes. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
-    for (;;) {
-      const record = await this.#input.read();
-      if (record === null) return;
-      yield this.#codec.decode(Buffer.from(record.buffer), 0, record.length);
-    }
+  /** The messages as they come, until the peer closes; not beside `message` listeners. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<T> {
+    return iterate(async options => {
+      const record = await this.#input.read(options);
+      if (record === null) return null;
+      return { value: this.#codec.decode(Buffer.from(record.buffer), 0, record.length) };
+    });
   }
 
   /**
@@ -245,10 +238,12 @@ export class Channel<T = unknown> extends EventEmitter<ChannelEvents<T>> {
   close(): Promise<void> {
     if (this.#closing) return this.#closing;
     clearImmediate(this.#turn);
+    this.#retry.stop();
+    this.#stayOpen();
     const error = this.#ends.error('ERR_CLOSED', 'ready', 'the channel was closed');
-    for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
+    this.#writer.fail(error);
     this.#closing = this.#ends.close();
-    void this.#closing.then(() => setImmediate(() => this.emit('close')));
+    void this.#closing.then(() => nextTurn(() => this.scope.run(() => this.emit('close'))));
     return this.#closing;
   }
 
@@ -256,92 +251,89 @@ export class Channel<T = unknown> extends EventEmitter<ChannelEvents<T>> {
     return this.close();
   }
 
-  #trySend(value: T): boolean {
-    const codec = this.#codec;
-    const output = this.#output;
-    const start = codec.inPlace > 0 ? output.tryReserveRange(codec.inPlace) : -1;
-    if (start < 0) return this.#write(codec.encode(value));
-    let encoded: number | Uint8Array;
-    try {
-      encoded = codec.encodeInto(value, output.records, start, start + output.reserved);
-    } catch (error) {
-      output.abort();
-      throw error;
-    }
-    if (typeof encoded === 'number') {
-      output.commit(encoded);
-      codec.sent?.();
-      return true;
-    }
-    output.abort();
-    return this.#write(encoded);
-  }
-
-  #write(bytes: Uint8Array): boolean {
-    if (this.#output.tryWrite(bytes)) {
-      this.#codec.sent?.();
-      return true;
-    }
-    this.#needed = bytes.length;
-    return false;
-  }
-
-  #flow(): void {
+  /** @internal */
+  protected override startFlow(): void {
     if (this.#flowing || this.closed) return;
     this.#flowing = true;
     this.#receive();
   }
 
+  readonly #received = (error?: ShmError, temporary = false): void => {
+    if (temporary) return this.#retry.failed(error!, this.#refed);
+    if (error) return this.#fail(error);
+    this.#retry.succeeded();
+    this.#receive();
+  };
+
   /** Hands out what is there, a turn's worth, then waits for more. */
   #receive(): void {
     this.#turn = undefined;
     if (this.closed) return;
-    let count: number;
+    let count = 0;
     try {
-      count = this.#input.drain(this.#deliver, messagesPerTurn);
+      if (this.listening) count = this.#input.drain(this.#deliver, messagesPerTurn);
     } catch (error) {
-      if (error instanceof ShmError && error.code === 'ERR_CORRUPT') {
-        this.#ends.poison();
-        return this.#fail(error);
-      }
-      // A listener threw: the rest comes in the next turn, and the error is its owner's.
-      this.#again();
-      throw error;
+      if (this.#inListener) throw error;
+      // Not the listener's: what came is no message, or the ring is corrupt.
+      this.#ends.poison();
+      return this.#fail(error as ShmError);
+    } finally {
+      // A listener threw, which is its owner's affair: the rest comes in the next turn.
+      if (this.#inListener) this.#again();
+      this.#inListener = false;
     }
     if (this.closed) return;
     if (count === messagesPerTurn) this.#again();
     else if (this.#input.ended) this.#end();
-    else this.#ends.awaitInput();
+    else if (this.listening || !this.#input.ready()) this.#ends.awaitInput();
+    else this.#flowing = false;
   }
 
-  readonly #deliver = (bytes: Buffer, offset: number, length: number) => {
-    if (this.closed) return;
-    this.emit('message', this.#codec.decode(bytes, offset, offset + length));
+  /** @returns false: no more for now */
+  readonly #deliver = (bytes: Buffer, offset: number, length: number): boolean => {
+    const value = this.#codec.decode(bytes, offset, offset + length);
+    this.#inListener = true;
+    this.emit('message', value);
+    this.#inListener = false;
+    return this.listening && !this.closed;
   };
 
   #again(): void {
-    this.#turn = setImmediate(() => this.#receive());
+    if (!this.closed) this.#turn = nextTurn(() => this.#receive());
   }
 
-  #drained(): void {
-    for (const { resolve } of this.#waiters.splice(0)) resolve();
+  readonly #drained = (error?: ShmError, temporary = false): void => {
+    if (temporary) return this.#retry.failed(error!, this.#refed);
+    if (error) return this.#fail(error);
+    this.#awaitsRoom = false;
+    this.#writer.roomCame();
     this.emit('drain');
+  };
+
+  /** In the next turn: what the last message's listener does by microtasks and ticks is done then. */
+  #end(): void {
+    this.#turn = nextTurn(() => {
+      try {
+        this.emit('end');
+      } finally {
+        void this.close();
+      }
+    });
   }
 
-  #end(): void {
-    if (this.#inputEnded) return;
-    this.#inputEnded = true;
-    this.emit('end');
-    void this.close();
+  #awaitRoom(): void {
+    this.#awaitsRoom = true;
+    this.#ends.awaitRoom(this.#writer.needed);
   }
 
   #fail(error: ShmError): void {
-    for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
+    this.#writer.fail(error);
     void this.close();
-    this.emit('error', error);
+    nextTurn(() => this.emit('error', error));
   }
 
   #setRef(refed: boolean): this {
+    this.#refed = refed;
     this.#ends.setRef(refed);
     return this;
   }

@@ -1,7 +1,8 @@
 import { rangeCodec } from '../codec/codec.js';
 import type { Address } from '../link/address.js';
 import { dialLink, type DialLinkOptions } from '../link/dial-link.js';
-import type { Channel, ChannelOptions } from './channel.js';
+import type { Channel } from './channel.js';
+import type { ChannelOptions } from './options.js';
 import { channelKind, linkedChannel } from './link-kind.js';
 
 export type DialChannelOptions<T> = DialLinkOptions & ChannelOptions<T>;

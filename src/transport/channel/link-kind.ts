@@ -2,7 +2,8 @@ import { rangeCodec } from '../codec/codec.js';
 import type { RangeCodec } from '../codec/types.js';
 import type { Link } from '../link/handshake.js';
 import type { LinkKind } from '../link/sharing.js';
-import { Channel, type ChannelOptions, defaultCapacity } from './channel.js';
+import { Channel } from './channel.js';
+import { type ChannelOptions, defaultCapacity } from './options.js';
 import { MessageRings } from './message-rings.js';
 import { SocketEnds } from './socket-ends.js';
 
@@ -21,7 +22,8 @@ export function channelKind<T>({ codec, wait }: ChannelOptions<T>): LinkKind<Mes
 export function linkedChannel<T>(
   { socket, region, ends, capacity, fallbackReason }: Link<MessageRings>,
   codec: RangeCodec<T>,
+  { endsAtExit = true } = {},
 ): Channel<T> {
   const messages = ends ? ends.own(region!, socket) : new SocketEnds(socket, capacity);
-  return new Channel<T>(messages, codec, { fallbackReason });
+  return new Channel<T>(messages, codec, { fallbackReason, endsAtExit });
 }

@@ -2,7 +2,8 @@ import { rangeCodec } from '../codec/codec.js';
 import type { Address } from '../link/address.js';
 import type { Link } from '../link/handshake.js';
 import { type LinkListenOptions, Listener } from '../link/listener.js';
-import type { Channel, ChannelOptions } from './channel.js';
+import type { Channel } from './channel.js';
+import type { ChannelOptions } from './options.js';
 import { channelKind, linkedChannel } from './link-kind.js';
 import type { MessageRings } from './message-rings.js';
 

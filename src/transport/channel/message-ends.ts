@@ -20,7 +20,9 @@ export interface Outlet {
 export interface Inlet {
   drain(handler: RecordHandler, limit: number): number;
   waitSync(timeout?: number): boolean;
-  read(): Promise<Uint8Array | null>;
+  read(options: { signal: AbortSignal }): Promise<Uint8Array | null>;
+  /** Whether there is a message, or the end. */
+  readonly ready: () => boolean;
   /** The peer closed in good order, and all it had sent has been taken out. */
   readonly ended: boolean;
 }
@@ -29,7 +31,7 @@ export interface Inlet {
 export interface MessageEnds {
   readonly output: Outlet;
   readonly input: Inlet;
-  /** Who is told of messages, and of room; before the two below. */
+  /** What is called when messages, or room, are there; before the two below. */
   listen(received: Notify, drained: Notify): void;
   /** Has `received` called once there is a message, or the end. */
   awaitInput(): void;
@@ -39,9 +41,11 @@ export interface MessageEnds {
   peerEnded(): boolean;
   /** Whether waiting keeps the process alive; at first it does. */
   setRef(refed: boolean): void;
-  /** The peer sent nonsense: it is told, and neither side can go on. `close` follows. */
+  /** The peer sent what is no message: neither side can go on. `close` follows. */
   poison(): void;
   error(code: string, operation: string, detail: string): ShmError;
+  /** The process ends in good order: the peer sees that this end is closed. */
+  endAtExit(): void;
   /** What was sent is still delivered. Resolves once this side has nothing more to do for it. */
   close(): Promise<void>;
 }

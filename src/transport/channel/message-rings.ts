@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { ShmError } from '../../errors.js';
+import { ShmError } from '../../errors.js';
 import type { Region } from '../../native/region.js';
 import type { Consumer } from '../ring/consumer.js';
 import { LinkedRings } from '../link/linked-rings.js';
@@ -35,11 +35,15 @@ export class MessageRings extends LinkedRings<Producer, Consumer> implements Mes
 
   static #take(output: Ring, input: Ring, wait: WaitStrategy | undefined): MessageRings {
     const { spin, adapts } = parseAdaptive('channel', wait);
-    // Each end remembers what the other has told it: nobody can go on in another's place.
-    const options = { first: true, wait: { spin } };
-    const producer = output.producer(options);
+    // Each end remembers what the other said before: nobody can go on for another one.
+    const claim = (use: string) => ({
+      first: true,
+      wait: { spin },
+      operations: { attach: 'channel.open', use },
+    });
+    const producer = output.producer(claim('channel.send'));
     try {
-      return new MessageRings(producer, input.consumer(options), adapts);
+      return new MessageRings(producer, input.consumer(claim('channel.receive')), adapts);
     } catch (error) {
       producer.end();
       throw error;
@@ -74,7 +78,17 @@ export class MessageRings extends LinkedRings<Producer, Consumer> implements Mes
   }
 
   error(code: string, operation: string, detail: string): ShmError {
-    return this.output.roleHolder.error(code, operation, detail);
+    return new ShmError(
+      code,
+      detail,
+      `channel.${operation}`,
+      this.output.roleHolder.memory.address,
+    );
+  }
+
+  endAtExit(): void {
+    this.output.end();
+    this.input.close();
   }
 
   close(): Promise<void> {

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { ShmError } from '../../errors.js';
+import { Limit, setImmediate, setTimeout } from '../../timers.js';
 import type { RecordHandler } from '../ring/consumer.js';
 import { maxPayload } from '../ring/layout.js';
 import type { Notify } from '../link/linked-rings.js';
@@ -94,6 +95,11 @@ export class SocketEnds implements MessageEnds {
     return new ShmError(code, detail, `channel.${operation}`);
   }
 
+  endAtExit(): void {
+    // The system call is made at once where the socket takes it, as it does with a few bytes.
+    if (this.#socket.writable) this.#socket.end(prefix(bye));
+  }
+
   close(): Promise<void> {
     const socket = this.#socket;
     this.#received = this.#drained = undefined;
@@ -144,7 +150,7 @@ export class SocketEnds implements MessageEnds {
       for (let frame; count < limit && (frame = this.#frames.shift());) {
         count++;
         this.#held -= frame.length;
-        handler(frame.bytes, frame.offset, frame.length);
+        if (handler(frame.bytes, frame.offset, frame.length) === false) break;
       }
       if (this.#held < this.#capacity && !this.#saidBye) this.#socket.resume();
       return count;
@@ -155,7 +161,8 @@ export class SocketEnds implements MessageEnds {
         return isEnded();
       },
       waitSync: () => this.#refuseBlocking('receiveSync'),
-      read: async () => {
+      ready: () => this.#frames.length > 0 || isEnded(),
+      read: async ({ signal }) => {
         let copy: Uint8Array | null = null;
         const copyOut: RecordHandler = (bytes, offset, length) => {
           copy = Uint8Array.from(bytes.subarray(offset, offset + length));
@@ -163,7 +170,12 @@ export class SocketEnds implements MessageEnds {
         while (drain(copyOut, 1) === 0) {
           if (isEnded()) return null;
           if (this.#failure) throw this.#failure;
-          await new Promise<void>(resolve => (this.#reader = resolve));
+          signal.throwIfAborted();
+          await new Promise<void>(resolve => {
+            const done = () => (limit.clear(), resolve());
+            const limit = new Limit(Infinity, signal, done, done);
+            this.#reader = done;
+          });
         }
         return copy;
       },

@@ -3,8 +3,11 @@ import { LoopWaiter } from '../ring/loop-waiter.js';
 import type { RoleHolder } from '../ring/role-holder.js';
 import type { RingPair } from './sharing.js';
 
-/** Told when a wait is over; with the error where it never will be. */
-export type Notify = (error?: ShmError) => void;
+/**
+ * Called when a wait ends, with an error if it cannot succeed; if that is temporary, the next wait
+ * may.
+ */
+export type Notify = (error?: ShmError, temporary?: boolean) => void;
 
 interface Output {
   readonly roleHolder: RoleHolder;
@@ -39,13 +42,13 @@ export abstract class LinkedRings<O extends Output, I extends Input> implements 
     this.receiving = new LoopWaiter(
       input.roleHolder,
       input.ready,
-      error => this.#received?.(error),
+      (error, temporary) => this.#received?.(error, temporary),
       adapts,
     );
     this.draining = new LoopWaiter(
       output.roleHolder,
       () => output.hasRoom(this.#needed) || output.roleHolder.peerEnded(),
-      error => this.#drained?.(error),
+      (error, temporary) => this.#drained?.(error, temporary),
       adapts,
     );
   }

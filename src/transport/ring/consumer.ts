@@ -1,20 +1,21 @@
 import { invalidArgument } from '../../errors.js';
 import { keepFreedHeap } from '../../native/heap.js';
 import { ringHeaderBytes, recordAlignment, RecordKind, recordHeaderBytes } from './layout.js';
+import { iterate } from './iterate.js';
 import type { RingMemory } from './memory.js';
 import type { RoleOptions } from './producer.js';
 import { WaitQueue, type WaitOptions } from './wait-queue.js';
 import { RingReader } from './ring-reader.js';
 import { checkTimeout, parseStrategy } from './wait.js';
 
-/** A drain gives room back at least after so many bytes; one store per long record is cheap. */
+/** A drain gives room back at least after this many bytes; one store per long record is cheap. */
 const releaseStep = 16 * 1024;
 
 /**
  * Called once per record by {@link Consumer.drain}: the payload is `length` bytes from
- * `offset` on, valid during the call only.
+ * `offset` on, valid during the call only. False ends the drain after this record.
  */
-export type RecordHandler = (bytes: Buffer, offset: number, length: number) => void;
+export type RecordHandler = (bytes: Buffer, offset: number, length: number) => unknown;
 
 /**
  * A record left where it lies in the ring, from {@link Consumer.borrow}: `length` bytes
@@ -88,8 +89,8 @@ export class Consumer extends RingReader {
         if (length < 0) break;
         const offset = this.#take(length);
         count++;
-        handler(this.#records, offset, length);
-        if (this.roleHolder.closed) break; // by the handler
+        const wantsMore = handler(this.#records, offset, length) !== false;
+        if (!wantsMore || this.roleHolder.closed) break; // closed by the handler
         if (((this.head - this.released) | 0) >= step) this.#release();
       }
     } finally {
@@ -161,12 +162,11 @@ export class Consumer extends RingReader {
   }
 
   /** The records as they come, each a copy, until the producer ends. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
-    for (;;) {
-      const record = await this.read();
-      if (record === null) return;
-      yield record;
-    }
+  [Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array> {
+    return iterate(async options => {
+      const value = await this.read(options);
+      return value && { value };
+    });
   }
 
   /**

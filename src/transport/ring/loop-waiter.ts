@@ -14,7 +14,7 @@ const mostSkipped = 31;
 export class LoopWaiter implements Parked, Polled {
   readonly #role: RoleHolder;
   readonly #ready: () => boolean;
-  readonly #notify: (error?: ShmError) => void;
+  readonly #notify: (error?: ShmError, temporary?: boolean) => void;
   #state: 'idle' | 'polling' | 'parked' | 'failing' = 'idle';
   #token = -1;
   #refed = true;
@@ -29,15 +29,15 @@ export class LoopWaiter implements Parked, Polled {
   /**
    * @param ready whether the wait is over; also when the peer has ended
    * @param notify called once per {@link start}, from the loop, never within `start`; with the
-   *   error where the peer died, the ring is corrupt, or no doorbell could be made: then the next
-   *   `start` tries again. It may throw, and may start, stop or close any waiter.
+   *   error where the peer died or the ring is corrupt; or where no doorbell could be made, which is
+   *   temporary: the next `start` tries again. It may throw, and may start, stop or close any waiter.
    * @param adapts polls only while that finds something: a peer that runs on this core, or
    *   has much to do before it answers, is kept waiting by it. See ADR-0005.
    */
   constructor(
     role: RoleHolder,
     ready: () => boolean,
-    notify: (error?: ShmError) => void,
+    notify: (error?: ShmError, temporary?: boolean) => void,
     adapts = false,
   ) {
     this.#role = role;
@@ -161,7 +161,7 @@ export class LoopWaiter implements Parked, Polled {
     setImmediate(() => {
       if (this.#state !== 'failing') return;
       this.#state = 'idle';
-      this.#notify(error);
+      this.#notify(error, true);
     });
   }
 

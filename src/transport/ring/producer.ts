@@ -19,7 +19,7 @@ export interface RoleOptions {
   /** @internal See {@link RoleClaim}. */
   first?: boolean;
   /** @internal See {@link RoleClaim}. */
-  operation?: string;
+  operations?: { readonly attach: string; readonly use: string };
 }
 
 /**

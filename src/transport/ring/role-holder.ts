@@ -46,8 +46,8 @@ export interface RoleClaim {
   readonly spin: number;
   /** Refuse a role that somebody has held before, too. @default false */
   readonly first?: boolean | undefined;
-  /** What errors call every operation, e.g. `channel.send`. @default `producer.write` and the like */
-  readonly operation?: string | undefined;
+  /** What errors call the operations. @default `producer.attach`, `producer.write` and the like */
+  readonly operations?: { readonly attach: string; readonly use: string } | undefined;
 }
 
 /**
@@ -65,7 +65,7 @@ export class RoleHolder {
   readonly #own: RoleFields;
   readonly #peer: RoleFields;
   readonly #peerRole: Role;
-  readonly #operation: string | undefined;
+  readonly #operations: RoleClaim['operations'];
   #bell: PeerBell | undefined;
   #closed = false;
   /** Somebody else than the kernel's lock has told that the peer is gone. */
@@ -77,8 +77,8 @@ export class RoleHolder {
    * @throws {ShmError} `ERR_ROLE_TAKEN` where somebody holds the role, `ERR_CORRUPT` where
    *   a holder of either role found the ring corrupt; nothing has changed
    */
-  constructor(memory: RingMemory, role: Role, { spin, first = false, operation }: RoleClaim) {
-    this.#operation = operation;
+  constructor(memory: RingMemory, role: Role, { spin, first = false, operations }: RoleClaim) {
+    this.#operations = operations;
     this.role = role;
     this.memory = memory;
     this.spin = spin;
@@ -291,7 +291,8 @@ export class RoleHolder {
   }
 
   error(code: string, operation: string, detail: string): ShmError {
-    const name = this.#operation ?? `${this.role}.${operation}`;
+    const own = this.#operations?.[operation === 'attach' ? 'attach' : 'use'];
+    const name = own ?? `${this.role}.${operation}`;
     return new ShmError(code, detail, name, this.memory.address);
   }
 }

@@ -1,0 +1,60 @@
+import { EventEmitter } from 'node:events';
+import { queueMicrotask } from '../../timers.js';
+import { ListenerScope } from './listener-scope.js';
+
+type Add = 'on' | 'addListener' | 'prependListener';
+type Remove = 'off' | 'removeListener' | 'removeAllListeners';
+type Change = (this: EventEmitter, ...args: unknown[]) => EventEmitter;
+
+/**
+ * An emitter of `message` events that flow from the first listener on, and wait while there is
+ * none. It watches its own methods, not 'newListener': a listener of ours could be removed by
+ * `removeAllListeners`, and would be counted by `listenerCount`.
+ */
+export abstract class MessageEmitter<E extends Record<keyof E, unknown[]>> extends EventEmitter<E> {
+  /** @internal Where its listeners run. */
+  protected readonly scope: ListenerScope;
+  /** @internal Somebody listens for `message`. */
+  protected listening = false;
+  #starting = false;
+
+  /** @internal @param type what `async_hooks` calls it */
+  constructor(type: string) {
+    super();
+    this.scope = new ListenerScope(type);
+  }
+
+  /**
+   * There is a listener for `message` now; called in a later microtask, so that a listener for
+   * another event can be added beside it, and in the context in which this object was made.
+   *
+   * @internal
+   */
+  protected abstract startFlow(): void;
+
+  #listenersChanged(): void {
+    this.listening = (this as EventEmitter).listenerCount('message') > 0;
+    if (!this.listening || this.#starting) return;
+    this.#starting = true;
+    queueMicrotask(() => {
+      this.#starting = false;
+      if (this.listening) this.scope.run(() => this.startFlow());
+    });
+  }
+
+  static {
+    const watched: (Add | Remove)[] = [
+      ...(['on', 'addListener', 'prependListener'] as const),
+      ...(['off', 'removeListener', 'removeAllListeners'] as const),
+    ];
+    for (const name of watched) {
+      const change = (EventEmitter.prototype as unknown as Record<string, Change>)[name]!;
+      const value = function (this: MessageEmitter<never>, ...args: unknown[]) {
+        change.apply(this, args);
+        this.#listenersChanged();
+        return this;
+      };
+      Object.defineProperty(this.prototype, name, { value, configurable: true, writable: true });
+    }
+  }
+}
