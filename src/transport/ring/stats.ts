@@ -43,9 +43,7 @@ export function readStats(
     alive: memory.isLocked(role),
     wakes: counter(wakes),
   });
-  // The head first: it never passes the tail, so what is used never comes out negative.
-  const head = loadPosition(words, Field.head);
-  const tail = loadPosition(words, Field.tail);
+  const { head, tail } = readPositions(words);
   return {
     capacity,
     used: (tail - head) >>> 0,
@@ -56,4 +54,23 @@ export function readStats(
     producer: side('producer', Field.producerState, Field.producerPid, Counter.producerWakes),
     consumer: side('consumer', Field.consumerState, Field.consumerPid, Counter.consumerWakes),
   };
+}
+
+/** Tries to find the head where it was before; a consumer does not release as fast for long. */
+const mostTries = 1000;
+
+/**
+ * Head and tail as they were at one moment: the head is looked at before and after the tail. A
+ * producer that overtakes the look would else make it seem that more is used than there is room.
+ */
+function readPositions(words: Int32Array): { head: number; tail: number } {
+  let head = loadPosition(words, Field.head);
+  for (let tries = mostTries; ; tries--) {
+    const tail = loadPosition(words, Field.tail);
+    const after = loadPosition(words, Field.head);
+    if (after === head) return { head, tail };
+    // Never negative: what has been released has been published.
+    if (tries === 0) return { head: after, tail: Math.max(0, (tail - after) | 0) + after };
+    head = after;
+  }
 }
