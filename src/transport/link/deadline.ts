@@ -28,8 +28,8 @@ export class Deadline implements HandshakeContext {
     else outer?.addEventListener('abort', this.#abort);
   }
 
-  clear(): void {
+  readonly clear = (): void => {
     clearTimeout(this.#timer);
     this.#outer?.removeEventListener('abort', this.#abort);
-  }
+  };
 }
