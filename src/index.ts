@@ -29,6 +29,7 @@ export type { Address } from './transport/link/address.js';
 export { Listener, type ListenerEvents } from './transport/link/listener.js';
 export { dialChannel, type DialChannelOptions } from './transport/channel/dial-channel.js';
 export { listenChannel, type ListenChannelOptions } from './transport/channel/listen-channel.js';
-export { Bus, type BusEvents, type BusOptions } from './transport/bus/bus.js';
+export { Bus } from './transport/bus/bus.js';
+export type { BusEvents, BusOptions, BusStats, PeerStats, Route } from './transport/bus/options.js';
 export type { LeaveReason } from './transport/bus/peer.js';
 export type { RequestOptions } from './transport/bus/pending-requests.js';

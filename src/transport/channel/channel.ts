@@ -114,7 +114,7 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
 
   /** @internal Use {@link Channel.create}, {@link Channel.open}, `listenChannel`, `dialChannel`. */
   constructor(ends: MessageEnds, codec: RangeCodec<T>, origin: ChannelOrigin) {
-    super('MMAP_CHANNEL');
+    super(origin.scope ?? 'MMAP_CHANNEL');
     this.#ends = ends;
     this.#input = ends.input;
     this.#codec = codec;
