@@ -65,4 +65,12 @@ describe('The pages of the documentation', () => {
     expect(missing).to.deep.equal([]);
     expect(checked).to.be.above(10);
   });
+
+  it('list every decision record', () => {
+    const folder = join(root, 'docs/adr');
+    const records = readdirSync(folder).filter(file => /^\d{4}-.*\.md$/.test(file));
+    const index = readFileSync(join(folder, 'README.md'), 'utf8');
+    expect(records.filter(file => !index.includes(`](${file})`))).to.deep.equal([]);
+    expect(records.length).to.be.above(10);
+  });
 });
