@@ -18,8 +18,8 @@ struct Bell;
 using BellCallback = void (*)(void* context);
 
 // Makes a bell known as `path` and listens. `rung` is called from the loop when tokens may
-// have come; the bell does not keep the loop alive. EEXIST and EAGAIN: the name is another's,
-// or was taken away before it could be held; a new name will do.
+// have come; the bell does not keep the loop alive. EEXIST and EAGAIN: the name is taken,
+// or was removed before it could be locked; the caller can try a new name.
 Status ListenToBell(uv_loop_t* loop, const char* path, BellCallback rung, void* context,
                     Bell** out);
 // To ref and unref.

@@ -25,8 +25,8 @@ static_assert(std::atomic<uint32_t>::is_always_lock_free);
 
 constexpr size_t kLongestName = 128;
 
-// Two kernel objects for one path: they have no place in the file system, so nothing is
-// left of a bell whose process was killed.
+// Two kernel objects for one path: they are not in the file system, so a bell whose process was
+// killed leaves nothing.
 struct Names {
   wchar_t tokens[kLongestName];
   wchar_t event[kLongestName];

@@ -1,4 +1,4 @@
-// Faults in mapped pages: a file that somebody else cut short while it was mapped.
+// Faults in mapped pages: a file that another program truncated while it was mapped.
 #pragma once
 
 #include "platform.h"
@@ -11,8 +11,8 @@ namespace platform {
 // instead of ending the process.
 struct Watch;
 
-// Puts the view under watch; the first call installs the handler. Null where it needs
-// none: Windows lets nobody cut a mapped file short.
+// Puts the view under watch; the first call installs the handler. Null where no watch is
+// needed: on Windows a mapped file cannot be truncated.
 Status WatchFaults(const View& view, Access access, Watch** out);
 // Ends the watch, before the view is unmapped.
 void Unwatch(Watch* watch);

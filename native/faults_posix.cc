@@ -13,9 +13,9 @@ namespace platform {
 std::atomic<uint32_t> state_changes{0};
 
 // An entry of the table that the handler searches. `version` is odd while the fields
-// change: the handler, which may not take a lock, skips such an entry. It can never be
-// the one it looks for, because a view is watched before anybody can touch it and until
-// nobody can.
+// change: the handler, which may not take a lock, skips an entry in that state. It can never be
+// the one it looks for, because a view is watched before anything can touch it and until
+// nothing can.
 struct Watch {
   std::atomic<uint32_t> version{0};
   std::atomic<uintptr_t> start{0};
@@ -69,8 +69,8 @@ void Set(Watch* watch, uintptr_t start, uintptr_t end, bool writable) {
   watch->version.store(version + 2, std::memory_order_release);
 }
 
-// macOS sends SIGBUS for a forbidden access too. Such a one would come again after the
-// page was replaced; it is not ours to answer.
+// macOS sends SIGBUS for a forbidden access too. That would fault again after the page was
+// replaced, and is not ours to answer.
 bool IsForbiddenAccess(const void* context) {
 #ifdef __APPLE__
   const auto* machine = static_cast<const ucontext_t*>(context)->uc_mcontext;

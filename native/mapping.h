@@ -9,9 +9,9 @@
 
 // Two counts. A *reference* is anything through which the pages can still be touched: a
 // handle, the SharedArrayBuffer's backing store, a plain ArrayBuffer. Any thread may drop
-// the last one; that unmaps. A *handle* is somebody who still works with the mapping;
-// when the last one that is closed asks for it, the pages are given back although views
-// are left, and those read zeros from then on.
+// the last one; that unmaps. A *handle* belongs to a user that still works with the
+// mapping. If any handle was closed with `discard`, the pages are given back with the last
+// handle, although views are left, and those read zeros from then on.
 //
 // Mappings are known to the process by their data address, which is how a thread that was
 // handed only the SharedArrayBuffer finds the mapping again.

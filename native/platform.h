@@ -118,9 +118,9 @@ Status Protect(const View& view, Span span, Protection protection, Access access
 // One byte per page that the span touches: 1 where it is in memory.
 Status Resident(const View& view, Span span, uint8_t* pages);
 
-// Puts private zero pages in the place of the file's, in one step for every thread. The
+// Replaces the file's pages by private zero pages, in one step for every thread. The
 // range stays readable, and writable where it was. `kUnsupported` leaves it as it was:
-// where there is no such step, another thread could touch the gap.
+// without such a step another thread could touch the gap.
 enum class Blanked { kDone, kUnsupported };
 Blanked Blank(const View& view, Access access);
 

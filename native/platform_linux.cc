@@ -15,8 +15,8 @@
 namespace platform {
 
 // Beyond a limit on the size of files it is EFBIG; Node ignores the signal that goes with it.
-// A file system that cannot reserve (some network and user-space ones) leaves the length
-// alone to be set; a full device is a fault there, which the watch answers.
+// On a file system that cannot reserve (some network and user-space ones) only the length is
+// set; a full device is then a fault later, which the watch answers.
 Status Reserve(const File& file, uint64_t length) {
   const int fd = static_cast<int>(file.handle());
   int error;
@@ -66,7 +66,7 @@ Status Advise(const View& view, Span span, Advice advice) {
   if (madvise(view.base + pages.offset, pages.length, kAdvice[static_cast<int>(advice)]) == 0) {
     return {};
   }
-  // An older kernel, one built without huge pages, or pages that it has no such advice for.
+  // An older kernel, one built without huge pages, or pages that this advice does not apply to.
   if (errno == EINVAL && advice > Advice::kDontNeed) return {};
   return {errno, "madvise"};
 }

@@ -43,8 +43,8 @@ Status Reserve(const File& file, uint64_t length) {
 }
 
 // Not flock: here its locks and the byte locks are one kind, and a lease on the whole file
-// would stand in the way of every byte's lock. So the lease is a byte of its own, beyond
-// those that anybody locks.
+// would conflict with every byte's lock. So the lease is a byte of its own, beyond those that
+// are ever locked.
 Status TryLease(const File& file, Lease lease, bool* taken) {
   constexpr uint64_t kLeaseByte = uint64_t{1} << 60;
   struct flock lock;

@@ -31,8 +31,8 @@ Status Reserve(const File& file, uint64_t length) {
 
 namespace {
 
-// Locks are mandatory here: whoever has none may not touch the bytes. So they lie beyond
-// any content. A mapping never asks for them.
+// Locks are mandatory here: without the lock the bytes may not be touched. So they lie beyond
+// any content. A mapping is not subject to them.
 constexpr uint64_t kLeaseByte = uint64_t{1} << 62;
 
 OVERLAPPED At(uint64_t offset) {

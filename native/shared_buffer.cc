@@ -27,7 +27,7 @@ CreateExternal LookUp() {
 #endif
 }
 
-// Runs on any thread, also when no environment is left: it only drops a reference.
+// Runs on any thread, even when no environment is left: it only drops a reference.
 void NAPI_CDECL ReleaseMapping(void*, void* hint) { static_cast<Mapping*>(hint)->Release(); }
 
 }  // namespace

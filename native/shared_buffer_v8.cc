@@ -1,6 +1,6 @@
-// Only releases of the past lack the function of Node-API, so what is asked of V8 here cannot
-// change any more (ADR-0002). V8's functions are looked up by their names: so that one binary
-// loads in every Node, and none of them is missed where it is not needed.
+// Only past releases lack the function of Node-API, so what is used of V8 here cannot change any
+// more (ADR-0002). V8's functions are looked up by their names, so that one binary loads in every
+// Node and does not fail over a missing function that it does not need.
 //
 // V8 takes and gives standard pointers. This file is compiled with the C++ library that Node
 // itself was built with, which may be another than the rest of the addon has; therefore it

@@ -1,5 +1,5 @@
-// A SharedArrayBuffer over foreign memory from V8 itself, for a Node whose Node-API lacks the
-// function for it.
+// A SharedArrayBuffer over memory that V8 does not own, made by V8 itself, for a Node whose
+// Node-API lacks the function for it.
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,6 @@
-// Packs the package as it would be published, and does with it what its users do: look at what
-// is in it, install it where there is no compiler and no script may run, run README's example,
-// import it, require it, and compile against its types. Needs `npm run prebuild` before.
+// Packs the package as it would be published, and does with it what its users do: checks what
+// is in it, installs it where there is no compiler and no script may run, runs README's example,
+// imports it, requires it, and compiles against its types. Needs `npm run prebuild` before.
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
   existsSync,
@@ -101,7 +101,7 @@ function install(tarball, scripts) {
     {
       cwd: project,
       encoding: 'utf8',
-      // Nothing of what `npm run` told this script, which is about another project.
+      // Nothing of what `npm run` has set for this script, which is about another project.
       env: { PATH: bin, HOME: process.env.HOME, ...registry() },
     },
   );
@@ -111,7 +111,7 @@ function install(tarball, scripts) {
   return project;
 }
 
-/** Where this machine's npm fetches from, if it was told by the environment. */
+/** Where this machine's npm fetches from, if the environment says so. */
 function registry() {
   const told = Object.entries(process.env).filter(([key]) =>
     /^npm_config_(registry|userconfig|globalconfig|cache)$/i.test(key),

@@ -13,7 +13,7 @@ const gyp = readGyp();
 const own = gyp.linux.sources;
 const defines = [...gyp.defines, ...gyp.linux.defines].map(define => `-D${define}`);
 /**
- * They measure memory, which a sanitizer multiplies; need an answer within 5 ms; load another
+ * These measure memory, which a sanitizer multiplies; need an answer within 5 ms; load another
  * addon; make no native call; or start a daemon.
  */
 const skipped = new Set([

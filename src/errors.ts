@@ -36,9 +36,9 @@ export class ShmError extends Error {
   readonly code: ShmErrorCode;
   /** What was being done, e.g. `ring.open`. */
   readonly operation: string;
-  /** The path or address it was done to, where there is one. */
+  /** The path or address it was done to, if there is one. */
   readonly address: string | undefined;
-  /** With `ERR_SHORT_WRITE`: the bytes that did fit, and are written. */
+  /** With `ERR_SHORT_WRITE`: how many bytes fitted and are written. */
   declare readonly written?: number;
 
   constructor(

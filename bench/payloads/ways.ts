@@ -21,7 +21,7 @@ export interface Way {
   run(place: Place): Promise<unknown>;
 }
 
-// Whoever transfers its bytes and wants to keep them has to copy them first.
+// A side that transfers its bytes and wants to keep them has to copy them first.
 const given = (source: Uint8Array<ArrayBuffer>) => {
   const copy = source.slice();
   return [copy, { transferList: [copy.buffer] }] as const;

@@ -28,8 +28,8 @@ export type RegionContent =
   | { readonly kind: 'memory' };
 
 /**
- * Tells by the marks in it what a region is, and reads its counters. Whoever wrote it may be in
- * the midst of it, or mean harm: nothing is believed before it is checked.
+ * Finds out by the magic what a region is, and reads its counters. Its writer may be in the middle
+ * of something, or hostile: every value is checked before it is used.
  *
  * @throws {ShmError} `ERR_CORRUPT`, `ERR_VERSION`
  */
@@ -37,7 +37,7 @@ export function inspect(snapshot: RegionSnapshot): RegionContent {
   const magic = snapshot.words.length > 0 ? loadWord(snapshot.words, 0) : 0;
   if (magic === arenaLayout.Stamp.magic) return { kind: 'arena', arena: inspectArena(snapshot) };
   if (magic === Magic.ring || magic === Magic.stream) return inspectRings(snapshot, magic);
-  // Such is one that is just being made, too.
+  // A region still being created looks the same.
   const got = magic === 0 ? 'zeros' : String(magic);
   const detail = `expected the magic of a ring or an arena, got ${got}`;
   throw new ShmError('ERR_CORRUPT', detail, operation, snapshot.path);

@@ -90,13 +90,13 @@ void Crowd(int fd) {
       nullptr);
 }
 
-// Not watched by the sanitizer: it takes the mapping of a zero page, which the system does in one
-// step, for a write by the thread whose fault it answers.
+// Not watched by the sanitizer: it mistakes the mapping of a zero page, which the system does in
+// one step, for a write by the thread whose fault it answers.
 __attribute__((no_sanitize("thread"), noinline)) uint32_t Look(const volatile uint32_t* word) {
   return *word;
 }
 
-// A file that is cut short under the hands of all threads: each fault is answered.
+// A file that is truncated while all threads use it: each fault is answered.
 void Fault() {
   for (int round = 0; round < 20; round++) {
     const int fd = MakeFile(kBytes);

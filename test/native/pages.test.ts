@@ -115,7 +115,7 @@ describe('Mapped: pages', function () {
       const file = openFile(process.execPath);
       try { file.lock(); } catch (error) { console.log(error.code, error.address); }
       try { openFile(process.execPath, { lock: true }); } catch (error) { console.log(error.code); }`;
-    // Root may lock without a limit, so the child runs as somebody else.
+    // Root may lock without a limit, so the child runs as another user.
     const asNobody = process.getuid?.() === 0 ? ['setpriv', '--reuid=65534', '--clear-groups'] : [];
     const child = spawnSync(
       'prlimit',

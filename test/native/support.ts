@@ -5,7 +5,7 @@ import { collect } from '../support/garbage.js';
 
 export { collect };
 
-/** A directory that goes with the suite. */
+/** A directory that is removed with the suite. */
 export function scratch(): (name: string) => string {
   let home: string;
   before(() => (home = mkdtempSync(join(tmpdir(), 'mmap-transport-'))));
@@ -21,7 +21,7 @@ export function scratch(): (name: string) => string {
   return name => join(home, name);
 }
 
-/** Why a test cannot run here, in the report; then leaves it. */
+/** Reports why a test cannot run here, and skips it. */
 export function skip(test: Mocha.Context, reason: string): never {
   console.log(`      skipped: ${reason}`);
   test.skip();

@@ -1,4 +1,4 @@
-// A process that touches a file which another one cuts short: see truncated.test.ts.
+// A process that touches a file which another one truncates: see truncated.test.ts.
 import { once } from 'node:events';
 import { readSync } from 'node:fs';
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';

@@ -16,7 +16,7 @@ describe('A file cut short while it is mapped', function () {
   const path = scratch();
   let count = 0;
 
-  /** Lets a process map a file, cuts it short from here, and has the process touch it. */
+  /** Has a process map a file, truncates it from here, and has the process touch it. */
   async function cut(way: string, access: 'read' | 'read-write', length = 0): Promise<Touched> {
     const file = path(`file-${count++}`);
     writeFileSync(file, Buffer.alloc(size, 1));

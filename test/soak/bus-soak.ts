@@ -1,6 +1,6 @@
 /*
  * Peers that all send to all, while they are killed and replaced at random. At the end, among
- * those that live: everything sent was received, in order, whole, once; and nothing is left.
+ * the live ones: everything sent was received, in order, whole, once; and nothing is left.
  *
  *   node dist/test/soak/bus-soak.js [--seconds 60] [--peers 8] [--longest 262144]
  */
@@ -99,7 +99,7 @@ const closing = [...peers.values()].map(child => {
 });
 peers.clear();
 await Promise.all(closing);
-// There a killed peer's names stay until somebody reaps them: see src/native/region.ts.
+// A killed peer's names stay there until the next reap: see src/native/region.ts.
 if (process.platform === 'win32') reap(directory);
 const left = readdirSync(directory);
 rmSync(directory, { recursive: true });

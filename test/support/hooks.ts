@@ -25,9 +25,9 @@ export const mochaHooks = {
   async afterEach(): Promise<void> {
     await killAll();
     if (onWindows) await collect();
-    reap(directory); // what killed children left, which is theirs by right
-    // There a name stays until the last view of its file is collected, and a variable of a
-    // suite may still hold one: scripts/wine.mjs looks when the process has ended.
+    reap(directory); // what killed children left, which is allowed
+    // On Windows a name stays until the last view of its file is collected, and a variable of a
+    // suite may still hold one: scripts/wine.mjs checks when the process has ended.
     if (onWindows) return;
     expect(readdirSync(directory), 'left in the region directory').to.deep.equal([]);
   },

@@ -8,8 +8,8 @@ const noProc = 'there is no /proc to look into';
 const noLinks = 'Wine makes no symbolic links';
 
 /**
- * What cannot pass on Windows, or not under Wine, by the beginnings of the tests' full titles:
- * why. Everything else of the suite runs there.
+ * Why a test cannot pass on Windows, or not under Wine, by the beginning of its full title.
+ * Everything else of the suite runs there.
  */
 const reasons: Record<string, string> = {
   'openFile maps an empty file as length 0': noProc,
@@ -103,7 +103,7 @@ export function socketPath(name: string): string {
 }
 
 /**
- * How many may dial at one moment. With Wine's pipes that takes a time that grows with the
+ * How many may dial at the same time. With Wine's pipes the time for that grows with the
  * square of their number.
  */
 export function atOnce(count: number): number {

@@ -79,7 +79,7 @@ describe('The peers of a bus', function () {
     }
   });
 
-  it('who wait for room at one that dies are told', async function () {
+  it('are notified when they wait for room at one that dies', async function () {
     if (process.platform === 'win32') skip(this, 'Windows has no SIGSTOP');
     const bus = await here('a');
     const child = await there('b');
@@ -95,7 +95,7 @@ describe('The peers of a bus', function () {
     expect(thrown(() => bus.send('b', 1)).code).to.equal('ERR_UNKNOWN_PEER');
   });
 
-  it('who close have delivered what was accepted, before they are seen to leave', async () => {
+  it('deliver what they accepted before they are seen to leave, when they close', async () => {
     const [a, b] = await Promise.all(['a', 'b'].map(here));
     if (a!.peers.size === 0) await once(a!, 'join');
     const got: unknown[] = [];
@@ -112,7 +112,7 @@ describe('The peers of a bus', function () {
     expect(accepted).to.be.above(1000);
   });
 
-  it('may be many: who joins twenty others prints no warning', async () => {
+  it('may be many: joining twenty others prints no warning', async () => {
     const index = new URL('../../../src/index.js', import.meta.url).href;
     const program = `
       import { Bus } from ${JSON.stringify(index)};
@@ -182,7 +182,7 @@ describe('The peers of a bus', function () {
     delete env.MMAP_TRANSPORT_DIR;
     const children: ChildProcess[] = [];
     let errors = '';
-    /** Joins in the user's own directory, or where it is told; says what became of it. */
+    /** Joins in the user's own directory, or the given one; reports the outcome. */
     async function joinAs(uid: number, directory?: string): Promise<string> {
       const args = ['--input-type=module', '--eval', program, name];
       if (directory) args.push(directory);

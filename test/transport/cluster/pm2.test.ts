@@ -40,7 +40,7 @@ describe('A bus with workers of PM2', function () {
     for (const id of ['stranger', 'other']) startAlone(peer, [JSON.stringify({ name, id })]);
     start(peer, [JSON.stringify({ name, id: 'forked' })]);
     try {
-      // Asked for by name: on Windows PM2 takes no `node.exe` for one that it may run so.
+      // Stated explicitly: on Windows PM2 does not run a `node.exe` in this mode by itself.
       const config = join(home, 'app.json');
       const plan = { name: 'app', script: app, instances: 2, exec_mode: 'cluster' };
       writeFileSync(config, JSON.stringify({ apps: [plan] }));

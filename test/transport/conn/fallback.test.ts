@@ -24,7 +24,7 @@ describe('Where memory cannot be shared, connections go over the socket', functi
   const path = scratch();
   const at = (name: string) => socketPath(path(name));
 
-  /** Both sides say so, for the same reason, and bytes go both ways. */
+  /** Both sides report it, with the same reason, and bytes go both ways. */
   async function echoes(conn: Conn, peer: Connected, reason: RegExp): Promise<void> {
     expect([conn.transport, peer.transport]).to.deep.equal(['socket', 'socket']);
     expect(conn.fallbackReason).to.match(reason);

@@ -83,7 +83,7 @@ describe('Many connections', function () {
         expect(String(await readBytes(conn, 8 + String(i).length))).to.equal(`this is ${i}`);
       };
       await Promise.all(conns.map(echo));
-      // Idle: all that is left to do is to look at peers now and then.
+      // Idle: the only work left is to check peers now and then.
       await new Promise(resolve => setTimeout(resolve, 100));
       const start = process.cpuUsage();
       await new Promise(resolve => setTimeout(resolve, 1000));

@@ -253,7 +253,7 @@ describe('A listener', function () {
     await collect();
     const before = held();
     await round(atOnce(1000));
-    // The last refused are given half a second to read why; only then are theirs garbage.
+    // The last refused peers get half a second to read why; only then are their sockets garbage.
     for (let i = 0; i < 100; i++) {
       await collect();
       const now = held();

@@ -131,7 +131,7 @@ describe('A dialer', function () {
     expect(await rejected(dial(address, { signal: AbortSignal.abort(reason) }))).to.equal(reason);
   });
 
-  it('says that nobody is there, and refuses nonsense', async () => {
+  it('says that nobody is there, and refuses bad addresses', async () => {
     expect((await rejected(dial(address('nobody')))).code).to.equal('ENOENT');
     for (const nonsense of ['', 7, null, {}, { port: -1 }, { port: 1, host: 5 }] as never[]) {
       expect((await rejected(dial(nonsense))).code).to.equal('ERR_INVALID_ARG');

@@ -19,7 +19,7 @@ function launch(kind: Kind, orders: AsyncOrders): ChildProcess | Worker {
   return start(peer, [JSON.stringify(orders)]);
 }
 
-/** Lets the loop turn until a word of the header says so: a barrier in the ring itself. */
+/** Lets the loop turn until a word of the header has the value: a barrier in the ring itself. */
 async function until(ring: Ring, field: number, value: number): Promise<void> {
   const words = new Int32Array(ring.buffer);
   while (Atomics.load(words, field) !== value) await new Promise(resolve => setTimeout(resolve, 1));
