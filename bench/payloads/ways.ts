@@ -58,10 +58,6 @@ export const ways: Record<Direction, readonly Way[]> = {
         return runWithPayloads(pool, payload, { name: 'arenaIn' });
       },
     },
-    {
-      label: 'arena, `share`, `pool.run`',
-      run: ({ pool, arena, source }) => pool.run(arena.share(source), { name: 'arenaIn' }),
-    },
   ],
   out: [
     {

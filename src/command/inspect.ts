@@ -4,8 +4,15 @@ import { loadWord } from '../transport/ring/atomics.js';
 import { readCapacity } from '../transport/ring/header.js';
 import { ringHeaderBytes, Magic } from '../transport/ring/layout.js';
 import { type Role, roleLocks } from '../transport/ring/memory.js';
-import * as arenaLayout from '../transport/piscina/layout.js';
-import { readShape } from '../transport/piscina/shape.js';
+import {
+  arenaMagic,
+  partitionLock,
+  partitionStart,
+  payloadBytes,
+  readGeometry,
+  slotBytes,
+} from '../transport/piscina/arena-layout.js';
+import { isUnderWay } from '../transport/piscina/task-slots.js';
 import { readStats, type RingStats } from '../transport/ring/stats.js';
 
 const operation = 'region.inspect';
@@ -35,7 +42,7 @@ export type RegionContent =
  */
 export function inspect(snapshot: RegionSnapshot): RegionContent {
   const magic = snapshot.words.length > 0 ? loadWord(snapshot.words, 0) : 0;
-  if (magic === arenaLayout.Stamp.magic) return { kind: 'arena', arena: inspectArena(snapshot) };
+  if (magic === arenaMagic) return { kind: 'arena', arena: inspectArena(snapshot) };
   if (magic === Magic.ring || magic === Magic.stream) return inspectRings(snapshot, magic);
   // A region still being created looks the same.
   const got = magic === 0 ? 'zeros' : String(magic);
@@ -74,18 +81,17 @@ function inspectRings(snapshot: RegionSnapshot, magic: number): RegionContent {
 
 function inspectArena(snapshot: RegionSnapshot): ArenaSummary {
   const { words, path } = snapshot;
-  const { parts, partBytes, tickets, debug } = readShape(words, path);
-  const { isSent, isTaken, lockOf, ticketBytes } = arenaLayout;
+  const geometry = readGeometry(words, path);
+  const { partitions, slots, debug } = geometry;
   let partsInUse = 0;
   let tasks = 0;
-  for (let part = 0; part < parts; part++) {
-    if (!snapshot.isLocked(lockOf(part))) continue;
+  for (let number = 0; number < partitions; number++) {
+    if (!snapshot.isLocked(partitionLock(number))) continue;
     partsInUse++;
-    const start = (arenaLayout.headerBytes + part * partBytes) / 4;
-    for (let ticket = 0; ticket < tickets; ticket++) {
-      const state = loadWord(words, start + (ticket * ticketBytes) / 4);
-      if (isSent(state) || isTaken(state)) tasks++;
+    const start = partitionStart(number, geometry);
+    for (let slot = 0; slot < slots; slot++) {
+      if (isUnderWay(loadWord(words, (start + slot * slotBytes) / 4))) tasks++;
     }
   }
-  return { parts, partBytes: partBytes - tickets * ticketBytes, partsInUse, tasks, debug };
+  return { parts: partitions, partBytes: payloadBytes(geometry), partsInUse, tasks, debug };
 }
