@@ -1,7 +1,6 @@
 // Runs a program in which one system call fails with an error of the tester's choice, as under a
-// seccomp filter of a container: `deny CALL COMMAND ERRNO PROGRAM [ARGUMENT…]`. COMMAND is the
-// call's second argument, or -1 for any.
-#include <cerrno>
+// seccomp filter of a container: `deny CALL INDEX FROM TO ERRNO PROGRAM [ARGUMENT…]`. It fails
+// where the argument at INDEX, its lower 32 bits, is between FROM and TO.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -12,18 +11,19 @@
 #include <unistd.h>
 
 int main(int count, char** words) {
-  if (count < 5) return 2;
-  const auto call = static_cast<uint32_t>(std::atoi(words[1]));
-  const int command = std::atoi(words[2]);
-  const auto error = static_cast<uint32_t>(std::atoi(words[3]));
-  const auto wanted = static_cast<uint32_t>(command);
+  if (count < 7) return 2;
+  const auto number = [words](int index) {
+    return static_cast<uint32_t>(std::strtoul(words[index], nullptr, 10));
+  };
+  const auto argument =
+      static_cast<uint32_t>(offsetof(seccomp_data, args) + number(2) * sizeof(uint64_t));
   sock_filter filter[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 3),
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[1])),
-      // For any command, both ways lead to the error.
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, wanted, 0, static_cast<uint8_t>(command < 0 ? 0 : 1)),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number(1), 0, 4),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, argument),
+      BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, number(3), 0, 2),
+      BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, number(4), 1, 0),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | number(5)),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
   sock_fprog program = {sizeof(filter) / sizeof(filter[0]), filter};
@@ -32,7 +32,7 @@ int main(int count, char** words) {
     std::perror("prctl");
     return 3;
   }
-  execvp(words[4], words + 4);
+  execvp(words[6], words + 6);
   std::perror("execvp");
   return 4;
 }
