@@ -55,9 +55,13 @@ Status TryLease(const File& file, Lease lease, bool* taken) {
   const short kind = lease == Lease::kShared ? F_RDLCK : F_WRLCK;
   const Status status = ByteLock(file, F_OFD_SETLK, kind, kLeaseByte, &lock);
   *taken = status.ok();
-  // EBADF: opened for reading only, which cannot be exclusive.
-  if (status.error == EAGAIN || status.error == EACCES || status.error == EBADF) return {};
-  return status;
+  if (status.error == EAGAIN || status.error == EACCES) return {};
+  if (status.error != EBADF || lease != Lease::kExclusive) return status;
+  // A descriptor for reading only takes no exclusive lock, but can ask for one in the way. Its
+  // last user closes it then, and somebody who opens the file in that moment finds no name left.
+  const Status asked = ByteLock(file, F_OFD_GETLK, F_WRLCK, kLeaseByte, &lock);
+  *taken = asked.ok() && lock.l_type == F_UNLCK;
+  return asked;
 }
 
 // msync leaves data in the drive's own cache; F_FULLFSYNC does not.
