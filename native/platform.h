@@ -31,6 +31,8 @@ class File {
   Status Duplicate(int fd);
   // Takes over a descriptor that this object will close.
   void Adopt(int fd);
+  // Gives it up, not closed.
+  int Release();
   void Close();
 
   bool is_open() const { return handle_ != kNone; }
@@ -128,8 +130,10 @@ Blanked Blank(const View& view, Access access);
 Status Unlink(const char* path);
 
 // Makes the file at least `length` bytes long and reserves its blocks, so that a
-// full file system is an error here and not a fault at the first store.
-Status Reserve(const File& file, uint64_t length);
+// full file system is an error here and not a fault at the first store. Bytes that are there
+// are never written, since others may store to them meanwhile. `*reserved` is false where the
+// file system cannot reserve: there the file has only grown.
+Status Reserve(const File& file, uint64_t length, bool* reserved);
 
 enum class Lease { kShared, kExclusive };
 

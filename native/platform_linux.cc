@@ -14,17 +14,11 @@
 
 namespace platform {
 
-// Beyond a limit on the size of files it is EFBIG; Node ignores the signal that goes with it.
-// On a file system that cannot reserve (some network and user-space ones) only the length is
-// set; a full device is then a fault later, which the watch answers.
-Status Reserve(const File& file, uint64_t length) {
-  const int fd = static_cast<int>(file.handle());
-  int error;
-  do {
-    error = posix_fallocate(fd, 0, static_cast<off_t>(length));
-  } while (error == EINTR);
-  if (error == 0) return {};
-  if (error != EOPNOTSUPP && error != EINVAL) return {error, "posix_fallocate"};
+namespace {
+
+// Only ever longer. Between the two calls another may have made it longer still, which no call
+// of a file system that cannot reserve excludes.
+Status Grow(int fd, uint64_t length) {
   struct stat stats;
   if (fstat(fd, &stats) != 0) return {errno, "fstat"};
   if (static_cast<uint64_t>(stats.st_size) >= length) return {};
@@ -34,6 +28,53 @@ Status Reserve(const File& file, uint64_t length) {
   } while (result != 0 && errno == EINTR);
   if (result != 0) return {errno, "ftruncate"};
   return {};
+}
+
+// A signal makes tmpfs undo what a call has done so far, so that a timer could hold a long one up
+// for ever: a profiler's comes every millisecond. Each signal halves what is asked for at once.
+// The length is set last, and a failure leaves it as it was.
+Status ReserveInPieces(int fd, uint64_t length) {
+  constexpr uint64_t kLeast = 64 * 1024;
+  uint64_t piece = length;
+  uint64_t done = 0;
+  while (done < length) {
+    if (piece > length - done) piece = length - done;
+    if (fallocate(fd, FALLOC_FL_KEEP_SIZE, static_cast<off_t>(done), static_cast<off_t>(piece)) ==
+        0) {
+      done += piece;
+    } else if (errno != EINTR) {
+      return {errno, "fallocate"};
+    } else if (piece > kLeast) {
+      piece /= 2;
+    }
+  }
+  int result;
+  do {
+    result = fallocate(fd, 0, static_cast<off_t>(length - 1), 1);
+  } while (result != 0 && errno == EINTR);
+  if (result != 0) return {errno, "fallocate"};
+  return {};
+}
+
+}  // namespace
+
+// The system's own call, and not posix_fallocate: that one writes into each block where there is
+// no such call, over what others store there meanwhile. Beyond a limit on the size of files it
+// is EFBIG; Node ignores the signal that goes with it. Where a file system cannot reserve (some
+// network and user-space ones) a full device is a fault, which the watch answers.
+Status Reserve(const File& file, uint64_t length, bool* reserved) {
+  *reserved = true;
+  if (length == 0) return {};
+  const int fd = file.descriptor();
+  Status status;
+  if (fallocate(fd, 0, 0, static_cast<off_t>(length)) != 0) {
+    status = errno == EINTR ? ReserveInPieces(fd, length) : Status{errno, "fallocate"};
+  }
+  if (status.error != EOPNOTSUPP && status.error != ENOSYS && status.error != EINVAL) {
+    return status;
+  }
+  *reserved = false;
+  return Grow(fd, length);
 }
 
 Status TryLease(const File& file, Lease lease, bool* taken) {

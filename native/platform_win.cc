@@ -78,10 +78,12 @@ const SYSTEM_INFO& SystemInfo() {
 
 // Nobody can cut a file short here while a view of it exists: the system refuses.
 std::atomic<uint32_t> state_changes{0};
-Status WatchFaults(const View&, Access, Watch** out) {
+Status WatchFaults(const View&, const MapRequest&, const File&, Watch** out) {
   *out = nullptr;
   return {};
 }
+void ForgetFile(Watch*) {}
+void NoteProtected(Watch*) {}
 void Unwatch(Watch*) {}
 bool HasFaulted(const Watch*) { return false; }
 

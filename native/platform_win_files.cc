@@ -9,7 +9,8 @@
 
 namespace platform {
 
-Status Reserve(const File& file, uint64_t length) {
+Status Reserve(const File& file, uint64_t length, bool* reserved) {
+  *reserved = true;
   LARGE_INTEGER size;
   if (!GetFileSizeEx(HandleOf(file), &size)) return LastFailure("GetFileSizeEx");
   if (static_cast<uint64_t>(size.QuadPart) >= length) return {};

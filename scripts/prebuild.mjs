@@ -121,7 +121,7 @@ function compile(target, source) {
       ...(isForV8 ? libstdcxx() : ['c++']),
       ...['-target', target.zig, '-O2', '-fPIC', '-fno-rtti', '-fno-sanitize=undefined'],
       ...['-ffunction-sections', ...gyp.linux.cflags_cc, '-isystem', headers],
-      ...['-isystem', 'node_modules/node-addon-api', ...defines.map(define => `-D${define}`)],
+      ...defines.map(define => `-D${define}`),
       ...['-c', source],
     ],
     object,

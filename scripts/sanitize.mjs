@@ -55,7 +55,7 @@ function addon() {
     ...common,
     ...['-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-shared', '-fPIC'],
     ...['-fno-exceptions', '-fvisibility=hidden', '-Wl,-z,nodelete', '-isystem', headers],
-    ...['-isystem', 'node_modules/node-addon-api', ...gyp.sources, ...own],
+    ...[...gyp.sources, ...own],
     ...['-o', join(folder, 'node.napi.node')],
   ]);
   const tests = ['native', 'transport', 'conn', 'conn/conformance', 'bus'].flatMap(part =>

@@ -61,7 +61,12 @@ export class ShmError extends Error {
 // On the prototype, so that a printed error does not list it among its own properties.
 Object.defineProperty(ShmError.prototype, 'name', { value: 'ShmError' });
 
-const errnoNames = new Map(Object.entries(constants.errno).map(([name, value]) => [value, name]));
+/** Of two names for one number, the first, as Node says it itself: `EAGAIN`, `ENOTSUP`. */
+const errnoNames = new Map(
+  Object.entries(constants.errno)
+    .map(([name, value]): [number, string] => [value, name])
+    .reverse(),
+);
 
 /**
  * Turns what a system call threw, through `node:fs` or the addon, into a `ShmError`

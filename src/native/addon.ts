@@ -93,10 +93,12 @@ export interface NativeDoorbellRinger {
 interface Addon {
   Doorbell: {
     /**
-     * Makes a bell with this name. Tokens that arrive are put into `tokens`, then `callback`
-     * is told how many. `EEXIST`, `EAGAIN`: try another name.
+     * Makes a bell with the name `path`; `making` is its name until it listens. Each token that
+     * arrives is a callback of its own, as if libuv had called it: microtasks and ticks run
+     * before the next one, and what it throws is uncaught at once. Both names are in one
+     * directory and end in `bell-` and 24 hexadecimal digits. `EEXIST`, `EAGAIN`: try others.
      */
-    new (path: string, tokens: Uint32Array, callback: (count: number) => void): NativeDoorbell;
+    new (path: string, making: string, callback: (token: number) => void): NativeDoorbell;
   };
   DoorbellRinger: { new (path: string): NativeDoorbellRinger };
   Mapping: {
@@ -115,8 +117,13 @@ interface Addon {
     /** Finds the live mapping of this process that starts at these bytes, or has this name. */
     new (bytesOrName: Uint8Array | string): NativeMapping;
   };
-  /** Makes the file at least this long and reserves its blocks. */
-  reserve(fd: number, length: number): void;
+  /** Whether a bell's listener was killed; it stays dead then. `EINVAL`: it is no bell of ours. */
+  isBellDead(path: string): boolean;
+  /**
+   * Makes the file at least this long and reserves its blocks. False where the file system
+   * cannot reserve, so that the file has only grown. Bytes that are there are never written.
+   */
+  reserve(fd: number, length: number): boolean;
   /**
    * Takes the advisory lock of the open file (0 shared, 1 exclusive) if it is free. The
    * kernel drops it with the file's last descriptor, however the process ends.

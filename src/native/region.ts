@@ -129,18 +129,36 @@ export class Region {
     return this.#mapping.wake(offset, count);
   }
 
-  /** Takes one of the file's byte locks for this region object, if it is free. */
+  /**
+   * Takes one of the file's byte locks for this region object, if it is free.
+   *
+   * @throws {ShmError} the errno name where the system refuses such locks
+   */
   tryLock(offset: number): boolean {
-    return this.#mapping.tryLockByte(offset);
+    return this.#ask('region.lock', () => this.#mapping.tryLockByte(offset));
   }
 
+  /** @throws {ShmError} as {@link tryLock} */
   unlock(offset: number): void {
-    this.#mapping.unlockByte(offset);
+    this.#ask('region.unlock', () => this.#mapping.unlockByte(offset));
   }
 
-  /** Whether another open region holds the byte lock; the kernel's word, not a guess. */
+  /**
+   * Whether another open region holds the byte lock; the kernel's word, not a guess.
+   *
+   * @throws {ShmError} as {@link tryLock}
+   */
   isLocked(offset: number): boolean {
-    return this.#mapping.byteIsLocked(offset);
+    return this.#ask('region.isLocked', () => this.#mapping.byteIsLocked(offset));
+  }
+
+  /** A system call that may fail: a container's filter or a file system refuses locks. */
+  #ask<T>(operation: string, call: () => T): T {
+    try {
+      return call();
+    } catch (cause) {
+      throw systemError(cause, operation, this.path);
+    }
   }
 
   /**

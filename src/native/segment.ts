@@ -196,6 +196,7 @@ export function reapExcept(home: string, inUse: ReadonlySet<string>): string[] {
 }
 
 function reapOne(path: string): boolean {
+  if (isBell(path)) return isBellDead(path) && unlinkQuietly(path);
   return withExclusiveLock(path, () => {
     // The socket of a bus's peer lies beside the file that is under its lease.
     if (kindOfName(basename(path)) === 'bus') unlinkQuietly(`${path}.sock`);
@@ -208,16 +209,26 @@ function reapOne(path: string): boolean {
  * lease is taken for a moment, in which somebody who opens the file finds it gone.
  */
 export function isLeftOver(path: string): boolean {
+  if (isBell(path)) return isBellDead(path);
   return withExclusiveLock(path, () => true);
+}
+
+const isBell = (path: string) => kindOfName(basename(path)) === 'bell';
+
+/** The kernel's word, without a lease: nobody has the FIFO open for reading, or ever will. */
+function isBellDead(path: string): boolean {
+  try {
+    return addon.isBellDead(path);
+  } catch {
+    return false; // not ours to open
+  }
 }
 
 /** Does something under the lease of a file that nobody else has one on; else gives false. */
 function withExclusiveLock(path: string, act: () => boolean): boolean {
   let fd: number;
   try {
-    // The doorbells that lie beside the regions are FIFOs.
-    const kind = kindOfName(basename(path)) === 'bell' ? 'FIFO' : 'file';
-    ({ fd } = openOwnFile('region.reap', path, constants.O_RDWR | noFollow, { kind }));
+    ({ fd } = openOwnFile('region.reap', path, constants.O_RDWR | noFollow));
   } catch {
     return false; // gone already, or not ours to open
   }
