@@ -96,7 +96,11 @@ function report(name: string, ratios: readonly number[]): void {
   const mean = logs.reduce((sum, log) => sum + log, 0) / logs.length;
   const variance = logs.reduce((sum, log) => sum + (log - mean) ** 2, 0) / (logs.length - 1);
   const reach = (quantiles[logs.length - 2] ?? 2.1) * Math.sqrt(variance / logs.length);
-  const [low, middle, high] = [mean - reach, mean, mean + reach].map(Math.exp) as [number, number, number];
+  const [low, middle, high] = [mean - reach, mean, mean + reach].map(Math.exp) as [
+    number,
+    number,
+    number,
+  ];
   const verdict = high < 0.95 ? 'SLOWER' : low > 1.05 ? 'faster' : '';
   const figures = [middle, low, high].map(value => value.toFixed(2));
   console.log(`${name.padEnd(40)} ${figures[0]}  [${figures[1]}, ${figures[2]}]  ${verdict}`);
