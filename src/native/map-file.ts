@@ -46,7 +46,11 @@ export class MapFile extends Mapped {
   readonly path: string;
 
   /** @internal */
-  constructor(source: MappingInfo) {
+  static make(source: MappingInfo): MapFile {
+    return new MapFile(source);
+  }
+
+  private constructor(source: MappingInfo) {
     super(source);
     this.path = source.address;
   }
@@ -116,7 +120,7 @@ export function openFile(path: string | URL, options: MapOptions = {}): MapFile 
     }
     const source = map(file.fd, name, size, options);
     trace('open', { operation, address: name, length: source.length });
-    return new MapFile(source);
+    return MapFile.make(source);
   } catch (cause) {
     const error = explainFull(cause, operation, name, options.size ?? 0);
     if (file.created) unlinkSync(name);

@@ -42,7 +42,11 @@ export class MapMem extends Mapped {
   readonly #self = new WeakRef(this);
 
   /** @internal */
-  constructor(source: MappingInfo, capacity: number, owner: boolean, file?: string) {
+  static make(source: MappingInfo, capacity: number, owner: boolean, file?: string): MapMem {
+    return new MapMem(source, capacity, owner, file);
+  }
+
+  private constructor(source: MappingInfo, capacity: number, owner: boolean, file?: string) {
     super(source);
     this.id = source.address;
     this.owner = owner;
@@ -168,7 +172,7 @@ function made(file: SegmentFile, length: number, access: number, owner: boolean)
   const address = idOf(file.path);
   trace('open', { operation, address, length });
   const source: MappingInfo = { native, length, offset: 0, access, address, kind: 'mem' };
-  return new MapMem(source, file.size, owner, basename(file.path));
+  return MapMem.make(source, file.size, owner, basename(file.path));
 }
 
 function fromThread(buffer: SharedArrayBuffer): MapMem {
@@ -177,7 +181,7 @@ function fromThread(buffer: SharedArrayBuffer): MapMem {
   const access = native?.access ?? Access.read;
   const address = native === undefined ? '' : idOf(native.name);
   trace('open', { operation, address, length });
-  return new MapMem({ native, length, offset: 0, access, address, kind: 'mem' }, length, false);
+  return MapMem.make({ native, length, offset: 0, access, address, kind: 'mem' }, length, false);
 }
 
 /** The id of a segment; of other memory its path. */

@@ -37,7 +37,7 @@ export abstract class Mapped {
   #position = 0;
 
   /** @internal */
-  constructor(source: MappingInfo) {
+  protected constructor(source: MappingInfo) {
     this.#hold = new MappedView(source);
   }
 
@@ -315,13 +315,13 @@ export abstract class Mapped {
     this.close();
   }
 
-  /** The file's descriptor. */
+  /** @internal The file's descriptor. */
   protected descriptor(operation: string): number {
     if (this.#hold.closed) throw this.#hold.error('ERR_CLOSED', 'it has been closed', operation);
     return this.#hold.source.native!.fd;
   }
 
-  /** Gives up name, lease and descriptor, and leaves views as they are. */
+  /** @internal Gives up name, lease and descriptor, and leaves views as they are. */
   protected leave(): void {
     this.#hold.close(false);
   }

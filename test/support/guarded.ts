@@ -1,7 +1,7 @@
 import { Ring, ShmError } from '../../src/index.js';
 import type { Consumer, BorrowedRecord } from '../../src/transport/ring/consumer.js';
 import { Field, ringHeaderBytes } from '../../src/transport/ring/layout.js';
-import { HeapMemory } from '../../src/transport/ring/memory.js';
+import { HeapMemory } from './heap-memory.js';
 import type { Producer } from '../../src/transport/ring/producer.js';
 
 const guardBytes = 256;

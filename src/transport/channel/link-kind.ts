@@ -25,5 +25,5 @@ export function linkedChannel<T>(
   origin: ChannelOrigin = {},
 ): Channel<T> {
   const messages = ends ? ends.own(region!, socket) : new SocketEnds(socket, capacity);
-  return new Channel<T>(messages, codec, { ...origin, fallbackReason });
+  return Channel.make<T>(messages, codec, { ...origin, fallbackReason });
 }

@@ -49,7 +49,7 @@ export interface ArenaStats {
   leaks: number;
 }
 
-/** What lies behind an arena; undefined for anything else. */
+/** @internal What lies behind an arena; undefined for anything else. */
 export let coreOf: (arena: unknown) => ArenaCore | undefined;
 
 /**

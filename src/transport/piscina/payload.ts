@@ -26,7 +26,7 @@ function watchFresh(): void {
 /** The bytes keep their payload alive. */
 const owners = new WeakMap<ArrayBufferLike, Payload>();
 
-/** What lies behind a payload; undefined for anything else. */
+/** @internal What lies behind a payload; undefined for anything else. */
 export let entryOf: (value: object) => PayloadEntry | undefined;
 
 /** Structured cloning reads own properties, and so finds this one. */

@@ -46,7 +46,11 @@ export class Consumer extends RingReader {
   #reads: WaitQueue<Uint8Array | null> | undefined;
 
   /** @internal Use {@link Ring.consumer}. */
-  constructor(memory: RingMemory, capacity: number, options: RoleOptions = {}) {
+  static make(memory: RingMemory, capacity: number, options?: RoleOptions): Consumer {
+    return new Consumer(memory, capacity, options);
+  }
+
+  private constructor(memory: RingMemory, capacity: number, options: RoleOptions = {}) {
     super(memory, capacity, { ...options, spin: parseStrategy('ring.consumer', options.wait) });
     const { buffer, byteOffset } = memory.plain;
     this.#records = Buffer.from(buffer, byteOffset + ringHeaderBytes, capacity);

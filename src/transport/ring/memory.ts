@@ -1,6 +1,4 @@
 import type { Region } from '../../native/region.js';
-import { replaceWord, storeWord, waitInProcess, wakeInProcess } from './atomics.js';
-import { Field } from './layout.js';
 
 /** The two roles of a ring; each is held by one thread of one process. */
 export type Role = 'producer' | 'consumer';
@@ -87,43 +85,4 @@ export class RegionMemory implements RingMemory {
 export function halves(region: Region): [RegionMemory, RegionMemory] {
   const bytes = region.bytes.length / 2;
   return [new RegionMemory(region, 0, bytes), new RegionMemory(region, bytes, bytes)];
-}
-
-/** A ring in JavaScript's own memory: for tests without native code. */
-export class HeapMemory implements RingMemory {
-  readonly words: Int32Array;
-  readonly plain: Uint8Array<ArrayBuffer>;
-  readonly address = 'heap';
-  static readonly #lockField: Record<Role, number> = {
-    producer: Field.producerLock,
-    consumer: Field.consumerLock,
-  };
-
-  constructor(buffer: SharedArrayBuffer, offset = 0, bytes = buffer.byteLength - offset) {
-    this.words = new Int32Array(buffer, offset, bytes >> 2);
-    // Typed arrays take either kind of buffer; the cast only spares a second type everywhere.
-    this.plain = new Uint8Array(buffer as unknown as ArrayBuffer, offset, bytes);
-  }
-
-  wait(field: number, expected: number, timeout: number): boolean {
-    return waitInProcess(this.words, field, expected, timeout);
-  }
-
-  wake(field: number): void {
-    wakeInProcess(this.words, field);
-  }
-
-  tryLock(role: Role): boolean {
-    return replaceWord(this.words, HeapMemory.#lockField[role], 0, 1);
-  }
-
-  unlock(role: Role): void {
-    storeWord(this.words, HeapMemory.#lockField[role], 0);
-  }
-
-  isLocked(role: Role): boolean {
-    return !replaceWord(this.words, HeapMemory.#lockField[role], 0, 0);
-  }
-
-  close(): void {}
 }

@@ -41,7 +41,11 @@ export class Producer extends RingWriter {
   #needed = 0;
 
   /** @internal Use {@link Ring.producer}. */
-  constructor(memory: RingMemory, capacity: number, options: RoleOptions = {}) {
+  static make(memory: RingMemory, capacity: number, options?: RoleOptions): Producer {
+    return new Producer(memory, capacity, options);
+  }
+
+  private constructor(memory: RingMemory, capacity: number, options: RoleOptions = {}) {
     super(memory, capacity, { ...options, spin: parseStrategy('ring.producer', options.wait) });
     const { buffer, byteOffset } = memory.plain;
     this.#records = Buffer.from(buffer, byteOffset + ringHeaderBytes, capacity);

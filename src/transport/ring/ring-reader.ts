@@ -9,8 +9,6 @@ import { type RoleClaim, RoleHolder } from './role-holder.js';
  *
  * Owns `head`. Keeps its own copy of it and a cached copy of `tail`, and reads shared memory only
  * when the cache says empty.
- *
- * @internal
  */
 export abstract class RingReader {
   /** @internal */
@@ -30,6 +28,7 @@ export abstract class RingReader {
   /** @internal Records, or pieces of a stream, read so far. */
   protected count: number;
 
+  /** @internal */
   constructor(memory: RingMemory, capacity: number, claim: RoleClaim) {
     this.roleHolder = new RoleHolder(memory, 'consumer', claim);
     const { buffer, byteOffset } = memory.plain;

@@ -10,8 +10,6 @@ import { type RoleClaim, RoleHolder } from './role-holder.js';
  * Owns `tail`. Keeps its own copy of it and a cached `limit` (the consumer's `head` plus the
  * capacity), and reads shared memory only when the cache says full: the idea of rigtorp's
  * SPSCQueue.
- *
- * @internal
  */
 export abstract class RingWriter {
   /** @internal */
@@ -31,6 +29,7 @@ export abstract class RingWriter {
   /** @internal Records, or pieces of a stream, published so far. */
   protected count: number;
 
+  /** @internal */
   constructor(memory: RingMemory, capacity: number, claim: RoleClaim) {
     this.roleHolder = new RoleHolder(memory, 'producer', claim);
     const { buffer, byteOffset } = memory.plain;

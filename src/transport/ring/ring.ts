@@ -111,7 +111,7 @@ export class Ring {
    * @throws {ShmError} `ERR_ROLE_TAKEN` where this or another process holds it
    */
   producer(options?: RoleOptions): Producer {
-    const producer = new Producer(this.#memory, this.capacity, options);
+    const producer = Producer.make(this.#memory, this.capacity, options);
     this.#sides.producer = producer;
     return producer;
   }
@@ -122,7 +122,7 @@ export class Ring {
    * @throws {ShmError} `ERR_ROLE_TAKEN` where this or another process holds it
    */
   consumer(options?: RoleOptions): Consumer {
-    const consumer = new Consumer(this.#memory, this.capacity, options);
+    const consumer = Consumer.make(this.#memory, this.capacity, options);
     this.#sides.consumer = consumer;
     return consumer;
   }
