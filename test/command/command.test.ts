@@ -173,7 +173,9 @@ describe('The command', () => {
 
   it('top in a terminal: q and Ctrl-C end it, and the terminal is as it was', async () => {
     for (const key of ['qq', '\u0003']) {
-      const line = `${process.execPath} ${script} top --interval 60000; stty -a`;
+      // A clone may lie in a folder whose name has a blank, or anything else.
+      const quoted = [process.execPath, script].map(path => `'${path.replaceAll("'", "'\\''")}'`);
+      const line = `${quoted.join(' ')} top --interval 60000; stty -a`;
       const child = startProgram('script', ['-qec', line, '/dev/null']);
       let screen = '';
       child.stdout.on('data', (chunk: Buffer) => (screen += chunk.toString()));
