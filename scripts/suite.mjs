@@ -15,7 +15,7 @@ process.chdir(root);
 const words = process.argv.slice(2).filter(word => word !== '--short');
 const isShort = words.length < process.argv.length - 2;
 /** What `--short` leaves out: what is around the package. */
-const long = /^(bench|examples|model)\//;
+const long = /^(bench|examples|model|package)\//;
 /** Under Wine also: hundreds of processes, and much work that has little to do with the system. */
 const longUnderWine =
   /^transport\/(cluster\/pm2|bus\/soak|piscina\/ownership|codec\/(plain|codec)|ring\/ring-(corrupt|death))\./;
