@@ -1,17 +1,15 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readdirSync, rmSync } from 'node:fs';
 import { expect } from 'chai';
+import { makeRegionHome } from '../../bench/region-home.js';
 import { reap } from '../../src/index.js';
 import { collect } from './garbage.js';
 import { killAll } from './processes.js';
 import { cannotRun } from './platform.js';
 
 const onWindows = process.platform === 'win32';
-const shared = process.platform === 'linux' ? '/dev/shm' : tmpdir();
 
 // Every run has a region directory of its own, which its children inherit.
-const directory = mkdtempSync(join(shared, 'mmap-transport-test-'));
+const directory = makeRegionHome('mmap-transport-test-');
 process.env.MMAP_TRANSPORT_DIR = directory;
 
 export const mochaHooks = {
