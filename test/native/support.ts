@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,6 +20,14 @@ export function scratch(): (name: string) => string {
     }
   });
   return name => join(home, name);
+}
+
+/** Skips a test that has more files open at once than a process may have here. */
+export function needsDescriptors(test: Mocha.Context, count: number): void {
+  if (process.platform === 'win32') return;
+  const { stdout } = spawnSync('sh', ['-c', 'ulimit -n'], { encoding: 'utf8' });
+  // Where it says 'unlimited' this is NaN, and not below anything.
+  if (Number(stdout) < count) skip(test, `a process may have ${stdout.trim()} files open here`);
 }
 
 /** Reports why a test cannot run here, and skips it. */
