@@ -91,7 +91,7 @@ export class Mesh {
       instance,
       codec: () => envelopeCodec(options.codec),
       dial: (peer, early) => this.#dial(peer.instance, 'link', peer.capacity, early),
-      earlyChannel: rings => new Channel(rings, envelopeCodec(options.codec), this.#origin),
+      earlyChannel: rings => Channel.make(rings, envelopeCodec(options.codec), this.#origin),
       channel: link => this.#channel(link),
       received: (peer, envelope) => events.received(peer, envelope),
       drained: peer => events.drained(peer),

@@ -112,7 +112,7 @@ export class MessageRings extends LinkedRings<Producer, Consumer> implements Mes
     this.output.end();
     let consumer: Consumer;
     try {
-      consumer = new Consumer(memory, this.output.records.length, { first: true });
+      consumer = Consumer.make(memory, this.output.records.length, { first: true });
     } catch (error) {
       if (error instanceof ShmError && error.code === 'ERR_ROLE_TAKEN') return; // the peer reads it
       throw error;
