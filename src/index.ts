@@ -30,6 +30,12 @@ export { Listener, type ListenerEvents } from './transport/link/listener.js';
 export { dialChannel, type DialChannelOptions } from './transport/channel/dial-channel.js';
 export { listenChannel, type ListenChannelOptions } from './transport/channel/listen-channel.js';
 export { Bus } from './transport/bus/bus.js';
-export type { BusEvents, BusOptions, BusStats, PeerStats, Route } from './transport/bus/options.js';
-export type { LeaveReason } from './transport/bus/peer.js';
-export type { RequestOptions } from './transport/bus/pending-requests.js';
+export type {
+  BusEvents,
+  BusOptions,
+  BusStats,
+  LeaveReason,
+  PeerStats,
+  RequestOptions,
+  Route,
+} from './transport/bus/options.js';

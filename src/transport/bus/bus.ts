@@ -15,10 +15,17 @@ import {
 } from './envelope.js';
 import { HeldMessages } from './held-messages.js';
 import { longestId, Mesh, type MeshOptions } from './mesh.js';
-import type { BusEvents, BusOptions, BusStats, Route } from './options.js';
+import type {
+  BusEvents,
+  BusOptions,
+  BusStats,
+  LeaveReason,
+  RequestOptions,
+  Route,
+} from './options.js';
 import { isLeaving } from './outbox.js';
-import type { LeaveReason, Peer } from './peer.js';
-import { PendingRequests, type RequestOptions } from './pending-requests.js';
+import type { Peer } from './peer.js';
+import { PendingRequests } from './pending-requests.js';
 
 /** Milliseconds that peers which do not answer are waited for at the close. */
 const defaultCloseTimeout = 5000;

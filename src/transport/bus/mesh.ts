@@ -12,7 +12,8 @@ import type { LinkKind } from '../link/sharing.js';
 import { channelKind, linkedChannel } from '../channel/link-kind.js';
 import type { MessageRings } from '../channel/message-rings.js';
 import { type Envelope, envelopeCodec } from './envelope.js';
-import { type LeaveReason, Peer, type PeerCallbacks, retryInterval } from './peer.js';
+import type { LeaveReason } from './options.js';
+import { Peer, type PeerCallbacks, retryInterval } from './peer.js';
 import { PeerDirectory } from './peer-directory.js';
 
 /** How long joining waits for a peer that does not answer, in milliseconds. */

@@ -1,6 +1,5 @@
 import type { CodecOption } from '../codec/types.js';
 import type { WaitStrategy } from '../ring/wait.js';
-import type { LeaveReason } from './peer.js';
 
 export interface BusOptions<T> {
   /** This peer's id: no other live one of the bus may have it. @default a random one */
@@ -52,4 +51,17 @@ export interface BusStats {
   readonly pendingRequests: number;
   /** Messages that came and wait for the first listener. */
   readonly heldMessages: number;
+}
+
+/** Why a peer left: it closed its bus; or it was killed, or ended without closing. */
+export type LeaveReason = 'closed' | 'died';
+
+export interface RequestOptions {
+  /**
+   * Milliseconds to wait for the answer. A request that is given up before there was room for it is
+   * never sent. @default the bus's `requestTimeout`
+   */
+  timeout?: number;
+  /** Gives up with the signal's reason; a handler that runs already runs on. */
+  signal?: AbortSignal;
 }

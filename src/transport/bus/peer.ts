@@ -6,10 +6,8 @@ import type { RangeCodec } from '../codec/types.js';
 import type { EarlyUse } from '../link/dial-link.js';
 import type { Link } from '../link/handshake.js';
 import type { Envelope } from './envelope.js';
+import type { LeaveReason } from './options.js';
 import { Outbox } from './outbox.js';
-
-/** Why a peer left: it closed its bus; or it was killed, or ended without closing. */
-export type LeaveReason = 'closed' | 'died';
 
 /** Milliseconds between two tries to reach a peer that is there. */
 export const retryInterval = 100;

@@ -1,17 +1,8 @@
 import { ShmError } from '../../errors.js';
 import { Limit } from '../../timers.js';
 import { checkTimeout } from '../ring/wait.js';
+import type { RequestOptions } from './options.js';
 import type { Peer } from './peer.js';
-
-export interface RequestOptions {
-  /**
-   * Milliseconds to wait for the answer. A request that is given up before there was room for it is
-   * never sent. @default the bus's `requestTimeout`
-   */
-  timeout?: number;
-  /** Gives up with the signal's reason; a handler that runs already runs on. */
-  signal?: AbortSignal;
-}
 
 interface PendingRequest {
   peer: Peer;
