@@ -21,6 +21,18 @@ napi_value Reserve(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// linkFile(fd, path): see platform::LinkFile.
+napi_value LinkFile(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  uint64_t fd;
+  std::string path;
+  if (!call.ok() || !GetOffset(call, 0, &fd) || !GetString(call, 1, &path)) return nullptr;
+  platform::File file;
+  platform::Status status = file.Duplicate(static_cast<int>(fd));
+  if (status.ok()) status = platform::LinkFile(file, path.c_str());
+  return Done(call, status);
+}
+
 // tryLease(fd, exclusive): see platform::TryLease. The lock belongs to the open file,
 // and so outlives the descriptor duplicated here.
 napi_value TryLease(napi_env env, napi_callback_info info) {
@@ -87,6 +99,7 @@ NAPI_MODULE_INIT() {
       Export(env, exports, "DoorbellRinger", DoorbellRingerBinding::Define(env)) &&
       Export(env, exports, "isBellDead", NewFunction(env, "isBellDead", IsBellDead)) &&
       Export(env, exports, "reserve", NewFunction(env, "reserve", Reserve)) &&
+      Export(env, exports, "linkFile", NewFunction(env, "linkFile", LinkFile)) &&
       Export(env, exports, "tryLease", NewFunction(env, "tryLease", TryLease)) &&
       Export(env, exports, "detach", NewFunction(env, "detach", Detach)) &&
       Export(env, exports, "stateChanges", StateChanges(env)) &&

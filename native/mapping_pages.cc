@@ -17,7 +17,7 @@ napi_value MappingBinding::Advise(const Call& call) {
   platform::Span span;
   uint64_t advice;
   if (!GetSpan(call, &span) || !GetOffset(call, 2, &advice)) return nullptr;
-  if (advice > static_cast<uint64_t>(platform::Advice::kPageOut)) {
+  if (advice > static_cast<uint64_t>(platform::Advice::kPopulate)) {
     ThrowMisuse(call.env(), "an advice is out of range");
     return nullptr;
   }

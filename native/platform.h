@@ -105,6 +105,7 @@ enum class Advice {
   kNoHugePage,
   kCold,
   kPageOut,
+  kPopulate,  // enters the pages into the page table at once
 };
 // Tells how the pages will be used. A hint: success where the system has no such advice.
 Status Advise(const View& view, Span span, Advice advice);
@@ -125,6 +126,10 @@ Status Resident(const View& view, Span span, uint8_t* pages);
 // without such a step another thread could touch the gap.
 enum class Blanked { kDone, kUnsupported };
 Blanked Blank(const View& view, Access access);
+
+// Gives an open file that has no name one, which nothing may have. ENOSYS where files cannot
+// be opened without one.
+Status LinkFile(const File& file, const char* path);
 
 // Removes a name. A missing one is success.
 Status Unlink(const char* path);

@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <climits>
+#include <cstdio>
 #include <ctime>
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -77,6 +78,14 @@ Status Reserve(const File& file, uint64_t length, bool* reserved) {
   return Grow(fd, length);
 }
 
+// By way of /proc: to link a descriptor itself takes a capability before Linux 6.10.
+Status LinkFile(const File& file, const char* path) {
+  char self[40];
+  std::snprintf(self, sizeof(self), "/proc/self/fd/%d", file.descriptor());
+  if (linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) != 0) return {errno, "linkat"};
+  return {};
+}
+
 Status TryLease(const File& file, Lease lease, bool* taken) {
   const int kind = lease == Lease::kShared ? LOCK_SH : LOCK_EX;
   int result;
@@ -97,12 +106,14 @@ Status Sync(const File&, const View& view, Span span, SyncRequest request) {
 }
 
 Status Advise(const View& view, Span span, Advice advice) {
-  // In the order of Advice. The numbers of the last two are newer than some headers.
+  // In the order of Advice. The numbers of the last three are newer than some headers.
   constexpr int kMadvCold = 20;
   constexpr int kMadvPageOut = 21;
+  constexpr int kMadvPopulateRead = 22;
   constexpr int kAdvice[] = {MADV_NORMAL,   MADV_RANDOM,     MADV_SEQUENTIAL,
                              MADV_WILLNEED, MADV_DONTNEED,   MADV_HUGEPAGE,
-                             MADV_NOHUGEPAGE, kMadvCold, kMadvPageOut};
+                             MADV_NOHUGEPAGE, kMadvCold, kMadvPageOut,
+                             kMadvPopulateRead};
   const Span pages = PagesOf(view, span);
   if (madvise(view.base + pages.offset, pages.length, kAdvice[static_cast<int>(advice)]) == 0) {
     return {};

@@ -77,6 +77,9 @@ Status Sync(const File& file, const View& view, Span span, SyncRequest request) 
   return {};
 }
 
+// A file has a name from the beginning here.
+Status LinkFile(const File&, const char*) { return {ENOSYS, "linkat"}; }
+
 Status Advise(const View& view, Span span, Advice advice) {
   const Span pages = PagesOf(view, span);
   int number;

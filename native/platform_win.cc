@@ -191,6 +191,9 @@ Status Sync(const File& file, const View& view, Span span, SyncRequest request) 
 }
 
 // The other advices have no equal here.
+// A file has a name from the beginning here.
+Status LinkFile(const File&, const char*) { return {ENOSYS, "linkat"}; }
+
 Status Advise(const View& view, Span span, Advice advice) {
   if (advice != Advice::kWillNeed) return {};
   const Span pages = PagesOf(view, span);

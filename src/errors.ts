@@ -76,10 +76,17 @@ export function systemError(cause: unknown, operation: string, address?: string)
   if (cause instanceof ShmError) return cause;
   const { code, errno, syscall, message } = cause as NodeJS.ErrnoException;
   const name = code ?? errnoNames.get(Math.abs(errno ?? 0)) ?? 'EUNKNOWN';
-  const detail =
-    code === undefined ? `${syscall ?? message} failed` : message.replace(/^\w+: /, '');
+  const said = code === undefined ? `${syscall ?? message} failed` : message.replace(/^\w+: /, '');
+  const hint = hints[name];
+  const detail = hint === undefined ? said : `${said}: ${hint}`;
   return new ShmError(name, detail, operation, address, cause);
 }
+
+/** What says little by itself, and can come from anything that opens something. */
+const hints: Record<string, string> = {
+  EMFILE: 'this process has as many files open as it may (ulimit -n)',
+  ENFILE: 'the system has as many files open as it may',
+};
 
 /** An argument of the wrong kind; nothing has been changed. */
 export function invalidArgument(

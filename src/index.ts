@@ -1,6 +1,7 @@
 export { ShmError, type ShmErrorCode } from './errors.js';
 export type { Range } from './native/mapped-view.js';
-export { MapFile, type MapOptions, openFile } from './native/map-file.js';
+export { MapFile, openFile } from './native/map-file.js';
+export type { MapOptions } from './native/map-options.js';
 export { MapMem, type MemOptions, openMem } from './native/map-mem.js';
 export { Mapped } from './native/mapped.js';
 export type { Advice } from './native/pages.js';

@@ -1,8 +1,8 @@
 import { ShmError } from '../errors.js';
 import type { RegionSnapshot } from '../native/region-snapshot.js';
 import { loadWord } from '../transport/ring/atomics.js';
-import { readCapacity } from '../transport/ring/header.js';
-import { ringHeaderBytes, Magic } from '../transport/ring/layout.js';
+import { isKept, readCapacity } from '../transport/ring/header.js';
+import { ringHeaderBytes, ringTrailerBytes, Magic } from '../transport/ring/layout.js';
 import { type Role, roleLocks } from '../transport/ring/memory.js';
 import {
   arenaMagic,
@@ -55,7 +55,7 @@ function inspectRings(snapshot: RegionSnapshot, magic: number): RegionContent {
   const fail = (detail: string) => new ShmError('ERR_CORRUPT', detail, operation, address);
   const capacity = readCapacity({ words, address }, magic, operation);
   const ringBytes = ringHeaderBytes + capacity;
-  const count = words.byteLength / ringBytes;
+  const count = (words.byteLength - (isKept({ words }) ? ringTrailerBytes : 0)) / ringBytes;
   const isStream = magic === Magic.stream;
   if (count !== 2 && (isStream || count !== 1)) {
     const detail = `expected rings that fill ${words.byteLength} bytes, got a capacity of ${capacity}`;

@@ -19,6 +19,9 @@ export const Advice = {
   pageout: 8,
 } as const;
 
+/** Enters pages into the page table at once, where the system can; not for users to ask for. */
+export const populateAdvice = 9;
+
 /**
  * One thread's handle on a mapping. It keeps a descriptor of the file for itself, so
  * the caller may close its own, and holds the locks taken through it.
@@ -49,7 +52,7 @@ export interface NativeMapping {
   wake(offset: number, count: number): number;
   /** Writes changed pages to the file. Offsets and lengths are bytes of the mapping. */
   sync(offset: number, length: number, async: 0 | 1, invalidate: 0 | 1): void;
-  /** One of {@link Advice}. */
+  /** One of {@link Advice}, or {@link populateAdvice}. */
   advise(offset: number, length: number, advice: number): void;
   lockPages(offset: number, length: number): void;
   unlockPages(offset: number, length: number): void;
@@ -124,6 +127,8 @@ interface Addon {
    * cannot reserve, so that the file has only grown. Bytes that are there are never written.
    */
   reserve(fd: number, length: number): boolean;
+  /** Gives a file that was opened without one a name, which nothing may have; only on Linux. */
+  linkFile(fd: number, path: string): void;
   /**
    * Takes the advisory lock of the open file (0 shared, 1 exclusive) if it is free. The
    * kernel drops it with the file's last descriptor, however the process ends.
@@ -141,3 +146,6 @@ interface Addon {
 }
 
 export const addon = loadAddon() as Addon;
+
+/** {@link Addon.stateChanges} as a number that V8 holds without allocating. */
+export const stateChanges = new Int32Array(addon.stateChanges.buffer, 0, 1);

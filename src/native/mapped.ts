@@ -274,37 +274,39 @@ export abstract class Mapped {
   }
 
   /**
-   * A stream of copies of the bytes. It does not move the cursor, and fails with
-   * `ERR_CLOSED` if the mapping is closed before the end of the stream.
+   * A stream of copies of the bytes, which is an `fs.ReadStream` in all that has nothing to do
+   * with a path. It does not move the cursor, and fails with `ERR_CLOSED` if the mapping is
+   * closed before the end of the stream.
    *
-   * @throws {ShmError} `ERR_OUT_OF_RANGE`, `ERR_CLOSED`, `ERR_TRUNCATED`
+   * @param options as of `fs.createReadStream`; an encoding may stand for all of them
+   * @throws {ShmError} with the codes of `fs.createReadStream` (`ERR_OUT_OF_RANGE`,
+   *   `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`); `ERR_CLOSED`, `ERR_TRUNCATED`
    * @example
    * await pipeline(file.createReadStream(), createGzip(), response);
    */
-  createReadStream(options: ReadStreamOptions = {}): Readable {
+  createReadStream(options?: ReadStreamOptions | BufferEncoding | null): Readable {
     this.#hold.check('createReadStream');
-    return readStream(this, options);
+    return readStream(this.#hold, options);
   }
 
   /**
-   * A stream that writes from `start` on. It does not move the cursor, and fails with
-   * `ERR_SHORT_WRITE` past the end.
+   * A stream that writes from `start` on, an `fs.WriteStream` in all that has nothing to do with
+   * a path. It does not move the cursor, and fails with `ERR_SHORT_WRITE` past the end.
    *
-   * @throws {ShmError} `EBADF` where the mapping is read-only, `ERR_OUT_OF_RANGE`,
-   *   `ERR_CLOSED`, `ERR_TRUNCATED`
+   * @throws {ShmError} `EBADF` where the mapping is read-only, `ERR_CLOSED`, `ERR_TRUNCATED`; the
+   *   codes of `fs.createWriteStream`
    */
-  createWriteStream(options: WriteStreamOptions = {}): Writable {
+  createWriteStream(options?: WriteStreamOptions | BufferEncoding | null): Writable {
     this.#hold.check('createWriteStream');
     this.#hold.needWritable('createWriteStream');
-    return writeStream(this, options);
+    return writeStream(this.#hold, options);
   }
 
   /**
    * Gives up the memory at once: descriptor and lease are released, the name is removed
-   * if this object owns it. Changes are kept by the system; it writes them in its own
-   * time. Views that were taken before read zeros from now on, in every thread that did
-   * not open the memory by `openMem(buffer)`; on Windows they keep
-   * the pages until they are collected. A second call does nothing.
+   * if this object owns it. The system writes changes in its own time. Views that were taken
+   * before read zeros, in every thread that did not open the memory by `openMem(buffer)`; on
+   * Windows they keep the pages until they are collected. A second call does nothing.
    */
   close(): void {
     this.#hold.close(true);

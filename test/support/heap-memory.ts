@@ -39,5 +39,15 @@ export class HeapMemory implements RingMemory {
     return !replaceWord(this.words, HeapMemory.#lockField[role], 0, 0);
   }
 
+  readonly changes = new Int32Array(1);
+  readonly last = this.changes;
+  readonly lastValue = undefined;
+
+  fault(): undefined {}
+
+  cut(): undefined {}
+
+  populate(): void {}
+
   close(): void {}
 }

@@ -50,6 +50,10 @@ const reasons: Record<string, string> = {
   'A full file system by a limit': 'Windows has no limit on the size of files',
   'Traces tell diagnostics_channel of open, close, truncation':
     'Windows lets nobody cut a mapped file short',
+  'What openFile undoes a link to nowhere': noLinks,
+  'A ring kept in a file a private one is gone': keepsNames,
+  'A ring whose file is cut': 'Windows lets nobody cut a mapped file short',
+  'Mapped: streams fail with ERR_TRUNCATED': 'Windows lets nobody cut a mapped file short',
   'A file cut short while it is mapped': 'Windows lets nobody cut a mapped file short',
   'listen and dial a busy address': 'Wine lets two listen at one pipe',
   'listen and dial refuse a folder that is not there': 'a pipe of Windows lies in no folder',

@@ -52,8 +52,15 @@ export abstract class RingWriter {
    * SYNC publish, and the waker's side of SYNC park: stores `tail`, then looks at `waiting`.
    *
    * @internal
+   * @throws {ShmError} `ERR_TRUNCATED`
    */
   protected publishTail(): void {
+    this.storeTail();
+    this.roleHolder.checkMemory('write');
+  }
+
+  /** The same for a last time: nobody is told that the file was cut. @internal */
+  protected storeTail(): void {
     if (this.published < 0 && this.tail >= 0) this.counters[Counter.tailWraps]!++;
     this.published = this.tail;
     this.counters[Counter.recordsWritten] = this.count;
@@ -77,6 +84,7 @@ export abstract class RingWriter {
         `expected head within ${this.size} bytes before tail ${this.tail}, got ${head}`,
       );
     }
+    this.roleHolder.checkWhole(operation);
     this.limit = (head + this.size) | 0;
   }
 }

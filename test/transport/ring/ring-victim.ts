@@ -5,7 +5,7 @@ import { openSync, writeSync } from 'node:fs';
 import { Ring } from '../../../src/index.js';
 import type { Consumer } from '../../../src/transport/ring/consumer.js';
 import type { Producer } from '../../../src/transport/ring/producer.js';
-import { ringHeaderBytes } from '../../../src/transport/ring/layout.js';
+import { ringHeaderBytes, ringTrailerBytes } from '../../../src/transport/ring/layout.js';
 import { recordOf } from './ring-records.js';
 
 const [path, role, killAt, progressPath] = process.argv.slice(2) as [
@@ -145,7 +145,7 @@ watchAtomics();
 watchWords('Int32Array');
 watchWords('Float64Array');
 const ring = Ring.open(path);
-if (ring.buffer.byteLength !== ringHeaderBytes + ring.capacity)
+if (ring.buffer.byteLength !== ringHeaderBytes + ring.capacity + ringTrailerBytes)
   throw new Error('an unexpected size');
 watchCopies(ring);
 armed = true;
