@@ -42,7 +42,7 @@ export interface ConnStart {
    */
   reads: 'now' | 'soon' | 'paused';
   /** Called once, when it has closed, before 'close'. A listener could be removed or counted. */
-  closed(): void;
+  closed: () => void;
 }
 
 /**

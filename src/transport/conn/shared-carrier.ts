@@ -213,7 +213,7 @@ export class SharedCarrier implements Carrier {
     }
     let chunk: Buffer | null = null;
     let count = 0;
-    let ended = false;
+    let ended: boolean;
     try {
       if (memory) count = input.readInto(memory);
       else if (!target) chunk = input.read(chunkBytes);
