@@ -84,7 +84,13 @@ export class Conn extends Duplex {
   #dispatched = 0;
   #timer: NodeJS.Timeout | undefined;
   #reset = false;
-  readonly #loss = new PeerLoss(this, this.#scope, () => this.#carrier.isBehind);
+  /** It begins to read in the next turn, unless it is paused by then. */
+  #isStarting = false;
+  readonly #loss = new PeerLoss(
+    this,
+    this.#scope,
+    () => this.#isStarting || this.#carrier.isBehind,
+  );
   #hasEnded = false;
   #destroysOnFinish = false;
 
@@ -134,8 +140,12 @@ export class Conn extends Duplex {
     } else if (start.reads === 'now' && !this.#readsInto) {
       this.read(0);
     } else {
+      this.#isStarting = true;
       nextTurn(() => {
-        if (!this.isPaused() && !this.destroyed) this.read(0);
+        this.#isStarting = false;
+        if (this.destroyed) return;
+        if (!this.isPaused()) this.read(0);
+        this.#loss.recheck();
       });
     }
   }

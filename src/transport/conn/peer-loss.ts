@@ -41,10 +41,13 @@ export class PeerLoss {
   /** A write has failed: calls back, unless the reader has yet to see what came before that. */
   writeFailed(error: NodeJS.ErrnoException, done: WriteDone): void {
     const isGone = error.code === 'EPIPE' || error.code === 'ECONNRESET';
-    const { readableLength, destroyed } = this.#stream;
-    const isBehind = readableLength > 0 || this.#error !== undefined || this.#hasMore();
-    if (!isGone || destroyed || !isBehind) return done(error);
+    if (!isGone || this.#stream.destroyed || !this.#isBehind) return done(error);
     this.#failWrite = () => done(error);
+  }
+
+  /** It may be that the reader is not going to see more. */
+  recheck(): void {
+    if (this.#failWrite && !this.#isBehind) this.#scope.run(() => this.#tell());
   }
 
   /** The stream was read. */
@@ -64,6 +67,10 @@ export class PeerLoss {
     const fail = this.#failWrite;
     this.#failWrite = undefined;
     if (fail) nextTick(() => this.#scope.run(fail));
+  }
+
+  get #isBehind(): boolean {
+    return this.#stream.readableLength > 0 || this.#error !== undefined || this.#hasMore();
   }
 
   #tell(): void {

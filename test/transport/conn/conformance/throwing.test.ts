@@ -134,18 +134,18 @@ overEach('A listener that throws, in a process that goes on', backing => {
 
   for (const where of ['write', 'drain']) {
     it(`in a write's callback or on 'drain', where a write had to wait: ${where}`, async () => {
-      const { client, server } = await backing.pair({ capacity: 8192 });
+      const { client, server } = await backing.pair({ capacity: 65536 });
       const fail = () => {
         throw new Error(where);
       };
       const thrown = await surviving(async () => {
-        client.write(Buffer.alloc(3_000_000), where === 'write' ? fail : undefined);
+        client.write(Buffer.alloc(20_000_000), where === 'write' ? fail : undefined);
         if (where === 'drain') client.once('drain', fail);
         for (let i = 0; i < 10; i++) await nextTurn();
         const all = readAll(server);
         await until(() => !client.writableNeedDrain);
         client.end('more');
-        expect((await all).length).to.equal(3_000_004);
+        expect((await all).length).to.equal(20_000_004);
       });
       expect(thrown).to.deep.equal([where]);
     });

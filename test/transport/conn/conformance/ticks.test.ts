@@ -27,9 +27,9 @@ overEach('Microtasks and ticks', backing => {
       expect(pending, 'still waiting').to.equal(0);
       pending = 3;
       void (async () => {
-        await null;
+        await Promise.resolve();
         pending--;
-        await null;
+        await Promise.resolve();
         pending--;
       })();
       process.nextTick(() => process.nextTick(() => pending--));
@@ -47,8 +47,8 @@ overEach('Microtasks and ticks', backing => {
       const events = recorded(server);
       server.on('data', (chunk: Buffer) => {
         void (async () => {
-          await null;
-          await null;
+          await Promise.resolve();
+          await Promise.resolve();
           server.write(`answer to ${String(chunk)}`);
         })();
       });
@@ -65,7 +65,7 @@ overEach('Microtasks and ticks', backing => {
     server.on('data', () => {
       server.destroy();
       void (async () => {
-        for (let i = 0; i < 5; i++) await null;
+        for (let i = 0; i < 5; i++) await Promise.resolve();
         order.push('microtasks');
       })();
       process.nextTick(() => process.nextTick(() => order.push('ticks')));
