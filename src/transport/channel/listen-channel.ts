@@ -26,7 +26,8 @@ export async function listenChannel<T = unknown>(
 ): Promise<Listener<Channel<T>>> {
   if (typeof options === 'function') return listenChannel(address, {}, options);
   const content = channelKind(options);
-  const connect = (link: Link<MessageRings>) => linkedChannel(link, rangeCodec(options.codec));
+  const connect = (link: Link<MessageRings>, closed: () => void) =>
+    linkedChannel(link, rangeCodec(options.codec)).once('close', closed);
   const listener = await Listener.open(address, content, options, connect);
   if (onConnection) listener.on('connection', onConnection);
   return listener;

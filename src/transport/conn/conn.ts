@@ -1,25 +1,48 @@
 import type { AddressInfo } from 'node:net';
 import { Duplex } from 'node:stream';
-import { outOfRange } from '../../errors.js';
+import { ShmError } from '../../errors.js';
+import { clearTimeout, nextTick, setTimeout } from '../../timers.js';
 import type { Link } from '../link/handshake.js';
-import { timerLimit } from '../../timers.js';
+import { ListenerScope, nextTurn } from '../ring/listener-scope.js';
+import { checkFunction, checkHighWaterMark, checkMilliseconds } from './arguments.js';
 import type { Carrier, CarrierHandler } from './carrier.js';
-import { type OnRead, ReadTarget } from './onread.js';
-import { SharedCarrier, type StreamRings } from './shared-carrier.js';
+import { checkOnRead, type OnRead, ReadTarget } from './onread.js';
+import { PeerLoss, type WriteDone } from './peer-loss.js';
+import { SharedCarrier } from './shared-carrier.js';
 import { SocketCarrier } from './socket-carrier.js';
+import type { StreamRings } from './stream-rings.js';
 
 /**
  * Bytes that wait on either side before `write` or `push` say so: a chunk of the carrier.
  * With the 16 KiB of older versions of Node each chunk would stop the reader.
  */
-const highWaterMark = 64 * 1024;
+const defaultHighWaterMark = 64 * 1024;
 
 /** What both {@link listen} and {@link dial} take for their connections. */
 export interface ConnOptions {
   /** Keep the writing half when the peer ends its own. @default false */
   allowHalfOpen?: boolean;
+  /** Bytes that wait on either side before `write` returns false or reading stops. @default 65536 */
+  highWaterMark?: number;
   /** Read into memory of one's own. @default undefined: the stream gives the data */
   onread?: OnRead<Conn>;
+}
+
+/** @throws {ShmError} `ERR_INVALID_ARG`, `ERR_OUT_OF_RANGE` */
+export function checkConnOptions(operation: string, options: ConnOptions): void {
+  checkOnRead(operation, options.onread);
+  checkHighWaterMark(operation, options.highWaterMark);
+}
+
+/** How a connection begins, and who keeps account of it. */
+export interface ConnStart {
+  /**
+   * When it begins to read: at once, as a server's connections do; once its user has had it and
+   * not paused it, as a client's do; or when its user resumes it, since it begins paused.
+   */
+  reads: 'now' | 'soon' | 'paused';
+  /** Called once, when it has closed, before 'close'. A listener could be removed or counted. */
+  closed: () => void;
 }
 
 /**
@@ -28,8 +51,12 @@ export interface ConnOptions {
  * and {@link fallbackReason} says why.
  *
  * - What was written before the peer ended or was destroyed arrives, then `end`. Where the
- *   peer was killed, what it had written arrives, then an `error` with `ECONNRESET`.
- * - Writing to a peer that is gone is an `error` with `EPIPE`.
+ *   peer was killed, everything that it had written arrives first, however late it is read; then
+ *   there is an `error` with `ECONNRESET`.
+ * - Writing to a peer that is gone is an `error` with `EPIPE`; it too comes after what is unread.
+ * - Between two chunks, and before `end` and `close`, microtasks and ticks have run.
+ * - Listeners run in the async context that the connection was made in. One that throws does no
+ *   harm to the connection, where the process goes on.
  * - `close` comes last, with whether there was an error.
  */
 export class Conn extends Duplex {
@@ -42,27 +69,38 @@ export class Conn extends Duplex {
   readonly localAddress: string | undefined;
   readonly localPort: number | undefined;
   readonly localFamily: string | undefined;
-  /** It is connected from the beginning; here for those who ask a `net.Socket`. */
+  /** It is connected from the beginning, and so emits neither 'connect' nor 'ready'. */
   readonly connecting = false;
-  readonly pending = false;
   /** Milliseconds, as set by {@link setTimeout}. */
-  timeout = 0;
+  timeout: number | undefined = undefined;
   /** Bytes handed to the reader or waiting for it. */
   bytesRead = 0;
+  readonly #scope = new ListenerScope('MMAP_CONN');
   readonly #carrier: Carrier;
   readonly #address: AddressInfo | object;
+  readonly #closed: () => void;
   /** Chunks go into memory of the user's, past the stream. */
   readonly #readsInto: boolean;
   #dispatched = 0;
   #timer: NodeJS.Timeout | undefined;
   #reset = false;
+  /** It begins to read in the next turn, unless it is paused by then. */
+  #isStarting = false;
+  readonly #loss = new PeerLoss(
+    this,
+    this.#scope,
+    () => this.#isStarting || this.#carrier.isBehind,
+  );
+  #hasEnded = false;
+  #destroysOnFinish = false;
 
   /** @internal Use {@link listen} and {@link dial}. */
-  static make(link: Link<StreamRings>, options: ConnOptions): Conn {
-    return new Conn(link, options);
+  static make(link: Link<StreamRings>, options: ConnOptions, start: ConnStart): Conn {
+    return new Conn(link, options, start);
   }
 
-  private constructor(link: Link<StreamRings>, options: ConnOptions) {
+  private constructor(link: Link<StreamRings>, options: ConnOptions, start: ConnStart) {
+    const { onread, highWaterMark = defaultHighWaterMark } = options;
     super({
       allowHalfOpen: options.allowHalfOpen ?? false,
       emitClose: false, // it is this class that says so, with `hadError`
@@ -80,31 +118,38 @@ export class Conn extends Duplex {
     this.localPort = socket.localPort;
     this.localFamily = socket.localFamily;
     this.#address = socket.address();
-    const { onread } = options;
+    this.#closed = start.closed;
     this.#readsInto = onread !== undefined;
-    const user: CarrierHandler = {
+    const handler: CarrierHandler = {
+      scope: this.#scope,
       target: onread && new ReadTarget<Conn>(this, onread),
       push: chunk => {
-        if (chunk) {
-          this.bytesRead += chunk.length;
-          return this.push(chunk);
-        }
+        this.bytesRead += chunk.length;
+        return this.push(chunk);
+      },
+      end: () => {
+        this.#loss.ended();
         this.push(null);
         // Where nothing is left to read, the end is told to a connection that nobody reads.
         this.read(0);
-        return false;
       },
+      lose: error => this.#loss.lost(error),
       active: () => this.#active(),
       fail: error => this.destroy(error),
     };
-    this.#carrier.start(user);
+    this.#carrier.start(handler);
     // The peer's end is to be seen also where nobody reads; a buffer's worth waits meanwhile.
-    // Memory of the user's has no such buffer: they are to have the connection first.
-    if (!this.#readsInto) {
+    if (start.reads === 'paused') {
+      this.pause();
+    } else if (start.reads === 'now' && !this.#readsInto) {
       this.read(0);
     } else {
-      setImmediate(() => {
-        if (!this.isPaused() && !this.destroyed) this.read(0);
+      this.#isStarting = true;
+      nextTurn(() => {
+        this.#isStarting = false;
+        if (this.destroyed) return;
+        if (!this.isPaused()) this.read(0);
+        this.#loss.recheck();
       });
     }
   }
@@ -112,6 +157,16 @@ export class Conn extends Duplex {
   /** Bytes written so far, those that wait included. */
   get bytesWritten(): number {
     return this.#dispatched + this.writableLength;
+  }
+
+  /** @deprecated As of `net.Socket`: `writableLength` says the same. */
+  get bufferSize(): number {
+    return this.writableLength;
+  }
+
+  /** As of `net.Socket`, which is no longer connected once it is destroyed. */
+  get pending(): boolean {
+    return this.destroyed;
   }
 
   get readyState(): 'open' | 'readOnly' | 'writeOnly' | 'closed' {
@@ -126,25 +181,26 @@ export class Conn extends Duplex {
   }
 
   /**
-   * Has `timeout` emitted when nothing was read or written for so long. The connection
+   * Has `timeout` emitted when nothing was read or written for that long. The connection
    * stays open.
    *
    * @param timeout milliseconds; 0: never
    * @param callback added as a one-time listener; taken away where `timeout` is 0
-   * @throws {ShmError} `ERR_OUT_OF_RANGE`
+   * @throws {TypeError} `ERR_INVALID_ARG_TYPE`, {RangeError} `ERR_OUT_OF_RANGE`, as `net.Socket`
    */
   setTimeout(timeout: number, callback?: () => void): this {
-    if (typeof timeout !== 'number' || !(timeout >= 0)) {
-      throw outOfRange('conn.setTimeout', 'timeout', 'milliseconds of at least 0', timeout);
-    }
-    this.timeout = Math.min(timeout, timerLimit - 1);
+    if (this.destroyed) return this;
+    const milliseconds = checkMilliseconds('timeout', timeout);
+    if (callback !== undefined) checkFunction('callback', callback);
+    this.timeout = timeout;
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (timeout > 0 && !this.destroyed) {
-      this.#timer = setTimeout(() => this.emit('timeout'), this.timeout).unref();
+    if (milliseconds > 0) {
+      const tell = () => this.#scope.run(() => this.emit('timeout'));
+      this.#timer = setTimeout(tell, milliseconds).unref();
     }
     if (callback) {
-      if (timeout > 0) this.once('timeout', callback);
+      if (milliseconds > 0) this.once('timeout', callback);
       else this.off('timeout', callback);
     }
     return this;
@@ -162,7 +218,7 @@ export class Conn extends Duplex {
     return this;
   }
 
-  /** The connection keeps the process alive; the default. */
+  /** While it reads or writes, the connection keeps the process alive; the default. */
   ref(): this {
     this.#carrier.ref();
     return this;
@@ -185,11 +241,30 @@ export class Conn extends Duplex {
     return this;
   }
 
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as the stream declares it
+  override read(size?: number): any {
+    const chunk: unknown = super.read(size);
+    this.#loss.read();
+    return chunk;
+  }
+
+  override write(
+    chunk: unknown,
+    encoding?: BufferEncoding | WriteDone,
+    callback?: WriteDone,
+  ): boolean {
+    if (this.readableEnded && this.writableEnded && !this.allowHalfOpen) {
+      return this.#refuseWrite(typeof encoding === 'function' ? encoding : callback);
+    }
+    return super.write(chunk, encoding as BufferEncoding, callback);
+  }
+
   /** Ends, and destroys once all is written. */
   destroySoon(): void {
     if (this.writable) this.end();
+    this.#destroysOnFinish = true;
     if (this.writableFinished) this.destroy();
-    else this.once('finish', () => this.destroy());
+    else if (this.#hasEnded) nextTick(() => this.destroy());
   }
 
   /** Destroys at once; the peer sees `ECONNRESET` after what was written. */
@@ -198,21 +273,23 @@ export class Conn extends Duplex {
     return this.destroy();
   }
 
-  override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
+  override _write(chunk: Buffer, _encoding: string, done: WriteDone): void {
     this.#send([chunk], chunk.length, done);
   }
 
-  override _writev(
-    items: { chunk: Buffer; encoding: string }[],
-    done: (error?: Error | null) => void,
-  ): void {
+  override _writev(items: { chunk: Buffer; encoding: string }[], done: WriteDone): void {
     const chunks = items.map(item => item.chunk);
     const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
     this.#send(chunks, length, done);
   }
 
-  override _final(done: (error?: Error | null) => void): void {
-    this.#carrier.end(error => done(error));
+  override _final(done: WriteDone): void {
+    this.#carrier.end(error => {
+      done(error);
+      this.#hasEnded = true;
+      // 'finish' comes in a tick of its own, before this one.
+      if (this.#destroysOnFinish) nextTick(() => this.destroy());
+    });
   }
 
   override _read(): void {
@@ -222,17 +299,27 @@ export class Conn extends Duplex {
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     clearTimeout(this.#timer);
     this.#carrier.close(this.#reset, () => {
-      done(error);
-      // After the error, which the stream emits in the next tick.
-      process.nextTick(() => this.emit('close', error !== null));
+      this.#closed();
+      this.#scope.run(() => this.emit('close', error !== null));
+    });
+    done(error);
+    this.#loss.destroyed();
+  }
+
+  #send(chunks: Buffer[], length: number, done: WriteDone): void {
+    this.#carrier.write(chunks, error => {
+      if (!error) this.#dispatched += length;
+      if (error) this.#loss.writeFailed(error, done);
+      else done();
     });
   }
 
-  #send(chunks: Buffer[], length: number, done: (error?: Error) => void): void {
-    this.#carrier.write(chunks, error => {
-      if (!error) this.#dispatched += length;
-      done(error);
-    });
+  /** As a `net.Socket` that its peer has ended, and that has ended therefore. */
+  #refuseWrite(callback: WriteDone | undefined): false {
+    const error = new ShmError('EPIPE', 'the peer has ended the connection', 'conn.write');
+    if (typeof callback === 'function') nextTick(callback, error);
+    this.destroy(error);
+    return false;
   }
 
   /** A timer is pushed back, not made anew: this is on the path of every chunk. */

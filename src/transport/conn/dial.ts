@@ -1,8 +1,7 @@
 import type { Address } from '../link/address.js';
 import { dialLink, type DialLinkOptions } from '../link/dial-link.js';
-import { Conn, type ConnOptions } from './conn.js';
-import { checkOnRead } from './onread.js';
-import { streamKind } from './shared-carrier.js';
+import { checkConnOptions, Conn, type ConnOptions } from './conn.js';
+import { streamKind } from './stream-rings.js';
 
 export interface DialOptions extends DialLinkOptions, ConnOptions {
   /** Gives up with the signal's reason; afterwards it destroys the connection. */
@@ -22,12 +21,13 @@ export interface DialOptions extends DialLinkOptions, ConnOptions {
  * for await (const chunk of conn) …
  */
 export async function dial(address: Address, options: DialOptions = {}): Promise<Conn> {
-  const { signal, onread } = options;
-  checkOnRead('dial', onread);
+  const { signal } = options;
+  checkConnOptions('dial', options);
   const link = await dialLink(address, streamKind(options.wait), options);
-  const conn = Conn.make(link, options);
   const abort = () => conn.destroy(signal!.reason as Error);
-  signal?.addEventListener('abort', abort, { once: true });
-  conn.once('close', () => signal?.removeEventListener('abort', abort));
+  const closed = () => signal?.removeEventListener('abort', abort);
+  const conn = Conn.make(link, options, { reads: 'soon', closed });
+  signal?.addEventListener('abort', abort);
+  if (signal?.aborted) abort();
   return conn;
 }

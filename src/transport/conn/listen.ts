@@ -1,10 +1,15 @@
 import type { Address } from '../link/address.js';
 import { type LinkListenOptions, Listener } from '../link/listener.js';
-import { Conn, type ConnOptions } from './conn.js';
-import { checkOnRead } from './onread.js';
-import { streamKind } from './shared-carrier.js';
+import { checkConnOptions, Conn, type ConnOptions } from './conn.js';
+import { streamKind } from './stream-rings.js';
 
-export interface ListenOptions extends LinkListenOptions, ConnOptions {}
+export interface ListenOptions extends LinkListenOptions, ConnOptions {
+  /**
+   * Connections begin paused, and read nothing before `resume()`; as of `net.createServer`.
+   * @default false
+   */
+  pauseOnConnect?: boolean;
+}
 
 /**
  * Listens for connections, as a `net.Server` does.
@@ -22,9 +27,12 @@ export async function listen(
   onConnection?: (conn: Conn) => void,
 ): Promise<Listener<Conn>> {
   if (typeof options === 'function') return listen(address, {}, options);
-  checkOnRead('listen', options.onread);
-  const content = streamKind(options.wait);
-  const listener = await Listener.open(address, content, options, link => Conn.make(link, options));
+  checkConnOptions('listen', options);
+  const kind = streamKind(options.wait);
+  const reads = options.pauseOnConnect ? 'paused' : 'now';
+  const listener = await Listener.open(address, kind, options, (link, closed) =>
+    Conn.make(link, options, { reads, closed }),
+  );
   if (onConnection) listener.on('connection', onConnection);
   return listener;
 }

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { types } from 'node:util';
 import { invalidArgument } from '../../errors.js';
 import type { Target } from './carrier.js';
 
@@ -8,6 +9,10 @@ import type { Target } from './carrier.js';
  *
  * For large amounts it is the fastest way: memory that was just used is in the processor's
  * caches, a new Buffer is not.
+ *
+ * Either function may throw: after an 'uncaughtException' that was handled the connection goes
+ * on. What the callback was called with counts as read; if `buffer` throws, nothing was read, and
+ * it is called again in the next turn of the event loop.
  *
  * @typeParam C the connection, `this` of both functions
  */
@@ -27,12 +32,16 @@ export function checkOnRead<C>(operation: string, onread: OnRead<C> | undefined)
   if (typeof onread !== 'object' || onread === null || typeof onread.callback !== 'function') {
     throw invalidArgument(operation, 'onread', '{ buffer, callback }', onread);
   }
-  if (typeof onread.buffer !== 'function') checkMemory(operation, onread.buffer);
+  const { buffer } = onread;
+  if (typeof buffer !== 'function' && !isMemory(buffer)) throw noMemory(operation, buffer);
 }
 
-function checkMemory(operation: string, memory: unknown): Uint8Array {
-  if (memory instanceof Uint8Array && memory.length > 0) return memory;
-  throw invalidArgument(operation, 'onread.buffer', 'a Uint8Array that is not empty', memory);
+function isMemory(value: unknown): value is Uint8Array {
+  return types.isUint8Array(value) && value.length > 0;
+}
+
+function noMemory(operation: string, got: unknown): Error {
+  return invalidArgument(operation, 'onread.buffer', 'a Uint8Array that is not empty', got);
 }
 
 /** What is asked of a connection here. */
@@ -51,23 +60,21 @@ export class ReadTarget<C extends Reader> implements Target {
     this.#onread = onread;
   }
 
-  /**
-   * Where the next bytes go.
-   *
-   * @throws {ShmError} `ERR_INVALID_ARG` where the user's function gives something else
-   */
-  get memory(): Uint8Array {
+  /** Undefined where the user's function gave none: the connection is destroyed then. */
+  memory(): Uint8Array | undefined {
     const { buffer } = this.#onread;
     if (typeof buffer !== 'function') return buffer;
-    return (this.#memory ??= checkMemory('conn.read', buffer.call(this.#conn)));
+    if (this.#memory) return this.#memory;
+    const given: unknown = buffer.call(this.#conn);
+    if (isMemory(given)) return (this.#memory = given);
+    this.#conn.destroy(noMemory('conn.read', given));
+    return undefined;
   }
 
-  filled(count: number): boolean {
-    const { memory } = this;
-    const conn = this.#conn;
+  filled(count: number): void {
+    const memory = this.memory()!;
     this.#memory = undefined;
-    conn.bytesRead += count;
-    if (this.#onread.callback.call(conn, count, memory) === false) conn.pause();
-    return !conn.isPaused() && !conn.destroyed;
+    this.#conn.bytesRead += count;
+    if (this.#onread.callback.call(this.#conn, count, memory) === false) this.#conn.pause();
   }
 }

@@ -2,58 +2,16 @@ import type { Socket } from 'node:net';
 import { ShmError } from '../../errors.js';
 import { atExit } from '../../native/at-exit.js';
 import type { Region } from '../../native/region.js';
-import { checkHeader, formatHeader } from '../ring/header.js';
-import { Magic } from '../ring/layout.js';
-import { LinkedRings } from '../link/linked-rings.js';
-import type { LinkKind } from '../link/sharing.js';
-import { StreamConsumer } from '../ring/stream-consumer.js';
-import { StreamProducer } from '../ring/stream-producer.js';
-import { parseAdaptive, type WaitStrategy } from '../ring/wait.js';
+import { clearImmediate } from '../../timers.js';
+import { nextTurn } from '../ring/listener-scope.js';
 import type { Carrier, CarrierHandler, Done } from './carrier.js';
+import { Pacer } from './pacer.js';
+import type { StreamRings } from './stream-rings.js';
 
 /** Bytes of one chunk for the reader; as much as libuv reads from a socket at once. */
 const chunkBytes = 64 * 1024;
 
-/** Bytes handed out before the event loop gets its turn. */
-const bytesPerTurn = 1024 * 1024;
-
-/** A stream each way. */
-export class StreamRings extends LinkedRings<StreamProducer, StreamConsumer> {
-  close(orderly = true): void {
-    this.stopWaiting();
-    this.output.close(orderly);
-    this.input.close(orderly);
-  }
-}
-
-/** What a connection's link carries. @param wait how this side waits */
-export function streamKind(wait: WaitStrategy | undefined): LinkKind<StreamRings> {
-  const { spin, adapts } = parseAdaptive('conn', wait);
-  return {
-    name: 'stream',
-    defaultCapacity: 256 * 1024,
-    create(output, input, capacity) {
-      for (const memory of [output, input]) formatHeader(memory, Magic.stream, capacity);
-      return new StreamRings(
-        new StreamProducer(output, capacity, { spin }),
-        new StreamConsumer(input, capacity, { spin }),
-        adapts,
-      );
-    },
-    open(output, input) {
-      const [room, bytes] = [output, input].map(memory =>
-        checkHeader(memory, Magic.stream, 'dial'),
-      ) as [number, number];
-      return new StreamRings(
-        new StreamProducer(output, room, { spin }),
-        new StreamConsumer(input, bytes, { spin }),
-        adapts,
-      );
-    },
-  };
-}
-
-/** What becomes of a write that was under way at the close. */
+/** The error of a write that was under way when the connection was destroyed. */
 function cancelled(): ShmError {
   return new ShmError('ECANCELED', 'the connection was destroyed meanwhile', 'conn.write');
 }
@@ -61,6 +19,9 @@ function cancelled(): ShmError {
 /**
  * Two rings in shared memory carry the bytes. The socket of the handshake stays open, idle:
  * its end is the peer's, known at once from the kernel.
+ *
+ * Reading goes in steps. One step hands out one chunk, or the end; what comes next is decided in
+ * `finally`, by {@link #proceed}, so that a listener may throw, pause or destroy as it likes.
  */
 export class SharedCarrier implements Carrier {
   readonly transport = 'shared-memory';
@@ -68,16 +29,20 @@ export class SharedCarrier implements Carrier {
   readonly #region: Region;
   readonly #ends: StreamRings;
   #conn!: CarrierHandler;
+  #pacer!: Pacer;
   #chunks: readonly Uint8Array[] = [];
   /** The chunk under way, and what of it is in the ring. */
   #chunk = 0;
   #offset = 0;
   #done: Done | undefined;
-  #reading = false;
   /** The reader takes more. */
-  #wanted = true;
-  #turn: NodeJS.Immediate | undefined;
-  /** The socket has closed: nobody is at the other end any more. */
+  #wanted = false;
+  /** A chunk is being handed out: the reader may ask for more within that. */
+  #isStepping = false;
+  /** The next turn tells the end, or the peer's death. */
+  #conclusion: NodeJS.Immediate | undefined;
+  #isConcluded = false;
+  /** The peer is gone: the socket has closed, or the kernel dropped its lock. */
   #alone = false;
   #closed = false;
   #stayOpen: (() => void) | undefined;
@@ -88,21 +53,32 @@ export class SharedCarrier implements Carrier {
     this.#ends = ends;
   }
 
+  get isBehind(): boolean {
+    if (this.#closed || this.#isConcluded) return false;
+    return this.#hasBytes() || (this.#wanted && (this.#alone || this.#ends.input.ended));
+  }
+
   start(conn: CarrierHandler): void {
     this.#conn = conn;
+    const { scope } = conn;
+    this.#pacer = new Pacer(scope, () => this.#step());
     this.#ends.listen(
-      error => this.#receive(error),
-      error => this.#fill(error),
+      scope.bind(error => {
+        this.#pacer.begin();
+        this.#step(error);
+      }),
+      scope.bind(error => this.#fill(error)),
     );
     const socket = this.#socket;
-    socket.on('data', () => {
-      conn.fail(new ShmError('ERR_PROTOCOL', 'expected silence on the socket', 'conn.read'));
-    });
+    const noise = () => new ShmError('ERR_PROTOCOL', 'expected silence on the socket', 'conn.read');
+    socket.on('data', () => scope.run(() => conn.fail(noise())));
     // Its peer closes it after the rings are closed, or the kernel does when the peer dies.
     socket.on('error', () => socket.destroy());
     socket.on('end', () => socket.destroy());
-    socket.once('close', () => this.#lost());
+    socket.once('close', () => scope.run(() => this.#lose()));
     socket.resume();
+    // As of a `net.Socket`, it is reading and writing that keep the process alive.
+    socket.unref();
     if (socket.destroyed) this.#alone = true;
     this.#stayOpen = atExit(code => code === 0 && this.#endAtExit());
   }
@@ -119,42 +95,46 @@ export class SharedCarrier implements Carrier {
   }
 
   resume(): void {
-    if (this.#reading || this.#turn || this.#ends.receiving.active) return;
-    this.#receive();
+    this.#wanted = true;
+    this.#proceed();
   }
 
   pause(): void {
+    this.#wanted = false;
     this.#ends.receiving.stop();
-    clearImmediate(this.#turn);
-    this.#turn = undefined;
+    clearImmediate(this.#conclusion);
+    this.#conclusion = undefined;
   }
 
   ref(): void {
     this.#ends.setRef(true);
-    this.#socket.ref();
   }
 
   unref(): void {
     this.#ends.setRef(false);
-    this.#socket.unref();
   }
 
   setNoDelay(): void {} // nothing here is ever held back
 
-  setKeepAlive(): void {} // the kernel tells of the peer's end by itself
+  setKeepAlive(): void {} // the kernel reports the peer's end by itself
 
   close(reset: boolean, closed: () => void): void {
     this.#closed = true;
     this.#stayOpen?.();
-    clearImmediate(this.#turn);
+    this.#pacer.close();
+    clearImmediate(this.#conclusion);
     // Those that wait behind it are called back with it.
-    if (this.#done) setImmediate(this.#done, cancelled());
+    const done = this.#done;
+    if (done) nextTurn(() => this.#conn.scope.run(done, cancelled()));
     this.#done = undefined;
     this.#ends.close(!reset);
     this.#region.close(true);
-    if (this.#socket.closed) return closed();
-    this.#socket.once('close', closed);
-    this.#socket.destroy();
+    if (this.#socket.closed) {
+      nextTurn(closed);
+    } else {
+      this.#socket.once('close', closed);
+      this.#socket.destroy();
+    }
   }
 
   /** The process ends: what was written is all there is, unless something is under way. */
@@ -165,105 +145,147 @@ export class SharedCarrier implements Carrier {
   /** Moves what it can into the ring; waits for room for the rest. */
   #fill(error?: ShmError): void {
     if (this.#closed || !this.#done) return;
-    const { output } = this.#ends;
+    let failure: Error | undefined;
     try {
       // Nobody will read it, though there may be room.
-      if (error || this.#alone || output.roleHolder.peerEnded()) return this.#brokenPipe(error);
-      while (this.#chunk < this.#chunks.length) {
-        const chunk = this.#chunks[this.#chunk]!;
-        const count = output.write(chunk, this.#offset);
-        this.#offset += count;
-        if (this.#offset < chunk.length) {
-          output.publish();
-          if (count > 0) this.#conn.active();
-          return this.#ends.awaitRoom(chunk.length - this.#offset);
-        }
-        this.#chunk++;
-        this.#offset = 0;
+      if (error || this.#alone || this.#ends.output.roleHolder.peerEnded()) {
+        failure = brokenPipe(error);
+      } else if (!this.#copy()) {
+        return;
       }
-      output.publish();
     } catch (cause) {
-      return this.#finish(cause as Error);
+      failure = cause as Error;
     }
-    this.#conn.active();
-    this.#finish();
-  }
-
-  #finish(error?: Error): void {
-    const done = this.#done!;
+    if (!failure) this.#conn.active();
+    const done = this.#done;
     this.#done = undefined;
     this.#chunks = [];
     this.#chunk = 0;
     this.#offset = 0;
-    done(error);
+    done(failure);
   }
 
-  #brokenPipe(cause?: ShmError): void {
-    if (cause && cause.code !== 'ERR_PEER_DIED') return this.#finish(cause);
-    const detail = 'the peer has closed the connection';
-    this.#finish(new ShmError('EPIPE', detail, 'conn.write', undefined, cause));
+  /** False: some is left, and room for it is awaited. */
+  #copy(): boolean {
+    const { output } = this.#ends;
+    while (this.#chunk < this.#chunks.length) {
+      const chunk = this.#chunks[this.#chunk]!;
+      const count = output.write(chunk, this.#offset);
+      this.#offset += count;
+      if (this.#offset < chunk.length) {
+        output.publish();
+        if (count > 0) this.#conn.active();
+        this.#ends.awaitRoom(chunk.length - this.#offset);
+        return false;
+      }
+      this.#chunk++;
+      this.#offset = 0;
+    }
+    output.publish();
+    return true;
   }
 
-  /** Hands out what is there, a turn's worth, then waits for more. */
-  #receive(error?: ShmError): void {
-    if (this.#closed) return;
-    this.#turn = undefined;
-    this.#reading = true;
+  /** Hands out one chunk, or the end; then sees to the next one, whatever a listener did. */
+  #step(error?: ShmError): void {
+    if (this.#closed || !this.#wanted || this.#isStepping) return;
+    if (error && error.code !== 'ERR_PEER_DIED') return this.#conn.fail(error);
+    if (error) this.#alone = true;
+    this.#isStepping = true;
     try {
-      this.#deliver(error);
-    } catch (cause) {
-      if (!(cause instanceof ShmError)) throw cause; // a listener's own
-      this.#conn.fail(cause);
+      this.#handOut(error);
     } finally {
-      this.#reading = false;
-      if (!this.#closed) this.#ends.input.settle();
+      this.#isStepping = false;
+      if (!this.#closed) {
+        this.#ends.input.settle();
+        this.#proceed();
+      }
     }
   }
 
-  #deliver(error?: ShmError): void {
-    if (error && error.code !== 'ERR_PEER_DIED') return this.#conn.fail(error);
+  #handOut(error?: ShmError): void {
+    const conn = this.#conn;
     const { input } = this.#ends;
-    let left = bytesPerTurn;
-    for (let count; (count = this.#take());) {
-      left -= count;
-      if (!this.#wanted || this.#closed) return;
-      if (left > 0) continue;
-      this.#turn = setImmediate(() => this.#receive());
+    const { target } = conn;
+    let memory: Uint8Array | undefined;
+    if (target && this.#hasBytes()) {
+      memory = this.#pacer.guard(() => target.memory());
+      if (this.#closed || !this.#wanted) return; // by the user's function
+    }
+    let chunk: Buffer | null = null;
+    let count = 0;
+    let ended: boolean;
+    try {
+      if (memory) count = input.readInto(memory);
+      else if (!target) chunk = input.read(chunkBytes);
+      count = chunk?.length ?? count;
+      ended = count === 0 && input.ended;
+    } catch (cause) {
+      return conn.fail(cause as Error);
+    }
+    if (count === 0) {
+      if (ended || this.#alone) this.#conclude(ended, error);
       return;
     }
-    if (input.ended) {
-      this.#conn.push(null);
-    } else if (this.#alone || error) {
-      const detail = 'the peer ended without closing the connection';
-      this.#conn.fail(new ShmError('ECONNRESET', detail, 'conn.read', undefined, error));
-    } else {
-      this.#ends.awaitInput();
+    this.#pacer.charge(count);
+    conn.active();
+    if (chunk) this.#wanted = conn.push(chunk);
+    else target!.filled(count);
+  }
+
+  /** Has the next step come: at once after ticks where there is something, or when it comes. */
+  #proceed(): void {
+    if (this.#closed || !this.#wanted || this.#isStepping) return;
+    if (this.#conclusion || this.#pacer.isScheduled || this.#ends.receiving.active) return;
+    if (this.#alone || this.#isReady()) this.#pacer.schedule();
+    else this.#ends.awaitInput();
+  }
+
+  /** Something to hand out: bytes, the end, or the error that looking was. */
+  #isReady(): boolean {
+    try {
+      return this.#ends.input.ready();
+    } catch {
+      return true; // and the step reports it
     }
   }
 
-  /** Hands out one chunk. @returns its bytes; 0: there is none */
-  #take(): number {
+  #hasBytes(): boolean {
     const { input } = this.#ends;
-    const { target } = this.#conn;
-    const chunk = target ? null : input.read(chunkBytes);
-    const count = target ? input.readInto(target.memory) : (chunk?.length ?? 0);
-    if (count === 0) return 0;
-    this.#conn.active();
-    this.#wanted = target ? target.filled(count) : this.#conn.push(chunk);
-    return count;
+    try {
+      return input.ready() && !input.ended;
+    } catch {
+      return false;
+    }
+  }
+
+  /** The loop has its turn first: a reply to the last chunk is written before the end is seen. */
+  #conclude(ended: boolean, cause?: ShmError): void {
+    const conn = this.#conn;
+    const tell = () => {
+      if (this.#closed) return;
+      this.#isConcluded = true;
+      if (ended) return conn.end();
+      const detail = 'the peer ended without closing the connection';
+      conn.lose(new ShmError('ECONNRESET', detail, 'conn.read', undefined, cause));
+    };
+    this.#conclusion = nextTurn(() => conn.scope.run(tell));
   }
 
   /** The socket has closed. What the peer had written before is in the ring. */
-  #lost(): void {
+  #lose(): void {
     if (this.#closed) return;
     this.#alone = true;
-    if (this.#ends.receiving.active) {
-      this.#ends.receiving.stop();
-      this.#receive();
-    }
-    if (this.#ends.draining.active) {
-      this.#ends.draining.stop();
-      this.#fill();
-    }
+    const { receiving, draining } = this.#ends;
+    receiving.stop();
+    this.#proceed();
+    if (!draining.active) return;
+    draining.stop();
+    this.#fill();
   }
+}
+
+function brokenPipe(cause?: ShmError): ShmError {
+  if (cause && cause.code !== 'ERR_PEER_DIED') return cause;
+  const detail = 'the peer has closed the connection';
+  return new ShmError('EPIPE', detail, 'conn.write', undefined, cause);
 }

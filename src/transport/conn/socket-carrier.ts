@@ -1,29 +1,44 @@
 import type { Socket } from 'node:net';
-import { ShmError } from '../../errors.js';
-import type { Carrier, CarrierHandler, Done, Target } from './carrier.js';
+import { nextTurn } from '../ring/listener-scope.js';
+import type { Carrier, CarrierHandler, Done } from './carrier.js';
+import { Pacer } from './pacer.js';
 
 /** Where memory cannot be shared: the socket of the handshake carries the bytes. */
 export class SocketCarrier implements Carrier {
   readonly transport = 'socket';
   readonly #socket: Socket;
   #conn!: CarrierHandler;
+  #pacer!: Pacer;
+  /** The reader takes more. */
+  #wanted = false;
+  #isStepping = false;
+  /** What of the last chunk did not fit into the reader's own memory yet. */
+  #rest: Buffer | undefined;
+  /** Tells the end, or the loss, once nothing is left. */
+  #conclude: (() => void) | undefined;
+  #refed = true;
+  #closed = false;
 
   /** @param socket paused, with nothing of the handshake left in it */
   constructor(socket: Socket) {
     this.#socket = socket;
   }
 
+  get isBehind(): boolean {
+    if (this.#closed) return false;
+    return !!this.#rest || !!this.#conclude || this.#socket.readableLength > 0;
+  }
+
   start(conn: CarrierHandler): void {
     this.#conn = conn;
+    const { scope } = conn;
+    this.#pacer = new Pacer(scope, () => this.#step());
     const socket = this.#socket;
-    socket.on('data', (chunk: Buffer) => {
-      conn.active();
-      if (conn.target) this.#fill(conn.target, chunk);
-      else if (!conn.push(chunk)) socket.pause();
-    });
+    socket.on('data', (chunk: Buffer) => scope.run(() => this.#receive(chunk)));
     socket.pause(); // until the reader asks
-    socket.on('end', () => conn.push(null));
-    socket.on('error', error => conn.fail(error));
+    this.#keepAlive();
+    socket.on('end', () => scope.run(() => this.#finish(() => conn.end())));
+    socket.on('error', error => scope.run(() => this.#lose(error)));
   }
 
   write(chunks: readonly Uint8Array[], done: Done): void {
@@ -31,7 +46,7 @@ export class SocketCarrier implements Carrier {
     const last = chunks.length - 1;
     const written = (error?: Error | null) => {
       if (!error) this.#conn.active();
-      done(error ?? undefined);
+      this.#conn.scope.run(done, error ?? undefined);
     };
     this.#conn.active();
     if (last > 0) socket.cork();
@@ -41,23 +56,28 @@ export class SocketCarrier implements Carrier {
 
   end(done: Done): void {
     // Its 'finish' comes when the kernel has it; a lost connection is told by 'error'.
-    this.#socket.end(() => done());
+    this.#socket.end(() => this.#conn.scope.run(done));
   }
 
   resume(): void {
-    this.#socket.resume();
+    if (this.#wanted) return;
+    this.#wanted = true;
+    this.#proceed();
   }
 
   pause(): void {
-    this.#socket.pause();
+    this.#wanted = false;
+    this.#proceed();
   }
 
   ref(): void {
-    this.#socket.ref();
+    this.#refed = true;
+    this.#keepAlive();
   }
 
   unref(): void {
-    this.#socket.unref();
+    this.#refed = false;
+    this.#keepAlive();
   }
 
   setNoDelay(on: boolean): void {
@@ -69,8 +89,10 @@ export class SocketCarrier implements Carrier {
   }
 
   close(reset: boolean, closed: () => void): void {
+    this.#closed = true;
+    this.#pacer.close();
     const socket = this.#socket;
-    if (socket.closed) return closed();
+    if (socket.closed) return void nextTurn(closed);
     socket.once('close', closed);
     socket.on('error', () => {}); // of what was still under way
     // Only TCP can be reset.
@@ -78,22 +100,80 @@ export class SocketCarrier implements Carrier {
     else socket.destroy();
   }
 
-  /** In as many pieces as the reader's memory needs; what is not wanted yet goes back. */
-  #fill(target: Target, chunk: Buffer): void {
-    const socket = this.#socket;
+  #receive(chunk: Buffer): void {
+    const conn = this.#conn;
+    conn.active();
+    if (conn.target) {
+      this.#rest = this.#rest ? Buffer.concat([this.#rest, chunk]) : chunk;
+      this.#pacer.begin();
+      this.#step();
+    } else if (!conn.push(chunk)) {
+      this.pause();
+    }
+  }
+
+  /** Puts into the reader's own memory what fits; then sees to the next piece, as #proceed says. */
+  #step(): void {
+    const rest = this.#rest;
+    if (this.#closed || !this.#wanted || this.#isStepping) return;
+    this.#isStepping = true;
     try {
-      for (let at = 0; at < chunk.length;) {
-        const { memory } = target;
-        const count = chunk.copy(memory, 0, at, at + memory.length);
-        at += count;
-        if (target.filled(count)) continue;
-        socket.pause();
-        if (at < chunk.length && !socket.destroyed) socket.unshift(chunk.subarray(at));
-        return;
-      }
-    } catch (cause) {
-      if (!(cause instanceof ShmError)) throw cause; // the reader's own
-      this.#conn.fail(cause);
+      if (rest) this.#handOut(rest);
+    } finally {
+      this.#isStepping = false;
+      this.#proceed();
+    }
+  }
+
+  #handOut(rest: Buffer): void {
+    const target = this.#conn.target!;
+    const memory = this.#pacer.guard(() => target.memory());
+    if (!memory || this.#closed || !this.#wanted) return;
+    const count = rest.copy(memory);
+    this.#rest = count < rest.length ? rest.subarray(count) : undefined;
+    this.#pacer.charge(count);
+    target.filled(count);
+  }
+
+  /** Lets the socket go on, or first hands out what is left here. */
+  #proceed(): void {
+    if (this.#closed || this.#isStepping) return;
+    this.#keepAlive();
+    if (!this.#wanted || this.#rest) this.#socket.pause();
+    if (!this.#wanted) return;
+    if (this.#rest) return this.#pacer.schedule();
+    this.#socket.resume();
+    const conclude = this.#conclude;
+    if (!conclude) return;
+    this.#conclude = undefined;
+    nextTurn(() => this.#conn.scope.run(() => this.#closed || conclude()));
+  }
+
+  /** A handle that does not read does not keep the process alive; writes under way do. */
+  #keepAlive(): void {
+    if (this.#refed && this.#wanted) this.#socket.ref();
+    else this.#socket.unref();
+  }
+
+  /** @param tell comes at once, or where the reader's memory was too short, after what is left */
+  #finish(tell: () => void): void {
+    if (this.#closed) return;
+    if (!this.#conn.target) return tell();
+    this.#conclude = tell;
+    this.#proceed();
+  }
+
+  /** The socket has destroyed itself; what it has read is still in its buffer. */
+  #lose(error: Error): void {
+    if (this.#closed) return;
+    const conn = this.#conn;
+    this.#socket.pause(); // so that `read` gives all of it
+    const chunk = this.#socket.read() as Buffer | null;
+    if (chunk && conn.target) this.#rest = this.#rest ? Buffer.concat([this.#rest, chunk]) : chunk;
+    try {
+      if (chunk && !conn.target) conn.push(chunk);
+    } finally {
+      this.#finish(() => conn.lose(error));
     }
   }
 }

@@ -60,16 +60,11 @@ export interface ListenerEvents<C> {
 /** What a listener needs of its server. */
 type Links = Pick<LinkServer<never>, 'close' | 'server' | 'pending'>;
 
-/** What a listener needs of its connections. */
-interface Connection {
-  once(event: 'close', listener: () => void): unknown;
-}
-
 /**
  * Emits `connection` for each peer that connects; `close` once it and all its connections
  * are closed, like a `net.Server`.
  */
-export class Listener<C extends Connection> extends EventEmitter<ListenerEvents<C>> {
+export class Listener<C> extends EventEmitter<ListenerEvents<C>> {
   /**
    * Connections there may be at one time; a peer beyond them is told so (its dial is rejected
    * with `ECONNREFUSED`), and `drop` is emitted. Handshakes under way count: the oldest gives
@@ -79,22 +74,23 @@ export class Listener<C extends Connection> extends EventEmitter<ListenerEvents<
   readonly #links: Links;
   readonly #connections = new Set<C>();
   #closing: Promise<void> | undefined;
+  #resolve: (() => void) | undefined;
   #dropped = 0;
   /** The last socket is closed, those of refused peers included. */
   #drained = false;
 
   /** @internal Use `listen` or `listenChannel`. */
-  static async open<C extends Connection, E extends RingPair>(
+  static async open<C, E extends RingPair>(
     address: Address,
     content: LinkKind<E>,
     options: LinkListenOptions,
-    connect: (link: Link<E>) => C,
+    connect: (link: Link<E>, closed: () => void) => C,
   ): Promise<Listener<C>> {
     const { capacity, maxConnections } = options;
     if (capacity !== undefined) checkCapacity('listen', capacity);
     checkCount('listen', 'maxConnections', maxConnections, 0);
     const links: LinkServer<E> = new LinkServer(content, options, {
-      link: link => listener.#add(connect(link)),
+      link: link => listener.#add(closed => connect(link, closed)),
       refused: error => listener.emit('clientError', error),
       dropped: (socket, reason) => listener.#drop(socket, reason),
       room: () => listener.#room(),
@@ -175,7 +171,7 @@ export class Listener<C extends Connection> extends EventEmitter<ListenerEvents<
    */
   close(): Promise<void> {
     this.#closing ??= new Promise(resolve => {
-      this.once('close', resolve);
+      this.#resolve = resolve;
       this.#links.close();
     });
     return this.#closing;
@@ -185,12 +181,13 @@ export class Listener<C extends Connection> extends EventEmitter<ListenerEvents<
     return this.close();
   }
 
-  #add(connection: C): void {
-    this.#connections.add(connection);
-    connection.once('close', () => {
+  /** @param connect calls `closed` when the connection is; a user may remove or count listeners */
+  #add(connect: (closed: () => void) => C): void {
+    const connection = connect(() => {
       this.#connections.delete(connection);
       this.#settle();
     });
+    this.#connections.add(connection);
     this.emit('connection', connection);
   }
 
@@ -206,7 +203,12 @@ export class Listener<C extends Connection> extends EventEmitter<ListenerEvents<
     this.emit('drop', { reason, localAddress, localPort, localFamily, ...from });
   }
 
+  /** In a tick of its own: the last connection's own 'close' comes first. */
   #settle(): void {
-    if (this.#drained && this.#connections.size === 0) this.emit('close');
+    if (!this.#drained || this.#connections.size > 0) return;
+    nextTick(() => {
+      this.#resolve?.();
+      this.emit('close');
+    });
   }
 }

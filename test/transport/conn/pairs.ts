@@ -19,9 +19,14 @@ export interface Connection extends Duplex {
   readonly bytesWritten: number;
   readonly readyState: string;
   readonly timeout?: number | undefined;
+  readonly connecting: boolean;
+  readonly pending: boolean;
+  readonly bufferSize: number;
   destroySoon(): void;
   ref(): Connection;
   resetAndDestroy(): Connection;
+  setKeepAlive(on?: boolean, initialDelay?: number): Connection;
+  setNoDelay(on?: boolean): Connection;
   setTimeout(timeout: number, callback?: () => void): Connection;
   unref(): Connection;
 }

@@ -13,19 +13,26 @@ const path = socketPath(join(tmpdir(), `ref-peer-${process.pid}`));
 
 async function open(): Promise<Connection[]> {
   if (kind === 'net') {
-    const server = createServer().listen(path).unref();
+    const server = createServer({ pauseOnConnect: paused }).listen(path).unref();
     await once(server, 'listening');
     const accepted = once(server, 'connection');
     const client = connect(path);
+    if (paused) client.pause();
     const [other] = (await accepted) as [Connection];
     return [client, other];
   }
-  const listener = (await listen(path, { sharedMemory: kind === 'memory' })).unref();
+  const listener = (
+    await listen(path, { sharedMemory: kind === 'memory', pauseOnConnect: paused })
+  ).unref();
   const accepted = once(listener, 'connection');
   const client = await dial(path);
+  if (paused) client.pause();
   const [other] = (await accepted) as [Connection];
   return [client, other];
 }
+
+/** Paused: neither end reads, as where `net` is told to pause before it has connected. */
+const paused = does === 'paused';
 
 const ends = await open();
 if (process.platform !== 'win32') rmSync(path, { force: true }); // a pipe is no file
@@ -33,9 +40,9 @@ const words: string[] = [];
 process.disconnect();
 process.on('exit', () => process.stdout.write([...words, 'end'].join(' ')));
 for (const end of ends) {
-  end.resume();
+  if (!paused) end.resume();
   end.on('close', () => words.push('closed'));
-  if (does !== 'ref') end.unref();
+  if (does !== 'ref' && !paused) end.unref();
 }
 if (does === 'again') {
   // During a read, and during a wait for one.

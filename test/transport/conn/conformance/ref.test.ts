@@ -20,6 +20,10 @@ describe('A process with a connection that is open', function () {
       expect(stdout).to.equal('timer closed closed end');
     });
 
+    it(`ends where it was paused before it read anything: ${kind}`, async () => {
+      expect(await run(kind, 'paused')).to.deep.include({ code: 0, stderr: '', stdout: 'end' });
+    });
+
     it(`unref and ref may follow each other, also within a read: ${kind}`, async () => {
       const { code, stdout, stderr } = await run(kind, 'again');
       expect([code, stderr]).to.deep.equal([0, '']);
