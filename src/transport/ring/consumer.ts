@@ -72,7 +72,7 @@ export class Consumer extends RingReader {
    *
    * A handler that throws ends the drain; its record counts as read, later ones stay.
    *
-   * @param limit at most so many records. @default all that are there
+   * @param limit the most records to hand over. @default all that are there
    * @returns how many records were handled; 0: the ring is empty
    * @throws {ShmError} `ERR_CORRUPT`, `ERR_CLOSED`, `ERR_INVALID_ARG`; and what the
    *   handler throws

@@ -23,13 +23,13 @@ function writeConstants(words: Int32Array, magic: number, capacity: number, kept
   storeWord(words, Field.version, layoutVersion);
   storeWord(words, Field.capacity, capacity);
   storeWord(words, Field.kept, Number(kept));
-  // Last: whoever sees the magic sees the rest.
+  // Last: a process that sees the magic sees the rest.
   storeWord(words, Field.magic, magic);
 }
 
 /**
- * Checks the constants before anything is written into a ring that somebody else made, who may
- * be about to finish them.
+ * Checks the constants before anything is written into a ring that another process made, or is
+ * about to finish.
  *
  * @returns its capacity in bytes
  * @throws {ShmError} `ERR_CORRUPT` where it is no ring of that kind, `ERR_VERSION`
@@ -52,7 +52,7 @@ export function isKept({ words }: Pick<RingMemory, 'words'>): boolean {
 /** The shortest ring. */
 const leastBytes = ringHeaderBytes + minCapacity;
 
-/** The same of a header as it stands, without waiting for its maker: for who only looks, too. */
+/** The same for a header as it stands, without waiting for its maker; also for read-only looks. */
 export function readCapacity(
   { words, address }: Pick<RingMemory, 'words' | 'address'>,
   magic: number,

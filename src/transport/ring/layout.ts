@@ -84,7 +84,7 @@ export const Counter = {
 } as const;
 
 /**
- * A doorbell as it is told to the peer: the first word is the token to send, three words
+ * A doorbell as the peer reads it: the first word is the token to send, three words
  * name the bell, one is the length of its directory's path, which follows as UTF-8.
  */
 export const Bell = {
@@ -98,7 +98,7 @@ export const Bell = {
   maxDirectoryBytes: (48 - 5) * 4,
 } as const;
 
-/** What a role has told about itself. One writer: the role's holder. */
+/** What a role says about itself. One writer: the role's holder. */
 export const RoleState = {
   never: 0,
   /** Held. If its lock is free all the same, the holder was killed. */

@@ -18,7 +18,7 @@ export abstract class MessageEmitter<E extends Record<keyof E, unknown[]>> exten
   protected listening = false;
   #starting = false;
 
-  /** @internal @param scope where its listeners run; or what `async_hooks` calls that of its own */
+  /** @internal @param scope where its listeners run, or the name that `async_hooks` gives to a scope of its own */
   constructor(scope: ListenerScope | string) {
     super();
     this.scope = typeof scope === 'string' ? new ListenerScope(scope) : scope;

@@ -19,7 +19,7 @@ export class PeerBell {
     this.#at = at;
   }
 
-  /** False: nobody listens there. Its death is told to who waits for it, not here. */
+  /** False: nobody listens there. A dead peer is reported to waiters, not here. */
   ring(): boolean {
     const start = (this.#at + Bell.id) * 4;
     const id = this.#plain.subarray(start, start + Bell.idWords * 4);
@@ -38,8 +38,8 @@ export class PeerBell {
       this.#ringer = new DoorbellRinger(directory, id);
       this.#id = id;
     } catch {
-      // What is named there is no bell of ours, or cannot be opened now. Who parks behind
-      // it looks by itself from time to time; the record it waits for is published.
+      // What is named there is no bell of ours, or cannot be opened now. A peer that parks behind it
+      // looks by itself from time to time; the record it waits for is published.
     }
   }
 

@@ -212,8 +212,8 @@ export class Producer extends RingWriter {
   }
 
   /**
-   * @internal Reserves as much as lies in one piece, at least `least` bytes, and tells it as
-   * a range of {@link records}, without making a view. -1: there is no such room.
+   * @internal Reserves as much as lies in one piece, at least `least` bytes, and returns it as a
+   * range of {@link records}, without making a view. -1: there is not enough room.
    */
   tryReserveRange(least: number): number {
     if (least > this.#maxLength) return -1;

@@ -25,7 +25,7 @@ export interface RoleClaim {
 
 /**
  * What producer and consumer do alike: hold their role, sleep and wake, and notice that
- * the other side ended, died or wrote nonsense. Nothing here is on the path of a message
+ * the other side ended, died or corrupted the ring. Nothing here is on the path of a message
  * except {@link wakePeer}, which loads one word.
  */
 export class RoleHolder {
@@ -41,9 +41,9 @@ export class RoleHolder {
   readonly #operations: RoleClaim['operations'];
   #bell: PeerBell | undefined;
   #closed = false;
-  /** Somebody else than the kernel's lock has told that the peer is gone. */
+  /** The peer is known to be gone by other means than the kernel's lock. */
   #peerLost = false;
-  /** Kept here too: the word in the header could be overwritten by who wrote the nonsense. */
+  /** Kept here too: a peer that corrupted the ring could overwrite the word in the header. */
   #poisoned = false;
   readonly #changes: Int32Array;
   /** What `changes` was when the memory was last found whole. */
@@ -84,7 +84,7 @@ export class RoleHolder {
         `the ${role}'s role was process ${pid}'s before`,
       );
     }
-    // The lock comes first: whoever sees `attached` may ask the kernel whether it is true.
+    // The lock comes first: a peer that sees `attached` may ask the kernel whether it is true.
     storeWord(this.#words, this.#own.waiting, Waiting.none);
     storeWord(this.#words, this.#own.pid, process.pid);
     storeWord(this.#words, this.#own.state, RoleState.attached);
@@ -216,7 +216,7 @@ export class RoleHolder {
     }
   }
 
-  /** Tells the peer which bell to ring for this side; before the first {@link park}. */
+  /** Writes down which bell the peer has to ring for this side; before the first {@link park}. */
   announce(bell: Doorbell, token: number): void {
     const { bell: at } = this.#own;
     const { plain } = this.memory;
@@ -236,8 +236,8 @@ export class RoleHolder {
   }
 
   /**
-   * Rings the bell that the peer has told, though it may not sleep. False: it cannot be
-   * reached from here, as where the two see different directories.
+   * Rings the bell that the peer has named, though it may not sleep. False: it cannot be reached
+   * from here, for example where the two see different directories.
    */
   ringPeer(): boolean {
     this.#bell ??= new PeerBell(this.#words, this.memory.plain, this.#peer.bell);

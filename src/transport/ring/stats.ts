@@ -28,7 +28,7 @@ export interface RingStats {
   consumer: RoleStats;
 }
 
-/** What is in a ring and who uses it, also of one in use, whose numbers go on meanwhile. */
+/** What is in a ring and which processes use it; also of one in use, whose numbers go on changing. */
 export function readStats(
   memory: Pick<RingMemory, 'words' | 'isLocked'>,
   capacity: number,

@@ -6,7 +6,7 @@ import { checkTimeout } from './wait.js';
 export interface WaitOptions {
   /** Gives up and rejects with the signal's reason; nothing has been read or written then. */
   signal?: AbortSignal;
-  /** Gives up after so many milliseconds. @default no limit */
+  /** Milliseconds after which to give up. @default no limit */
   timeout?: number;
 }
 

@@ -6,7 +6,7 @@ import { invalidArgument, outOfRange } from '../../errors.js';
  * - `'park'` (default): polls for about as long as a wake-up costs, then sleeps: 20 µs for a
  *   ring; 200 µs for a connection or a channel, while that finds something. Idle it costs
  *   nothing.
- * - `{ spin: microseconds }`: polls so long before it sleeps; 0 sleeps at once. The longer,
+ * - `{ spin: microseconds }`: polls for that long before it sleeps; 0 sleeps at once. The longer,
  *   the more answers come without a wake-up, and the longer a core is used after each message.
  * - `'busy'`: never sleeps. The fastest answer, and a core of its own.
  *
@@ -38,7 +38,7 @@ export function parseStrategy(operation: string, strategy: WaitStrategy = 'park'
 
 /**
  * The same for connections and channels: where nothing else was asked for, they poll longer,
- * and only while that finds something. Who asks for so many microseconds gets them, always.
+ * and only while that finds something. A number of microseconds that was asked for always holds.
  */
 export function parseAdaptive(
   operation: string,
