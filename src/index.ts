@@ -5,7 +5,7 @@ export type { MapOptions } from './native/map-options.js';
 export { MapMem, type MemOptions, openMem } from './native/map-mem.js';
 export { Mapped } from './native/mapped.js';
 export type { Advice } from './native/pages.js';
-export { reap } from './native/segment.js';
+export { reap } from './native/reap.js';
 export type { ReadStreamOptions, WriteStreamOptions } from './native/streams.js';
 export type { MappingEvent, ReapEvent } from './native/trace.js';
 export { Channel } from './transport/channel/channel.js';
@@ -14,10 +14,11 @@ export {
   type ChannelEvents,
   type ChannelHandle,
   type ChannelOptions,
-} from './transport/channel/options.js';
+} from './transport/channel/channel-options.js';
 export type { Codec, CodecOption } from './transport/codec/types.js';
 export { Consumer, type BorrowedRecord, type RecordHandler } from './transport/ring/consumer.js';
-export { Producer, type RoleOptions } from './transport/ring/producer.js';
+export { Producer } from './transport/ring/producer.js';
+export type { RoleOptions } from './transport/ring/role-options.js';
 export type { WaitOptions } from './transport/ring/wait-queue.js';
 export { Ring, type RingHandle, type RingOptions } from './transport/ring/ring.js';
 export type { RingStats, RoleStats } from './transport/ring/stats.js';

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError } from 'commander';
-import { reap } from '../native/segment.js';
+import { reap } from '../native/reap.js';
 import { reportAll, reportOne, directoryFor } from './region-report.js';
 import { details, listTable } from './tables.js';
 import { top } from './top.js';

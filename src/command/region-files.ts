@@ -1,6 +1,7 @@
 import { lstatSync, readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { type FileKind, isLeftOver, kindOfName } from '../native/segment.js';
+import { isLeftOver } from '../native/reap.js';
+import { type FileKind, kindOfName } from '../native/segment.js';
 
 /** A file of the region directory, or a region that has lost its name and is still in use. */
 export interface RegionFile {

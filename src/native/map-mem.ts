@@ -9,7 +9,8 @@ import { regionDirectory } from './directory.js';
 import { maxLength } from './limits.js';
 import type { MappingInfo } from './mapped-view.js';
 import { Mapped } from './mapped.js';
-import { createSegment, openSegment, reapExcept, type SegmentFile } from './segment.js';
+import { reapExcept } from './reap.js';
+import { createSegment, openSegment, type SegmentFile } from './segment.js';
 import { trace } from './trace.js';
 import { attachBuffer } from './views.js';
 

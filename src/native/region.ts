@@ -7,12 +7,12 @@ import { regionDirectory } from './directory.js';
 import { checkMappable } from './limits.js';
 import { makeFile } from './new-file.js';
 import { absolutePath, type FilePath } from './paths.js';
+import { reap } from './reap.js';
 import {
   createSegment,
   explainFull,
   kindOfName,
   openSegment,
-  reap,
   type SegmentFile,
   type SegmentKind,
   unlinkQuietly,

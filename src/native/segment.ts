@@ -1,21 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  openSync,
-  readdirSync,
-  rmSync,
-  statfsSync,
-  unlinkSync,
-} from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { closeSync, constants, fstatSync, openSync, rmSync, statfsSync, unlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { ShmError, systemError } from '../errors.js';
 import { now } from '../timers.js';
 import { addon } from './addon.js';
-import { existingDirectory, unsafe } from './directory.js';
+import { unsafe } from './directory.js';
 import { checkMappable } from './limits.js';
-import { trace } from './trace.js';
 
 export const noFollow = constants.O_NOFOLLOW ?? 0; // Windows has no such flag
 
@@ -197,95 +187,6 @@ export function openOwnFile(
   }
 }
 
-/**
- * Removes the regions and segments of a directory that nobody has open any more, because
- * their last user was killed. Whether one is in use is asked of the kernel (its lease), so
- * this is right across containers and never touches a live one. Blocks for a few system
- * calls per file.
- *
- * @param directory @default the per-user region directory. Where there is none, none is made.
- * @returns the names removed; this thread's own array
- * @throws {ShmError} `ERR_UNSAFE_DIRECTORY`, `ERR_INVALID_ARG` and the errno names of reading a
- *   directory, and nothing has been removed
- * @example
- * console.log(reap().length, 'leftovers of killed processes removed');
- */
-export function reap(directory?: string): string[] {
-  const home = existingDirectory(directory);
-  return home === undefined ? [] : reapExcept(home, new Set());
-}
-
-/** The same, without a look at names that are known to be in use. */
-export function reapExcept(home: string, inUse: ReadonlySet<string>): string[] {
-  const removed = namesIn(home).filter(
-    name => kindOfName(name) && !inUse.has(name) && reapOne(join(home, name)),
-  );
-  for (const name of removed) trace('reap', { directory: home, name });
-  return removed;
-}
-
-function namesIn(home: string): string[] {
-  try {
-    return readdirSync(home);
-  } catch (cause) {
-    throw systemError(cause, 'region.reap', home);
-  }
-}
-
-function reapOne(path: string): boolean {
-  if (isBell(path)) return isBellDead(path) && unlinkQuietly(path);
-  return withExclusiveLock(path, () => {
-    // The socket of a bus's peer lies beside the file that is under its lease.
-    if (kindOfName(basename(path)) === 'bus') unlinkQuietly(`${path}.sock`);
-    return unlinkQuietly(path);
-  });
-}
-
-/**
- * Whether nobody has the file open any more: its last user was killed. To find that out its
- * lease is taken for a moment, in which somebody who opens the file finds it gone.
- */
-export function isLeftOver(path: string): boolean {
-  if (isBell(path)) return isBellDead(path);
-  return withExclusiveLock(path, () => true);
-}
-
-const isBell = (path: string) => kindOfName(basename(path)) === 'bell';
-
-/** The kernel's word, without a lease: nobody has the FIFO open for reading, or ever will. */
-function isBellDead(path: string): boolean {
-  try {
-    return addon.isBellDead(path);
-  } catch {
-    return false; // not ours to open
-  }
-}
-
-/** Does something under the lease of a file that nobody else has one on; else gives false. */
-function withExclusiveLock(path: string, act: () => boolean): boolean {
-  let fd: number;
-  try {
-    ({ fd } = openOwnFile('region.reap', path, constants.O_RDWR | noFollow));
-  } catch {
-    return false; // gone already, or not ours to open
-  }
-  try {
-    return leasedAlone(fd) && act();
-  } finally {
-    closeSync(fd);
-  }
-}
-
-/** False too where the system cannot tell: then it may be in use. */
-function leasedAlone(fd: number): boolean {
-  try {
-    // Reaped by another one meanwhile, the name may be that of a new file already.
-    return addon.tryLease(fd, 1) && fstatSync(fd).nlink > 0;
-  } catch {
-    return false;
-  }
-}
-
 /** False where somebody else was faster, and where Windows still has views of it somewhere. */
 export function unlinkQuietly(path: string): boolean {
   try {
@@ -300,7 +201,7 @@ export function unlinkQuietly(path: string): boolean {
 }
 
 /**
- * A full file system is told with what was wanted and what there is.
+ * The error of a full file system says what was wanted and what there is.
  *
  * @param place a path on that file system. @default where the file lies
  */
@@ -331,6 +232,6 @@ function freeBytes(place: string): string {
     const { bavail, bsize } = statfsSync(place);
     return `${bavail * bsize} are free on the file system`;
   } catch {
-    return 'what is free on the file system cannot be told';
+    return 'how much is free on the file system is not known';
   }
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { invalidArgument, ShmError } from '../../errors.js';
 import { delay, nextTick } from '../../timers.js';
-import { defaultCapacity } from '../channel/options.js';
+import { defaultCapacity } from '../channel/channel-options.js';
 import { checkCapacity } from '../ring/layout.js';
 import { MessageEmitter } from '../ring/message-emitter.js';
 import { checkTimeout } from '../ring/wait.js';

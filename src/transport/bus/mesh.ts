@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { ShmError, systemError } from '../../errors.js';
 import { clearTimeout, delay, setTimeout, timerLimit } from '../../timers.js';
 import { Channel } from '../channel/channel.js';
-import type { ChannelOptions } from '../channel/options.js';
+import type { ChannelOptions } from '../channel/channel-options.js';
 import { isCapacity } from '../ring/layout.js';
 import type { ListenerScope } from '../ring/listener-scope.js';
 import { dialLink, type EarlyUse } from '../link/dial-link.js';

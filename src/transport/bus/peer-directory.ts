@@ -3,7 +3,8 @@ import { closeSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { atExit } from '../../native/at-exit.js';
 import { regionDirectory } from '../../native/directory.js';
-import { createSegmentAt, reap } from '../../native/segment.js';
+import { reap } from '../../native/reap.js';
+import { createSegmentAt } from '../../native/segment.js';
 
 /*
  * The peers of a bus find each other in the region directory, by two files each:

@@ -1,13 +1,10 @@
-import { ShmError } from '../../errors.js';
+import { invalidArgument, type ShmError } from '../../errors.js';
 import { clearImmediate } from '../../timers.js';
 import { atExit } from '../../native/at-exit.js';
-import { Region } from '../../native/region.js';
 import { rangeCodec } from '../codec/codec.js';
 import type { RangeCodec } from '../codec/types.js';
-import { checkCapacity, ringHeaderBytes } from '../ring/layout.js';
 import { iterate } from '../ring/iterate.js';
 import { nextTurn } from '../ring/listener-scope.js';
-import { halves } from '../ring/memory.js';
 import { MessageEmitter } from '../ring/message-emitter.js';
 import type { Inlet, MessageEnds } from './message-ends.js';
 import { MessageRings } from './message-rings.js';
@@ -18,8 +15,7 @@ import {
   type ChannelHandle,
   type ChannelOptions,
   type ChannelOrigin,
-  defaultCapacity,
-} from './options.js';
+} from './channel-options.js';
 import { WaitRetry } from './wait-retry.js';
 
 /** Messages handed out before the event loop gets its turn. */
@@ -70,14 +66,7 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
 
   /** Makes a channel and takes its first end. @throws {ShmError} as {@link Ring.create} */
   static create<T = unknown>(options: ChannelCreateOptions<T> = {}): Channel<T> {
-    const { capacity = defaultCapacity, directory } = options;
-    checkCapacity('channel.create', capacity);
-    const bytes = 2 * (ringHeaderBytes + capacity);
-    const region = Region.create({ bytes, kind: 'ring', ...(directory && { directory }) });
-    return Channel.#build(region, options, () => {
-      const [output, input] = halves(region);
-      return MessageRings.create(output, input, capacity, options.wait);
-    });
+    return Channel.#over(MessageRings.inNewRegion(options), options);
   }
 
   /**
@@ -89,25 +78,17 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
   static open<T = unknown>(handle: ChannelHandle, options: ChannelOptions<T> = {}): Channel<T> {
     const path: unknown = handle?.path;
     if (typeof path !== 'string') {
-      throw new ShmError('ERR_INVALID_ARG', 'expected a channel handle', 'channel.open');
+      throw invalidArgument('channel.open', 'handle', 'the handle of a channel', handle);
     }
-    const region = Region.open(path);
-    return Channel.#build(region, options, () => {
-      const [input, output] = halves(region);
-      return MessageRings.open(output, input, options.wait);
-    });
+    return Channel.#over(MessageRings.inRegion(path, options), options);
   }
 
-  /** Gives the region back where its rings cannot be taken. */
-  static #build<T>(region: Region, options: ChannelOptions<T>, take: () => MessageRings) {
-    let ends: MessageRings | undefined;
+  static #over<T>(rings: MessageRings, { codec }: ChannelOptions<T>): Channel<T> {
     try {
-      ends = take();
-      const handle = { path: region.path, capacity: ends.output.records.length };
-      return new Channel<T>(ends.own(region), rangeCodec(options.codec), { handle });
+      const handle = { path: rings.path, capacity: rings.capacity };
+      return new Channel<T>(rings, rangeCodec(codec), { handle });
     } catch (error) {
-      void ends?.close();
-      region.close();
+      void rings.close();
       throw error;
     }
   }

@@ -2,7 +2,7 @@ import { rangeCodec } from '../codec/codec.js';
 import type { Address } from '../link/address.js';
 import { dialLink, type DialLinkOptions } from '../link/dial-link.js';
 import type { Channel } from './channel.js';
-import type { ChannelOptions } from './options.js';
+import type { ChannelOptions } from './channel-options.js';
 import { channelKind, linkedChannel } from './link-kind.js';
 
 export type DialChannelOptions<T> = DialLinkOptions & ChannelOptions<T>;

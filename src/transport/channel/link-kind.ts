@@ -4,7 +4,7 @@ import type { Link } from '../link/handshake.js';
 import type { LinkKind } from '../link/sharing.js';
 import { Channel } from './channel.js';
 import { MessageRings } from './message-rings.js';
-import { type ChannelOptions, type ChannelOrigin, defaultCapacity } from './options.js';
+import { type ChannelOptions, type ChannelOrigin, defaultCapacity } from './channel-options.js';
 import { SocketEnds } from './socket-ends.js';
 
 /** Both sides have to mean the same by their bytes: the codec is part of the name. */

@@ -3,7 +3,7 @@ import type { Address } from '../link/address.js';
 import type { Link } from '../link/handshake.js';
 import { type LinkListenOptions, Listener } from '../link/listener.js';
 import type { Channel } from './channel.js';
-import type { ChannelOptions } from './options.js';
+import type { ChannelOptions } from './channel-options.js';
 import { channelKind, linkedChannel } from './link-kind.js';
 import type { MessageRings } from './message-rings.js';
 

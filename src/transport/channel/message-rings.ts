@@ -1,19 +1,53 @@
 import type { Socket } from 'node:net';
 import { ShmError } from '../../errors.js';
-import type { Region } from '../../native/region.js';
+import { Region } from '../../native/region.js';
 import { Consumer, type RecordHandler } from '../ring/consumer.js';
 import { LinkedRings } from '../link/linked-rings.js';
-import type { RegionMemory } from '../ring/memory.js';
+import { checkCapacity, ringHeaderBytes } from '../ring/layout.js';
+import { halves, type RegionMemory } from '../ring/memory.js';
 import type { Producer } from '../ring/producer.js';
 import { Ring } from '../ring/ring.js';
 import { parseAdaptive, type WaitStrategy } from '../ring/wait.js';
 import type { MessageEnds } from './message-ends.js';
+import { type ChannelCreateOptions, defaultCapacity } from './channel-options.js';
+
+type RingsOptions = Pick<ChannelCreateOptions<never>, 'capacity' | 'directory' | 'wait'>;
 
 /** One end of a channel over two rings: the usual case. */
 export class MessageRings extends LinkedRings<Producer, Consumer> implements MessageEnds {
   #region: Region | undefined;
   #socket: Socket | undefined;
   #refed = true;
+
+  /** Makes a region and takes the first ends of the two rings in it. */
+  static inNewRegion({ capacity = defaultCapacity, directory, wait }: RingsOptions): MessageRings {
+    checkCapacity('channel.create', capacity);
+    const bytes = 2 * (ringHeaderBytes + capacity);
+    const region = Region.create({ bytes, kind: 'ring', ...(directory && { directory }) });
+    return MessageRings.#owning(region, () => {
+      const [output, input] = halves(region);
+      return MessageRings.create(output, input, capacity, wait);
+    });
+  }
+
+  /** Opens a region and takes the ends that are left of the two rings in it. */
+  static inRegion(path: string, { wait }: RingsOptions): MessageRings {
+    const region = Region.open(path);
+    return MessageRings.#owning(region, () => {
+      const [input, output] = halves(region);
+      return MessageRings.open(output, input, wait);
+    });
+  }
+
+  /** Gives the region back where its rings cannot be taken. */
+  static #owning(region: Region, take: () => MessageRings): MessageRings {
+    try {
+      return take().own(region);
+    } catch (error) {
+      region.close();
+      throw error;
+    }
+  }
 
   /** Lays two rings into zeroed memory, and takes their first ends. */
   static create(
@@ -63,6 +97,16 @@ export class MessageRings extends LinkedRings<Producer, Consumer> implements Mes
     if (socket.destroyed) this.#lost();
     else socket.once('close', () => this.#lost());
     return this;
+  }
+
+  /** Of the region that holds the rings. */
+  get path(): string {
+    return this.output.roleHolder.memory.address;
+  }
+
+  /** Bytes each direction holds. */
+  get capacity(): number {
+    return this.output.records.length;
   }
 
   peerEnded(): boolean {

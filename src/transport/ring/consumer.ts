@@ -3,7 +3,7 @@ import { keepFreedHeap } from '../../native/heap.js';
 import { ringHeaderBytes, recordAlignment, RecordKind, recordHeaderBytes } from './layout.js';
 import { iterate } from './iterate.js';
 import type { RingMemory } from './memory.js';
-import type { RoleOptions } from './producer.js';
+import type { RoleOptions } from './role-options.js';
 import { WaitQueue, type WaitOptions } from './wait-queue.js';
 import { RingReader } from './ring-reader.js';
 import { checkTimeout, parseStrategy } from './wait.js';

@@ -12,16 +12,8 @@ import {
 import type { RingMemory } from './memory.js';
 import { WaitQueue, type WaitOptions } from './wait-queue.js';
 import { RingWriter } from './ring-writer.js';
-import { checkTimeout, parseStrategy, type WaitStrategy } from './wait.js';
-
-export interface RoleOptions {
-  /** How this side waits. @default 'park' */
-  wait?: WaitStrategy;
-  /** @internal See {@link RoleClaim}. */
-  first?: boolean;
-  /** @internal See {@link RoleClaim}. */
-  operations?: { readonly attach: string; readonly use: string };
-}
+import type { RoleOptions } from './role-options.js';
+import { checkTimeout, parseStrategy } from './wait.js';
 
 /**
  * The writing end of a ring. One thread of one process holds it.

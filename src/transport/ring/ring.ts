@@ -5,7 +5,8 @@ import type { FilePath } from '../../native/paths.js';
 import { checkHeader, formatHeader, isKept, keptEnds } from './header.js';
 import { checkCapacity, ringHeaderBytes, ringTrailerBytes, maxPayload, Magic } from './layout.js';
 import { RegionMemory, type RingMemory } from './memory.js';
-import { Producer, type RoleOptions } from './producer.js';
+import { Producer } from './producer.js';
+import type { RoleOptions } from './role-options.js';
 import { readStats, type RingStats } from './stats.js';
 
 /**

@@ -1,0 +1,10 @@
+import type { WaitStrategy } from './wait.js';
+
+export interface RoleOptions {
+  /** How the holder of the role waits. @default 'park' */
+  wait?: WaitStrategy;
+  /** @internal See {@link RoleClaim}. */
+  first?: boolean;
+  /** @internal See {@link RoleClaim}. */
+  operations?: { readonly attach: string; readonly use: string };
+}
