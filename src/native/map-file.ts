@@ -18,7 +18,7 @@ export class MapFile extends Mapped {
 
   /** @internal */
   static make(source: MappingInfo): MapFile {
-    return MapFile.make(source);
+    return new MapFile(source);
   }
 
   private constructor(source: MappingInfo) {
