@@ -1,5 +1,5 @@
-import { closeSync, rmSync } from 'node:fs';
-import { systemError } from '../errors.js';
+import { closeSync, fstatSync, rmSync, statfsSync } from 'node:fs';
+import { ShmError, systemError } from '../errors.js';
 import { Access, addon, type NativeMapping } from './addon.js';
 import { atExit } from './at-exit.js';
 import { regionDirectory } from './directory.js';
@@ -24,6 +24,12 @@ export interface RegionOptions {
   /** An ordinary file to make instead. It stays when its users have gone. */
   path?: string;
 }
+
+/** The unit that a file's blocks are counted in, whatever the file system's own is. */
+const blockBytes = 512;
+
+/** What `statfs` says of a tmpfs on Linux. */
+const tmpfsMagic = 0x0102_1994;
 
 /** Directories whose leftovers this thread has already reaped. */
 const reaped = new Set<string>();
@@ -85,13 +91,16 @@ export class Region {
   /**
    * Opens a region by the path of its file.
    *
+   * @param options.bytes the size it must have; a file of any other is not mapped
    * @throws {ShmError} `ENOENT` where it is gone, `ERR_UNSAFE_FILE` where the file is not
-   *   a plain file of this user's that only this user can open
+   *   a plain file of this user's that only this user can open; `ERR_OUT_OF_RANGE` where it
+   *   has another size
    */
-  static open(path: string, options: { keep?: boolean } = {}): Region {
+  static open(path: string, options: { keep?: boolean; bytes?: number } = {}): Region {
     const operation = 'region.open';
     const file = openSegment(operation, path, true);
     try {
+      if (options.bytes !== undefined) checkOffered(file, options.bytes, operation);
       return new Region(file, options.keep ?? false, operation);
     } finally {
       closeSync(file.fd);
@@ -146,6 +155,14 @@ export class Region {
   }
 
   /**
+   * Leaves the name to another process, which will remove it: closing no longer does, also
+   * when this process ends.
+   */
+  leaveName(): void {
+    this.#mapping.ownName('', 0);
+  }
+
+  /**
    * Gives up lease and locks, and removes the file if nobody else has it open. A second
    * call does nothing.
    *
@@ -161,6 +178,21 @@ export class Region {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+}
+
+/**
+ * Checks a file that another process has offered, before a page of it is mapped. Blocks that
+ * were never reserved would be taken from memory by mapping them here; only a tmpfs counts
+ * blocks well enough to tell.
+ */
+function checkOffered({ fd, path, size }: SegmentFile, bytes: number, operation: string): void {
+  const fail = (detail: string) => new ShmError('ERR_OUT_OF_RANGE', detail, operation, path);
+  if (size !== bytes) throw fail(`expected a region of ${bytes} bytes, got ${size}`);
+  const reserved = fstatSync(fd).blocks * blockBytes;
+  if (process.platform !== 'linux' || reserved >= bytes) return;
+  if (statfsSync(path).type === tmpfsMagic) {
+    throw fail(`expected ${bytes} reserved bytes, got ${reserved}`);
   }
 }
 

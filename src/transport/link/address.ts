@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs';
 import { connect, type ListenOptions as NetListenOptions, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { invalidArgument, ShmError, systemError } from '../../errors.js';
@@ -42,19 +43,24 @@ export function addressText(address: Address): string {
 /**
  * Connects a socket.
  *
+ * @param first what to say at once: over a Unix socket the kernel has it when this returns,
+ *   though the promise need not be settled
  * @throws {ShmError} `ECONNREFUSED`, `ENOENT` and other errno names; the signal's reason
  */
 export async function connectSocket(
   address: Address,
   { operation, address: text, signal }: HandshakeContext,
+  first?: Buffer,
 ): Promise<Socket> {
   const options = checkAddress(operation, address);
   for (;;) {
     signal.throwIfAborted();
     // Half-closing is up to who uses the connection.
     const socket = connect({ ...options, allowHalfOpen: true } as { path: string });
+    const connected = once(socket, 'connect', { signal });
+    if (first) writeAtOnce(socket, first);
     try {
-      await once(socket, 'connect', { signal });
+      await connected;
       return socket;
     } catch (cause) {
       socket.destroy();
@@ -64,6 +70,24 @@ export async function connectSocket(
     }
     await new Promise(resolve => setTimeout(resolve, retryInterval));
   }
+}
+
+/**
+ * A Unix socket is connected when `connect` returns, though Node says so a turn later and
+ * holds back until then what is written. Where its descriptor can be had, it is written to
+ * directly; what does not go that way goes the usual one.
+ */
+function writeAtOnce(socket: Socket, bytes: Buffer): void {
+  let written = 0;
+  const { fd = -1 } = (socket as unknown as { _handle?: { fd?: number } | null })._handle ?? {};
+  if (fd >= 0 && process.platform !== 'win32') {
+    try {
+      written = writeSync(fd, bytes);
+    } catch {
+      // Not connected yet, as over TCP, or never.
+    }
+  }
+  if (written < bytes.length) socket.write(bytes.subarray(written));
 }
 
 /** Whether both ends of a socket are on this machine, as far as its addresses tell. */

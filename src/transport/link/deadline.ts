@@ -23,7 +23,5 @@ export class Deadline implements HandshakeContext {
     this.#limit = new Limit(milliseconds, outer, late, abort);
   }
 
-  clear(): void {
-    this.#limit.clear();
-  }
+  readonly clear = (): void => this.#limit.clear();
 }

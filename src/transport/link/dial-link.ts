@@ -1,14 +1,18 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { ShmError } from '../../errors.js';
 import { checkCapacity } from '../ring/layout.js';
 import { checkTimeout, type WaitStrategy } from '../ring/wait.js';
 import { type Address, addressText, checkAddress, connectSocket } from './address.js';
 import { Deadline } from './deadline.js';
-import { type Link, openLink } from './handshake.js';
-import type { LinkKind, RingPair } from './sharing.js';
+import type { Link } from './handshake.js';
+import type { HandshakeContext } from './handshake-messages.js';
+import { Opening } from './open-link.js';
+import type { LinkKind, RingPair, Shared } from './sharing.js';
 
 export interface DialLinkOptions {
   /**
    * Bytes each direction holds: a power of two from 4 KiB to 1 GiB. Where both sides ask for
-   * one, the smaller counts. @default what the listener says
+   * one, the smaller counts. @default what the listener says, up to 16 MiB
    */
   capacity?: number;
   /** How this end waits. @default 'park' */
@@ -21,13 +25,53 @@ export interface DialLinkOptions {
   sharedMemory?: boolean;
 }
 
+/**
+ * For one that writes before the listener has answered. What it has written is in shared
+ * memory, and once {@link dialLink} has returned (its promise need not be settled) the kernel
+ * holds the offer of it: the listener gets it though this process may be gone by then. Over
+ * TCP and on Windows the offer goes out a turn of the event loop later.
+ */
+export interface EarlyUse<E extends RingPair> {
+  /**
+   * Called before {@link dialLink} returns, with rings to write to; not called where no memory
+   * can be made. They become the link's, or are taken back.
+   */
+  rings(shared: Shared<E>): void;
+  /**
+   * The rings will not be the link's: it goes over its socket, or it failed. What was written
+   * can be read back here: whoever takes the reader's role of a ring first has its records.
+   * Afterwards the rings are closed and the memory is given back.
+   *
+   * @param problem the reason for the socket, or the error
+   */
+  takeBack(shared: Shared<E>, problem: string | Error): void;
+}
+
+export interface DialEarlyOptions<E extends RingPair> extends DialLinkOptions {
+  /** Directory of the region. @default the listener's, else the per-user region directory */
+  directory?: string | undefined;
+  /** What to tell the peer besides: plain JSON, up to about 3 KiB. */
+  greeting?: unknown;
+  /** Needs `capacity`, which the listener must allow, and a directory that both sides mean. */
+  early?: EarlyUse<E>;
+}
+
 const defaultTimeout = 10_000;
 
-/** Connects, and shakes hands; see {@link openLink} for what it throws. */
+/** Milliseconds until a listener that has too many handshakes under way is tried again. */
+const retryInterval = 20;
+
+/**
+ * Connects, and shakes hands.
+ *
+ * @throws {ShmError} `ECONNREFUSED`, `ENOENT` and other errno names; `ERR_PROTOCOL`,
+ *   `ERR_VERSION`, `ECONNRESET`, `ETIMEDOUT`; the peer's own code where it refuses; the
+ *   signal's reason. Nothing is left then.
+ */
 export async function dialLink<E extends RingPair>(
   address: Address,
   content: LinkKind<E>,
-  options: DialLinkOptions & { greeting?: unknown },
+  options: DialEarlyOptions<E>,
 ): Promise<Link<E>> {
   const { capacity, timeout = defaultTimeout, signal } = options;
   checkAddress('dial', address);
@@ -35,9 +79,75 @@ export async function dialLink<E extends RingPair>(
   const limit = checkTimeout('dial', timeout);
   const deadline = new Deadline('dial', addressText(address), limit, signal);
   try {
-    const socket = await connectSocket(address, deadline);
-    return await openLink(socket, content, options, deadline);
+    return await (options.early
+      ? dialEarly(address, content, options, options.early, deadline)
+      : dialOften(address, () => new Opening(content, options, deadline), deadline));
   } finally {
     deadline.clear();
+  }
+}
+
+async function dialEarly<E extends RingPair>(
+  address: Address,
+  content: LinkKind<E>,
+  options: DialEarlyOptions<E>,
+  early: EarlyUse<E>,
+  context: HandshakeContext,
+): Promise<Link<E>> {
+  const opening = new Opening(content, options, context, true);
+  const { shared } = opening;
+  if (shared) early.rings(shared);
+  let problem: string | Error | undefined;
+  try {
+    const link = await dialOften(address, () => opening, context);
+    problem = link.fallbackReason;
+    return link;
+  } catch (error) {
+    problem = error as Error;
+    throw error;
+  } finally {
+    if (shared && problem !== undefined) {
+      try {
+        early.takeBack(shared, problem);
+      } finally {
+        opening.discard();
+      }
+    }
+  }
+}
+
+/** Tries again while the listener says that it has too many handshakes under way. */
+async function dialOften<E extends RingPair>(
+  address: Address,
+  open: () => Opening<E>,
+  context: HandshakeContext,
+): Promise<Link<E>> {
+  for (;;) {
+    try {
+      return await dialOnce(address, open(), context);
+    } catch (error) {
+      if (!(error instanceof ShmError) || error.code !== 'EAGAIN') throw error;
+    }
+    await delay(retryInterval, undefined, { signal: context.signal }).catch(() => {});
+    context.signal.throwIfAborted();
+  }
+}
+
+async function dialOnce<E extends RingPair>(
+  address: Address,
+  opening: Opening<E>,
+  context: HandshakeContext,
+): Promise<Link<E>> {
+  let stands = false;
+  try {
+    // An early hello is known before there is a socket; any other depends on where it leads.
+    const first = opening.early ? opening.hello() : undefined;
+    const socket = await connectSocket(address, context, first);
+    if (!first) socket.write(opening.hello(socket));
+    const link = await opening.finish(socket);
+    stands = link.ends !== undefined;
+    return link;
+  } finally {
+    if (!stands && !opening.early) opening.discard();
   }
 }

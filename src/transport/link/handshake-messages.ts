@@ -17,11 +17,23 @@ const maxBody = 4096;
 
 export const protocolVersion = 2;
 
-export const HandshakeKind = { hello: 1, offer: 2, answer: 3, start: 4, error: 5 } as const;
+export const HandshakeKind = {
+  hello: 1,
+  ask: 2,
+  offer: 3,
+  start: 4,
+  error: 5,
+  confirm: 6,
+} as const;
 export type HandshakeKind = (typeof HandshakeKind)[keyof typeof HandshakeKind];
 
 /** The body of a message, not yet trusted. */
 export type Body = Readonly<Record<string, unknown>>;
+
+export interface Message {
+  readonly kind: HandshakeKind;
+  readonly body: Body;
+}
 
 /** One side's handshake, as its errors tell of it. */
 export interface HandshakeContext {
@@ -38,7 +50,7 @@ export function sendMessage(socket: Socket, kind: HandshakeKind, body: object): 
   socket.write(encode(kind, body));
 }
 
-function encode(kind: HandshakeKind, body: object): Buffer {
+export function encode(kind: HandshakeKind, body: object): Buffer {
   const json = Buffer.from(JSON.stringify(body));
   const header = Buffer.alloc(messageHeaderBytes);
   header.set(magic);
@@ -54,7 +66,7 @@ export function fitsMessage(body: object): boolean {
 }
 
 /**
- * Reads one message, and not a byte more: what follows stays in the socket.
+ * Reads one message of these kinds, and not a byte more: what follows stays in the socket.
  *
  * @throws {ShmError} `ERR_PROTOCOL` where the peer speaks something else, `ERR_VERSION`,
  *   `ECONNRESET` where it goes before it has said all; the peer's own code where it refuses;
@@ -62,12 +74,12 @@ export function fitsMessage(body: object): boolean {
  */
 export async function receiveMessage(
   socket: Socket,
-  kind: HandshakeKind,
-  { operation, address, signal }: HandshakeContext,
-): Promise<Body> {
-  const news = new ReadableWatcher(socket, signal);
+  kinds: readonly HandshakeKind[],
+  context: HandshakeContext,
+): Promise<Message> {
+  const news = new ReadableWatcher(socket, context.signal);
   try {
-    return await receive(socket, kind, { operation, address, signal }, news);
+    return await receive(socket, kinds, context, news);
   } finally {
     news.close();
   }
@@ -75,10 +87,10 @@ export async function receiveMessage(
 
 async function receive(
   socket: Socket,
-  kind: HandshakeKind,
+  kinds: readonly HandshakeKind[],
   { operation, address, signal }: HandshakeContext,
   news: ReadableWatcher,
-): Promise<Body> {
+): Promise<Message> {
   const fail = (code: string, detail: string) => new ShmError(code, detail, operation, address);
 
   /** Exactly so many bytes. */
@@ -113,22 +125,28 @@ async function receive(
   const body = parse(await take(length));
   if (header[5] === HandshakeKind.error && body) {
     const detail = `the peer refused: ${cleanText(body.detail, 400)}`;
-    throw fail(/^E[A-Z_]{2,40}$/.exec(String(body.code))?.[0] ?? 'ERR_PROTOCOL', detail);
+    throw fail(/^E[A-Z_]{2,40}$/.exec(cleanText(body.code, 50))?.[0] ?? 'ERR_PROTOCOL', detail);
   }
   if (header[4] !== protocolVersion) {
     throw fail('ERR_VERSION', `expected link version ${protocolVersion}, got ${header[4]}`);
   }
-  if (header[5] !== kind || !body) {
-    throw fail('ERR_PROTOCOL', `expected message ${kind}, got ${header[5]}`);
+  const kind = kinds.find(one => one === header[5]);
+  if (kind === undefined || !body) {
+    const found = body ? header[5] : 'a body that is no object';
+    throw fail('ERR_PROTOCOL', `expected message ${kinds.join(' or ')}, got ${found}`);
   }
-  return body;
+  return { kind, body };
 }
 
 /** A peer's words within bounds and without control characters. */
 export function cleanText(value: unknown, longest: number): string {
-  return String(value)
-    .slice(0, longest)
-    .replace(/\p{Cc}/gu, '?');
+  // What JSON makes need not have a text: an object's toString may be a number.
+  const text = isObject(value) ? 'an object' : String(value);
+  return text.slice(0, longest).replace(/\p{Cc}/gu, '?');
+}
+
+export function isObject(value: unknown): value is Body {
+  return typeof value === 'object' && value !== null;
 }
 
 /** Tells the peer why it is refused, and closes. */
@@ -145,7 +163,7 @@ export function refuse(socket: Socket, error: Error): void {
 function parse(json: Buffer): Body | undefined {
   try {
     const body: unknown = JSON.parse(json.toString());
-    return typeof body === 'object' && body !== null ? (body as Body) : undefined;
+    return isObject(body) && !Array.isArray(body) ? body : undefined;
   } catch {
     return undefined;
   }

@@ -2,52 +2,46 @@ import type { Socket } from 'node:net';
 import { ShmError } from '../../errors.js';
 import type { Region } from '../../native/region.js';
 import { isCapacity } from '../ring/layout.js';
-import { isLocal } from './address.js';
-import {
-  type HandshakeContext,
-  type Body,
-  cleanText,
-  fitsMessage,
-  HandshakeKind,
-  receiveMessage,
-  refuse,
-  sendMessage,
-} from './handshake-messages.js';
-import {
-  type LinkKind,
-  discard,
-  type RingPair,
-  Fallback,
-  newNonce,
-  offerRegion,
-  reasonOf,
-  type Shared,
-  takeRegion,
-  verify,
-  withdraw,
-} from './sharing.js';
+import { type Body, cleanText, type HandshakeContext } from './handshake-messages.js';
+import { isLinkName, isNonce, type Offer, reasonOf, type RingPair } from './sharing.js';
 
 /*
  * A link: a socket, and where it can be had, a region with two rings that both sides map.
  *
- *   dialer                                  listener
- *   hello { content, capacity, nonce } ──▶  makes the region, its nonce in it
- *   maps it, checks  ◀── offer { path, capacity, nonce }
- *   the nonce, leaves its own
- *   answer ──────────────────────────────▶  checks the dialer's nonce, removes the name
- *                       ◀────────────────   start
+ *   dialer                                            listener
+ *   makes the region, its nonce in it
+ *   hello { content, capacity, greeting, offer } ──▶  maps the region, checks the nonce,
+ *                                                     leaves its own, removes the name
+ *   checks the nonce  ◀───  start { capacity, greeting, nonce }
  *
- * Nothing is made for a peer that has not said hello. From the listener's removal of the
- * name on, nothing of the region outlives the two processes. Where one side cannot share
- * memory with the other, it says `fallback` with the reason in the place of its offer,
- * answer or start, and both go on over the socket. The idea of falling back to the socket
- * is shmipc's.
+ * offer: { name, capacity, nonce, directory }. The memory is always the dialer's: a listener
+ * reserves none for anybody, see ADR-0050. It opens only a file of a link's name in its own
+ * region directory, of this user, of exactly the size told; `directory` is only compared.
+ *
+ * Where nothing was offered, or not what the listener needs, it asks once:
+ *
+ *                     ◀───  ask { capacity, directory }
+ *   offer { name, capacity, nonce } ────────────────▶
+ *
+ * Where the two may have their doorbells in different directories, the dialer has to say
+ * whether it can reach the listener's:
+ *
+ *                     ◀───  start { …, confirm: true }
+ *   confirm ────────────────────────────────────────▶
+ *                     ◀───  start { capacity }
+ *
+ * Where one side cannot share memory with the other, it says `fallback` with the reason in
+ * its hello, offer, start or confirm, and both go on over the socket. The idea of falling back
+ * to the socket is shmipc's.
+ *
+ * A hello with `early` says that the rings are in use already, and that the dialer may be
+ * gone before it is answered: the listener takes them up at once, and asks for no confirm.
  */
 
 export interface LinkOptions {
   /** Bytes each direction holds: a power of two. Of two that are asked for, the smaller. */
   capacity?: number | undefined;
-  /** Directory of the region. @default the per-user region directory */
+  /** Directory of the region. @default the listener's, else the per-user region directory */
   directory?: string | undefined;
   /** False: the socket only. @default true */
   sharedMemory?: boolean | undefined;
@@ -67,126 +61,14 @@ export interface Link<E extends RingPair> {
   readonly greeting: unknown;
 }
 
-/** A dialer may ask for so much where the listener sets no capacity. */
-const mostAsked = 16 * 1024 * 1024;
+/** The most that either side may ask of one that has set no capacity itself. */
+export const mostAsked = 16 * 1024 * 1024;
 
-const unwanted = 'shared memory is turned off';
-
-/**
- * The listener's half of the handshake.
- *
- * @throws {ShmError} as {@link receiveMessage}; the peer has been told, the socket is
- *   closing, nothing else is left
- */
-export async function acceptLink<E extends RingPair>(
-  socket: Socket,
-  content: LinkKind<E>,
-  options: LinkOptions,
-  attempt: HandshakeContext,
-): Promise<Link<E>> {
-  let shared: Shared<E> | undefined;
-  try {
-    const hello = await receiveMessage(socket, HandshakeKind.hello, attempt);
-    checkContent(hello, content.name, attempt);
-    const capacity = agreed(options.capacity, hello.capacity, content.defaultCapacity);
-    const nonce = newNonce();
-    let fallbackReason =
-      fallbackOf(hello) ??
-      refusal(() => (shared = offered(socket, content, capacity, options, nonce)));
-    sendMessage(socket, HandshakeKind.offer, {
-      capacity,
-      greeting: options.greeting,
-      ...(shared ? { path: shared.region.path, nonce } : { fallback: fallbackReason }),
-    });
-    const answer = await receiveMessage(socket, HandshakeKind.answer, attempt);
-    fallbackReason ??= fallbackOf(answer);
-    if (shared && fallbackReason === undefined)
-      fallbackReason = refusal(() => verify(shared!, hello.nonce));
-    if (shared && fallbackReason !== undefined) shared = withdraw(shared);
-    shared?.region.unlink();
-    sendMessage(socket, HandshakeKind.start, { fallback: fallbackReason });
-    return { socket, capacity, ...shared, ...reason(fallbackReason), greeting: hello.greeting };
-  } catch (error) {
-    if (shared) withdraw(shared);
-    refuse(socket, error as Error);
-    throw error;
-  }
-}
-
-/**
- * The dialer's half of the handshake.
- *
- * @throws {ShmError} as {@link acceptLink}
- */
-export async function openLink<E extends RingPair>(
-  socket: Socket,
-  content: LinkKind<E>,
-  options: LinkOptions,
-  attempt: HandshakeContext,
-): Promise<Link<E>> {
-  const { greeting, sharedMemory = true } = options;
-  let shared: Shared<E> | undefined;
-  try {
-    const nonce = newNonce();
-    const hello = { content: content.name, capacity: options.capacity, nonce, greeting };
-    if (!fitsMessage(hello)) {
-      const detail = 'the greeting does not fit into a message';
-      throw new ShmError('ERR_TOO_LARGE', detail, attempt.operation, attempt.address);
-    }
-    sendMessage(
-      socket,
-      HandshakeKind.hello,
-      sharedMemory ? hello : { ...hello, fallback: unwanted },
-    );
-    const offer = await receiveMessage(socket, HandshakeKind.offer, attempt);
-    const capacity = checkOffered(offer, attempt);
-    let fallbackReason =
-      fallbackOf(offer) ??
-      refusal(() => (shared = takeRegion(content, offer.path, offer.nonce, nonce)));
-    sendMessage(socket, HandshakeKind.answer, { fallback: fallbackReason });
-    const start = await receiveMessage(socket, HandshakeKind.start, attempt);
-    fallbackReason ??= fallbackOf(start);
-    if (shared && fallbackReason !== undefined) shared = discard(shared);
-    return { socket, capacity, ...shared, ...reason(fallbackReason), greeting: offer.greeting };
-  } catch (error) {
-    if (shared) discard(shared);
-    refuse(socket, error as Error);
-    throw error;
-  }
-}
-
-/** Makes the region, unless it is plain that the two cannot share one. */
-function offered<E extends RingPair>(
-  socket: Socket,
-  content: LinkKind<E>,
-  capacity: number,
-  options: LinkOptions,
-  nonce: string,
-): Shared<E> {
-  if (options.sharedMemory === false) throw new Fallback(unwanted);
-  if (!isLocal(socket)) throw new Fallback('the peer is on another machine');
-  return offerRegion(content, capacity, options.directory, nonce);
-}
-
-function agreed(own: number | undefined, asked: unknown, standard: number): number {
-  if (typeof asked !== 'number' || !isCapacity(asked)) return own ?? standard;
-  return Math.min(asked, own ?? mostAsked);
-}
-
-function checkOffered({ capacity }: Body, { operation, address }: HandshakeContext): number {
-  if (typeof capacity === 'number' && isCapacity(capacity)) return capacity;
-  const detail = `expected a capacity, got ${cleanText(capacity, 40)}`;
-  throw new ShmError('ERR_PROTOCOL', detail, operation, address);
-}
-
-function checkContent(hello: Body, name: string, { operation, address }: HandshakeContext): void {
-  if (hello.content === name) return;
-  const detail = `expected a peer for ${name}, got one for ${cleanText(hello.content, 40)}`;
-  throw new ShmError('ERR_PROTOCOL', detail, operation, address);
-}
+export const unwanted = 'shared memory is turned off';
+export const elsewhere = 'the peer is on another machine';
 
 /** Why a step towards shared memory was not taken; undefined where it was. */
-function refusal(step: () => unknown): string | undefined {
+export function refusal(step: () => unknown): string | undefined {
   try {
     step();
     return undefined;
@@ -195,10 +77,45 @@ function refusal(step: () => unknown): string | undefined {
   }
 }
 
-function fallbackOf(body: Body): string | undefined {
-  return body.fallback === undefined ? undefined : cleanText(body.fallback, 400);
+export function protocolError(
+  { operation, address }: HandshakeContext,
+  expected: string,
+  got: unknown,
+): ShmError {
+  const detail = `expected ${expected}, got ${cleanText(got, 40)}`;
+  return new ShmError('ERR_PROTOCOL', detail, operation, address);
 }
 
-function reason(fallbackReason: string | undefined): { fallbackReason?: string } {
+/** @throws {ShmError} `ERR_PROTOCOL` */
+export function readFallback({ fallback }: Body, context: HandshakeContext): string | undefined {
+  if (fallback === undefined) return undefined;
+  if (typeof fallback === 'string') return cleanText(fallback, 400);
+  throw protocolError(context, 'a reason for the socket', fallback);
+}
+
+/** @throws {ShmError} `ERR_PROTOCOL` */
+export function readCapacity({ capacity }: Body, context: HandshakeContext): number {
+  if (typeof capacity === 'number' && isCapacity(capacity)) return capacity;
+  throw protocolError(context, 'a capacity', capacity);
+}
+
+/** @throws {ShmError} `ERR_PROTOCOL` */
+export function readOffer(body: Body, context: HandshakeContext): Offer {
+  const { name, nonce, directory } = body;
+  const capacity = readCapacity(body, context);
+  if (!isLinkName(name)) throw protocolError(context, "a link's name", name);
+  if (directory !== undefined && typeof directory !== 'string') {
+    throw protocolError(context, "a directory's path", directory);
+  }
+  return { name, capacity, nonce: readNonce(nonce, context), directory };
+}
+
+/** @throws {ShmError} `ERR_PROTOCOL` */
+export function readNonce(nonce: unknown, context: HandshakeContext): string {
+  if (isNonce(nonce)) return nonce;
+  throw protocolError(context, 'a nonce', nonce);
+}
+
+export function reason(fallbackReason: string | undefined): { fallbackReason?: string } {
   return fallbackReason === undefined ? {} : { fallbackReason };
 }

@@ -1,8 +1,10 @@
 import { EventEmitter, on } from 'node:events';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import { systemError } from '../../errors.js';
 import { checkCapacity } from '../ring/layout.js';
-import { checkTimeout, type WaitStrategy } from '../ring/wait.js';
-import type { Address } from './address.js';
+import type { WaitStrategy } from '../ring/wait.js';
+import { type Address, addressText } from './address.js';
+import { checkCount, type DropReason, type HandshakeLimits } from './admission.js';
 import type { Link } from './handshake.js';
 import type { LinkKind, RingPair } from './sharing.js';
 import { LinkServer } from './server.js';
@@ -18,21 +20,44 @@ export interface LinkListenOptions {
   wait?: WaitStrategy;
   /** Directory of the connections' memory. @default the per-user region directory */
   directory?: string;
-  /** Milliseconds a peer has for the handshake. @default 5000 */
+  /** Milliseconds a peer has for the handshake, as `handshakes.timeout`. @default 5000 */
   handshakeTimeout?: number;
+  /**
+   * What peers that have not finished their handshake may take. Where a bound is reached, the
+   * oldest of them is given up, with `drop`; an honest one dials again by itself.
+   */
+  handshakes?: HandshakeLimits;
+  /** See {@link Listener.maxConnections}. @default no limit */
+  maxConnections?: number;
   /** False: connections go over sockets only. @default true */
   sharedMemory?: boolean;
   /** Peers that may wait to be accepted. @default 511 */
   backlog?: number;
 }
 
+/** A peer that was turned away because a bound is reached; addresses as of a `net.Socket`. */
+export interface DropData {
+  /** `connections`: {@link Listener.maxConnections}; else a bound of `handshakes`. */
+  readonly reason: DropReason;
+  readonly localAddress?: string | undefined;
+  readonly localPort?: number | undefined;
+  readonly localFamily?: string | undefined;
+  readonly remoteAddress?: string | undefined;
+  readonly remotePort?: number | undefined;
+  readonly remoteFamily?: string | undefined;
+}
+
 export interface ListenerEvents<C> {
   connection: [connection: C];
   /** A peer that failed the handshake; it was told why, and nothing is left of it. */
   clientError: [error: Error];
+  drop: [data: DropData];
   error: [error: Error];
   close: [];
 }
+
+/** What a listener needs of its server. */
+type Links = Pick<LinkServer<never>, 'close' | 'server' | 'pending'>;
 
 /** What a listener needs of its connections. */
 interface Connection {
@@ -44,9 +69,16 @@ interface Connection {
  * are closed, like a `net.Server`.
  */
 export class Listener<C extends Connection> extends EventEmitter<ListenerEvents<C>> {
-  readonly #links: { close(): void; server: LinkServer<never>['server'] };
+  /**
+   * Connections there may be at one time; a peer beyond them is told so (its dial is rejected
+   * with `ECONNREFUSED`), and `drop` is emitted. Handshakes under way count: the oldest gives
+   * way. Can be changed at any time.
+   */
+  maxConnections: number | undefined;
+  readonly #links: Links;
   readonly #connections = new Set<C>();
   #closing: Promise<void> | undefined;
+  #dropped = 0;
   /** The last socket is closed, those of refused peers included. */
   #drained = false;
 
@@ -57,23 +89,30 @@ export class Listener<C extends Connection> extends EventEmitter<ListenerEvents<
     options: LinkListenOptions,
     connect: (link: Link<E>) => C,
   ): Promise<Listener<C>> {
-    const { capacity, handshakeTimeout } = options;
+    const { capacity, maxConnections } = options;
     if (capacity !== undefined) checkCapacity('listen', capacity);
-    checkTimeout('listen', handshakeTimeout);
-    const links = new LinkServer(content, options, {
+    checkCount('listen', 'maxConnections', maxConnections, 0);
+    const links: LinkServer<E> = new LinkServer(content, options, {
       link: link => listener.#add(connect(link)),
       refused: error => listener.emit('clientError', error),
+      dropped: (socket, reason) => listener.#drop(socket, reason),
+      room: () => listener.#room(),
     });
-    const listener = new Listener<C>(links);
+    const listener: Listener<C> = new Listener<C>(links, maxConnections);
     await links.listen(address);
-    // Not before: what listening fails by is told to who asked for it.
-    links.server.on('error', error => listener.emit('error', error));
+    // Not before: what listening fails by is told to its caller.
+    links.server.on('error', cause => {
+      const error = systemError(cause, 'accept', addressText(address));
+      // Such as EMFILE, at a peer's choice: nothing to end a process by that does not listen.
+      listener.emit(listener.listenerCount('error') > 0 ? 'error' : 'clientError', error);
+    });
     return listener;
   }
 
-  private constructor(links: { close(): void; server: LinkServer<never>['server'] }) {
+  private constructor(links: Links, maxConnections: number | undefined) {
     super();
     this.#links = links;
+    this.maxConnections = maxConnections;
     links.server.on('close', () => {
       this.#drained = true;
       this.#settle();
@@ -92,6 +131,22 @@ export class Listener<C extends Connection> extends EventEmitter<ListenerEvents<
   /** Connections that are open. */
   get connections(): ReadonlySet<C> {
     return this.#connections;
+  }
+
+  /** Peers turned away because a bound was reached: as many as there were `drop` events. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /** Handshakes under way. */
+  get pending(): number {
+    return this.#links.pending;
+  }
+
+  /** Calls back with the number of open connections, as `net.Server` does. */
+  getConnections(callback: (error: Error | null, count: number) => void): this {
+    process.nextTick(() => callback(null, this.#connections.size));
+    return this;
   }
 
   /** The listener keeps the process alive; the default. */
@@ -136,6 +191,18 @@ export class Listener<C extends Connection> extends EventEmitter<ListenerEvents<
       this.#settle();
     });
     this.emit('connection', connection);
+  }
+
+  #room(): number {
+    return (this.maxConnections ?? Number.POSITIVE_INFINITY) - this.#connections.size;
+  }
+
+  #drop(socket: Socket, reason: DropReason): void {
+    this.#dropped++;
+    const { localAddress, localPort, localFamily, remoteAddress, remotePort, remoteFamily } =
+      socket;
+    const from = { remoteAddress, remotePort, remoteFamily };
+    this.emit('drop', { reason, localAddress, localPort, localFamily, ...from });
   }
 
   #settle(): void {

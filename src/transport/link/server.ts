@@ -3,17 +3,29 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { ShmError, systemError } from '../../errors.js';
 import { addon } from '../../native/addon.js';
+import { checkTimeout } from '../ring/wait.js';
 import { type Address, addressText, checkAddress } from './address.js';
 import { Deadline } from './deadline.js';
-import { acceptLink, type Link, type LinkOptions } from './handshake.js';
+import { acceptLink } from './accept-link.js';
+import {
+  Admission,
+  checkCount,
+  type DropReason,
+  type Handshake,
+  type HandshakeLimits,
+} from './admission.js';
+import type { Link, LinkOptions } from './handshake.js';
+import { refuse } from './handshake-messages.js';
 import type { LinkKind, RingPair } from './sharing.js';
 
 export const handshakeTimeout = 5000;
 const defaultBacklog = 511;
 
 export interface LinkServerOptions extends LinkOptions {
-  /** Milliseconds a peer has for the handshake. @default 5000 */
+  /** Milliseconds a peer has for the handshake, as `handshakes.timeout`. @default 5000 */
   handshakeTimeout?: number;
+  /** What handshakes under way may take. */
+  handshakes?: HandshakeLimits;
   /** Peers that may wait to be accepted. @default 511 */
   backlog?: number;
   /** In a cluster worker: this worker's own, not shared out by the primary. @default false */
@@ -24,23 +36,43 @@ export interface LinkServerEvents<E extends RingPair> {
   link(link: Link<E>): void;
   /** A peer failed the handshake; it has been told, and nothing is left of it. */
   refused(error: Error): void;
+  /** A peer had to go because a bound is reached. */
+  dropped?(socket: Socket, reason: DropReason): void;
+  /** How many more connections there may be. @default Infinity */
+  room?(): number;
 }
 
-/** Accepts sockets and shakes hands with whoever comes, as many at once as come. */
+/** Accepts sockets and shakes hands with those that come, many at once. */
 export class LinkServer<E extends RingPair> {
   readonly server: Server;
   readonly #content: LinkKind<E>;
   readonly #options: LinkServerOptions;
   readonly #events: LinkServerEvents<E>;
-  readonly #greeting = new Map<Socket, AbortController>();
+  readonly #admission: Admission;
+  readonly #timeout: number;
   #address = '';
 
+  /** @throws {ShmError} `ERR_OUT_OF_RANGE` */
   constructor(content: LinkKind<E>, options: LinkServerOptions, events: LinkServerEvents<E>) {
     this.#content = content;
     this.#options = options;
     this.#events = events;
+    const { handshakes = {} } = options;
+    checkCount('listen', 'handshakes.pending', handshakes.pending);
+    checkCount('listen', 'handshakes.bytes', handshakes.bytes);
+    const { timeout = options.handshakeTimeout ?? handshakeTimeout } = handshakes;
+    this.#timeout = checkTimeout('listen', timeout);
+    // Later: a listener of the user's must not run in the middle of an admission.
+    const dropped = (socket: Socket, reason: DropReason) =>
+      process.nextTick(() => events.dropped?.(socket, reason));
+    this.#admission = new Admission(handshakes, () => this.#address, dropped);
     // Half-closing is up to who uses the connection.
-    this.server = createServer({ allowHalfOpen: true }, socket => void this.#accept(socket));
+    this.server = createServer({ allowHalfOpen: true }, socket => this.#accept(socket));
+  }
+
+  /** Handshakes under way. */
+  get pending(): number {
+    return this.#admission.size;
   }
 
   /**
@@ -70,27 +102,54 @@ export class LinkServer<E extends RingPair> {
   close(): void {
     this.server.close();
     const error = new ShmError('ERR_CLOSED', 'the listener was closed', 'accept', this.#address);
-    for (const controller of this.#greeting.values()) controller.abort(error);
+    this.#admission.abortAll(error);
   }
 
-  async #accept(socket: Socket): Promise<void> {
-    const controller = new AbortController();
-    const limit = this.#options.handshakeTimeout ?? handshakeTimeout;
-    const deadline = new Deadline('accept', this.#address, limit, controller.signal);
-    this.#greeting.set(socket, controller);
-    socket.on('error', ignore); // told by the handshake
-    let link: Link<E>;
-    try {
-      link = await acceptLink(socket, this.#content, this.#options, deadline);
-    } catch (error) {
-      this.#events.refused(error as Error);
+  #accept(socket: Socket): void {
+    socket.on('error', ignore); // told by the handshake, or by what takes the link
+    const room = this.#events.room?.() ?? Number.POSITIVE_INFINITY;
+    if (room <= 0) {
+      const detail = 'the listener has as many connections as it may have';
+      refuse(socket, new ShmError('ECONNREFUSED', detail, 'accept', this.#address));
+      this.#admission.linger(socket);
+      this.#events.dropped?.(socket, 'connections');
       return;
-    } finally {
-      socket.off('error', ignore);
-      deadline.clear();
-      this.#greeting.delete(socket);
     }
-    this.#events.link(link);
+    const handshake = this.#admission.admit(socket, room);
+    this.#shake(handshake).then(
+      // In a callback of their own, where what a user's function throws is uncaught as usual.
+      link => process.nextTick(() => this.#hand(link)),
+      (error: unknown) => {
+        this.#admission.linger(socket);
+        process.nextTick(() => this.#events.refused(error as Error));
+      },
+    );
+  }
+
+  async #shake(handshake: Handshake): Promise<Link<E>> {
+    const { socket, controller } = handshake;
+    const { operation, address, signal, clear } = new Deadline(
+      'accept',
+      this.#address,
+      this.#timeout,
+      controller.signal,
+    );
+    const hold = (bytes: number) => this.#admission.hold(handshake, bytes);
+    try {
+      const context = { operation, address, signal, hold };
+      return await acceptLink(socket, this.#content, this.#options, context);
+    } finally {
+      clear();
+      this.#admission.done(handshake);
+    }
+  }
+
+  #hand(link: Link<E>): void {
+    try {
+      this.#events.link(link);
+    } finally {
+      link.socket.off('error', ignore);
+    }
   }
 }
 

@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import { ShmError } from '../../errors.js';
 import { Region } from '../../native/region.js';
-import { kindOfName } from '../../native/segment.js';
 import { Field, ringHeaderBytes } from '../ring/layout.js';
 import { halves, type RegionMemory } from '../ring/memory.js';
 import type { RoleHolder } from '../ring/role-holder.js';
@@ -30,9 +29,9 @@ export interface LinkKind<E extends RingPair> {
   readonly name: string;
   /** Bytes each direction holds where neither side asks for anything. */
   readonly defaultCapacity: number;
-  /** Makes the rings and takes the listener's ends. */
+  /** Makes the rings and takes the dialer's ends. */
   create(output: RegionMemory, input: RegionMemory, capacity: number): E;
-  /** Takes the dialer's ends of rings that the listener made. */
+  /** Takes the listener's ends of rings that the dialer made. */
   open(output: RegionMemory, input: RegionMemory): E;
 }
 
@@ -41,88 +40,125 @@ export interface Shared<E extends RingPair> {
   readonly ends: E;
 }
 
+/** A region that a dialer has made, as it is told to the listener. */
+export interface Offer {
+  /** Of its file, in the region directory that both sides mean. */
+  readonly name: string;
+  /** Bytes each direction holds. */
+  readonly capacity: number;
+  /** What the dialer has written into it. */
+  readonly nonce: string;
+  /** The region directory as the dialer calls it; absent where that is too long. */
+  readonly directory?: string | undefined;
+}
+
 /** Thrown where the two sides cannot share memory, with the reason. */
 export class Fallback extends Error {}
 
+/** Of a directory's path in an offer, in characters. */
+const longestToldDirectory = 200;
+
 const nonceWords = 4;
+const noncePattern = /^[0-9a-f]{32}$/;
+const linkName = /^link-[0-9a-f]{24}$/;
 
 export function newNonce(): string {
   return randomBytes(4 * nonceWords).toString('hex');
 }
 
+export function isNonce(value: unknown): value is string {
+  return typeof value === 'string' && noncePattern.test(value);
+}
+
+/** Whether a peer's text is the name that this package gives to a link's region. */
+export function isLinkName(value: unknown): value is string {
+  return typeof value === 'string' && linkName.test(value);
+}
+
+/** Bytes of a region whose rings hold `capacity` each. */
+export function linkBytes(capacity: number): number {
+  return 2 * (ringHeaderBytes + capacity);
+}
+
 /**
- * The listener makes the region.
+ * The dialer makes the region, and takes its ends of the rings in it.
  *
  * @throws {ShmError} `ENOSPC`, `EACCES`, … ; nothing is left then
  */
-export function offerRegion<E extends RingPair>(
+export function makeRegion<E extends RingPair>(
   content: LinkKind<E>,
   capacity: number,
   directory: string | undefined,
   nonce: string,
 ): Shared<E> {
-  const bytes = 2 * (ringHeaderBytes + capacity);
+  const bytes = linkBytes(capacity);
   const region = Region.create({ bytes, kind: 'link', ...(directory && { directory }) });
-  writeNonce(region, Field.listenerNonce, nonce);
-  const [output, input] = halves(region);
-  return adopt(region, () => content.create(output, input, capacity));
+  return adopt(region, () => {
+    writeNonce(region, Field.dialerNonce, nonce);
+    const [output, input] = halves(region);
+    return content.create(output, input, capacity);
+  });
+}
+
+export function offerOf(
+  { region }: Shared<RingPair>,
+  capacity: number,
+  nonce: string,
+  home = '',
+): Offer {
+  const directory = home !== '' && home.length <= longestToldDirectory ? home : undefined;
+  return { name: basename(region.path), capacity, nonce, directory };
 }
 
 /**
- * The dialer takes up what it was offered, and leaves its own nonce.
+ * The listener takes up what it was offered, and leaves its own nonce. Nothing of the file is
+ * mapped before it has turned out to be a link's, of this user, of the size that was told.
  *
- * @param path,expected what the listener says, not to be trusted
+ * @param early the dialer may have written already, and ended: its bell need not answer
  * @throws {ShmError} `ENOENT`, `EACCES`, `ERR_UNSAFE_FILE`, …
  * @throws {Fallback} nothing has been changed, in either case
  */
 export function takeRegion<E extends RingPair>(
   content: LinkKind<E>,
-  path: unknown,
-  expected: unknown,
+  directory: string,
+  offer: Offer,
   nonce: string,
+  early: boolean,
 ): Shared<E> {
-  // A listener could name any file of this user's; only a link's is ever opened.
-  if (typeof path !== 'string' || kindOfName(basename(path)) !== 'link') {
-    throw new Fallback('expected the path of a link');
-  }
-  const region = Region.open(path);
+  const path = join(directory, offer.name);
+  const region = Region.open(path, { bytes: linkBytes(offer.capacity) });
   const shared = adopt(region, () => {
-    if (region.bytes.length < 2 * ringHeaderBytes) throw new Fallback('the region is too short');
-    checkNonce(region, Field.listenerNonce, expected);
+    checkNonce(region, Field.dialerNonce, offer.nonce);
     const [input, output] = halves(region);
     return content.open(output, input);
   });
   try {
-    checkBells(shared.ends);
+    if (!early) checkBells(shared.ends);
+    writeNonce(region, Field.listenerNonce, nonce);
+    // From here on nothing of the region outlives the two processes.
+    region.unlink();
+    return shared;
   } catch (error) {
     discard(shared);
     throw error;
   }
-  writeNonce(region, Field.dialerNonce, nonce);
-  return shared;
 }
 
-/** The listener makes sure of the dialer. @throws {Fallback} */
-export function verify(shared: Shared<RingPair>, nonce: unknown): void {
-  checkNonce(shared.region, Field.dialerNonce, nonce);
-  checkBells(shared.ends);
+/** The dialer makes sure of the listener, and perhaps of its doorbells. @throws {Fallback} */
+export function verify(shared: Shared<RingPair>, nonce: string, bells: boolean): void {
+  checkNonce(shared.region, Field.listenerNonce, nonce);
+  if (bells) checkBells(shared.ends);
 }
 
+/** Gives back a region of which the peer has no use any more, its name included. */
 export function discard(shared: Shared<RingPair>): undefined {
-  shared.ends.close();
-  shared.region.close(true);
-}
-
-/**
- * The listener takes its offer back. It removes the name itself: the last to close would do
- * so too, but a dialer that is being killed may seem to have the region open a moment longer
- * than its socket, and then nobody would be the last.
- */
-export function withdraw(shared: Shared<RingPair>): undefined {
   try {
+    // The last to close would remove the name too. But a peer that is being killed may seem
+    // to have the region open a moment longer than its socket, and then nobody is the last.
     shared.region.unlink();
   } finally {
-    discard(shared);
+    shared.ends.close();
+    shared.region.close(true);
   }
 }
 
@@ -161,7 +197,7 @@ function writeNonce(region: Region, field: number, nonce: string): void {
   nonceBytes(region, field).set(Buffer.from(nonce, 'hex'));
 }
 
-function checkNonce(region: Region, field: number, expected: unknown): void {
+function checkNonce(region: Region, field: number, expected: string): void {
   if (Buffer.from(nonceBytes(region, field)).toString('hex') === expected) return;
   throw new Fallback('the two sides see different files under one name');
 }

@@ -1,5 +1,4 @@
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
 import { expect } from 'chai';
 import { protocolVersion } from '../../../src/transport/link/handshake-messages.js';
@@ -11,7 +10,12 @@ import { readBytes } from '../conn/pairs.js';
 import { encode, Mouth } from '../link/raw-peer.js';
 
 const code = (error: unknown) => (error as NodeJS.ErrnoException).code;
-const hello = (more: object = {}) => encode(1, { content: 'stream', nonce: '00', ...more });
+const hello = (more: object = {}) => encode(1, { content: 'stream', ...more });
+/** An offer in good form, of a region that nobody has made. */
+const nothing = { name: `link-${'ab'.repeat(12)}`, capacity: 262_144, nonce: 'cd'.repeat(16) };
+
+/** What JSON can make that has no text. */
+const evil = { toString: 1, valueOf: 1 };
 
 describe('A listener', function () {
   this.timeout(30_000);
@@ -52,9 +56,41 @@ describe('A listener', function () {
     ['another version', encode(1, {}, { version: 9 }), 'ERR_VERSION', /version 2, got 9/],
     ['another message first', encode(3, {}), 'ERR_PROTOCOL', /message 1, got 3/],
     ['a length beyond bounds', encode(1, {}, { length: 4097 }), 'ERR_PROTOCOL', /at most 4096/],
-    ['a body that is no JSON', encode(1, '{"content":'), 'ERR_PROTOCOL', /message 1/],
+    ['a body that is no JSON', encode(1, '{"content":'), 'ERR_PROTOCOL', /message 1, got a body/],
     ['a body that is no object', encode(1, '"stream"'), 'ERR_PROTOCOL', /message 1/],
     ['a body that is null', encode(1, 'null'), 'ERR_PROTOCOL', /message 1/],
+    ['a body that is a list', encode(1, '["stream"]'), 'ERR_PROTOCOL', /message 1/],
+    ['an object where a text should be', hello({ content: evil }), 'ERR_PROTOCOL', /an object/],
+    ['an object as a reason', hello({ fallback: evil }), 'ERR_PROTOCOL', /a reason.*an object/],
+    ...[-1, 5000, 2 ** 40, 'x', null, {}, evil, [4096]].map(
+      (capacity): [string, Buffer, string, RegExp] => [
+        `a capacity of ${JSON.stringify(capacity)}`,
+        hello({ capacity }),
+        'ERR_PROTOCOL',
+        /expected a capacity/,
+      ],
+    ),
+    ...[
+      'link-x',
+      '../../etc/passwd',
+      `link-${'ab'.repeat(12)}\0`,
+      `bell-${'ab'.repeat(12)}`,
+      7,
+      evil,
+    ].map((name): [string, Buffer, string, RegExp] => [
+      `an offer of ${JSON.stringify(name)}`,
+      hello({ offer: { ...nothing, name } }),
+      'ERR_PROTOCOL',
+      /expected a link's name/,
+    ]),
+    ['no offer', hello({ offer: 'none' }), 'ERR_PROTOCOL', /expected an offer/],
+    ['a nonce of nothing', hello({ offer: { ...nothing, nonce: '' } }), 'ERR_PROTOCOL', /a nonce/],
+    [
+      'a directory of another kind',
+      hello({ offer: { ...nothing, directory: 5 } }),
+      'ERR_PROTOCOL',
+      /a directory's path/,
+    ],
     [
       'something else to talk of',
       encode(1, { content: 'opera\u0007' }),
@@ -66,6 +102,12 @@ describe('A listener', function () {
       encode(5, { code: '__proto__', detail: 7 }),
       'ERR_PROTOCOL',
       /the peer refused: 7/,
+    ],
+    [
+      'an error that has no text',
+      encode(5, { code: evil, detail: evil }),
+      'ERR_PROTOCOL',
+      /the peer refused: an object/,
     ],
   ];
   for (const [title, bytes, expected, detail] of wrong) {
@@ -106,14 +148,15 @@ describe('A listener', function () {
     });
   }
 
-  it('gives a silent peer its time, and takes back what it made for it', async () => {
+  it('gives a silent peer its time, and has made nothing for it', async () => {
     await open({ handshakeTimeout: 150 });
     const silent = await Mouth.to(at('socket'));
     const talker = await Mouth.to(at('socket'));
     talker.socket.write(hello());
-    const offer = (await talker.hear())!;
-    expect(offer.kind).to.equal(2);
-    expect(existsSync(String(offer.body.path))).to.equal(true);
+    const ask = (await talker.hear())!;
+    const directory = process.env.MMAP_TRANSPORT_DIR;
+    expect(ask).to.deep.include({ kind: 2, body: { capacity: 262_144, directory } });
+    expect(leftLinks()).to.deep.equal([]);
     const codes: unknown[] = [];
     listener.on('clientError', error => codes.push(code(error)));
     for (const mouth of [silent, talker]) {
@@ -137,32 +180,43 @@ describe('A listener', function () {
     mouth.socket.destroy();
   });
 
-  it('goes on over the socket where the peer says yes and has mapped nothing', async () => {
-    const mouth = await Mouth.to(await open());
+  /** Says hello, and is asked for memory. */
+  async function asked(more: object = {}): Promise<Mouth> {
+    const mouth = await Mouth.to(at('socket'));
+    mouth.socket.write(hello(more));
+    expect((await mouth.hear())!.kind).to.equal(2);
+    return mouth;
+  }
+
+  it('goes on over the socket where the peer offers what is not there', async () => {
+    await open();
     const accepted = once(listener, 'connection') as Promise<[Conn]>;
-    mouth.socket.write(hello({ nonce: 'ab'.repeat(16) }));
-    const offer = await mouth.hear();
-    expect(offer!.body).to.include.keys('path', 'nonce');
-    mouth.say(3, {});
+    const mouth = await asked({ offer: nothing });
+    mouth.say(3, nothing);
+    const start = await mouth.hear();
     const [conn] = await accepted;
     expect(conn.transport).to.equal('socket');
-    expect(conn.fallbackReason).to.match(/different files under one name/);
-    expect((await mouth.hear())!.body.fallback).to.equal(conn.fallbackReason);
-    expect(leftLinks()).to.deep.equal([]);
+    expect(conn.fallbackReason).to.match(/ENOENT/);
+    expect(start!.body.fallback).to.equal(conn.fallbackReason);
     mouth.socket.write('and yet');
     expect(await mouth.hearText(7)).to.equal('and yet');
     mouth.socket.destroy();
   });
 
-  it('takes nonsense about capacity for no wish', async () => {
+  it('asks once, and takes no other answer than what it asked for', async () => {
     await open();
-    for (const capacity of [-1, 5000, 2 ** 40, 'x', null, {}]) {
-      const mouth = await Mouth.to(at('socket'));
+    for (const [wrong, detail] of [
+      [{ ...nothing, capacity: 65_536 }, /capacity 262144, got 65536/],
+      [{}, /a capacity, got undefined/],
+      [{ ...nothing, name: '/etc/passwd' }, /a link's name/],
+      [{ fallback: {} }, /a reason for the socket/],
+    ] as const) {
+      const mouth = await asked();
       const refused = once(listener, 'clientError');
-      mouth.socket.write(hello({ capacity }));
-      expect((await mouth.hear())!.body.path).to.match(/link-/);
+      mouth.say(3, wrong);
+      expect((await mouth.hear())!.body.code).to.equal('ERR_PROTOCOL');
+      expect(((await refused)[0] as Error).message).to.match(detail);
       mouth.socket.destroy();
-      await refused;
     }
     await serves();
   });

@@ -1,27 +1,28 @@
 import { once } from 'node:events';
-import { execFileSync } from 'node:child_process';
 import {
-  chmodSync,
   chownSync,
-  readFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
   renameSync,
-  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import type { Server } from 'node:net';
-import { join } from 'node:path';
 import { expect } from 'chai';
 import { dial } from '../../../src/index.js';
-import { scratch } from '../../native/support.js';
+import { scratch, skip } from '../../native/support.js';
 import { rejected } from '../../support/errors.js';
 import { leftLinks, socketPath } from '../../support/platform.js';
 import { readBytes } from '../conn/pairs.js';
 import { type Mouth, rawListener } from '../link/raw-peer.js';
 
 const regions = () => process.env.MMAP_TRANSPORT_DIR!;
-const linkName = (digit: string) => `link-${digit.repeat(24)}`;
+
+const nonce = 'cd'.repeat(16);
+/** What JSON can make that has no text. */
+const evil = { toString: 1, valueOf: 1 };
 
 describe('A dialer', function () {
   this.timeout(30_000);
@@ -45,7 +46,7 @@ describe('A dialer', function () {
     [
       'an echo server',
       'ERR_PROTOCOL',
-      /message 2, got 1/,
+      /message 2 or 4, got 1/,
       ({ socket }) => void socket.pipe(socket),
     ],
     ['one that closes', 'ECONNRESET', /during the handshake/, ({ socket }) => void socket.end()],
@@ -59,11 +60,43 @@ describe('A dialer', function () {
       /the peer refused: not you\?/,
       mouth => mouth.say(5, { code: 'EACCES', detail: 'not you\n' }),
     ],
+    ['one that confirms', 'ERR_PROTOCOL', /message 2 or 4, got 6/, mouth => mouth.say(6, {})],
+    ['a start that says nothing', 'ERR_PROTOCOL', /a capacity/, mouth => mouth.say(4, {})],
     [
-      'one that starts before its time',
+      'a start without a nonce',
       'ERR_PROTOCOL',
-      /message 2, got 4/,
-      mouth => mouth.say(4, {}),
+      /expected a nonce, got an object/,
+      mouth => mouth.say(4, { capacity: 4096, nonce: evil }),
+    ],
+    [
+      'one that has not mapped what it was offered',
+      'ERR_PROTOCOL',
+      /has mapped them, got the two sides see different files/,
+      mouth => mouth.say(4, { capacity: 262_144, nonce }),
+    ],
+    [
+      'a reason that is no text',
+      'ERR_PROTOCOL',
+      /a reason for the socket, got an object/,
+      mouth => mouth.say(4, { capacity: 4096, fallback: { toString: null } }),
+    ],
+    [
+      'a capacity that is no number',
+      'ERR_PROTOCOL',
+      /a capacity, got an object/,
+      mouth => mouth.say(2, { capacity: evil }),
+    ],
+    [
+      'a refusal that has no text',
+      'EXDEV',
+      /the peer refused: an object/,
+      mouth => mouth.say(5, { code: 'EXDEV', detail: evil }),
+    ],
+    [
+      'a wish beyond all measure',
+      'ERR_PROTOCOL',
+      /capacity of at most 16777216, got 1073741824/,
+      mouth => mouth.say(2, { capacity: 2 ** 30, directory: regions() }),
     ],
   ];
   for (const [title, code, detail, meet] of wrong) {
@@ -120,17 +153,34 @@ describe('A dialer', function () {
     expect((await rejected(dial(long))).code).to.equal('ENAMETOOLONG');
   });
 
-  describe('is not led by a lying offer to', () => {
-    const nonce = 'cd'.repeat(16);
+  it('makes no more than it asked for', async () => {
+    const address = await meets(async mouth => {
+      await mouth.hear();
+      mouth.say(2, { capacity: 131_072, directory: regions() });
+    });
+    const error = await rejected(dial(address, { capacity: 65_536 }));
+    expect(error.message).to.match(/capacity of at most 65536, got 131072/);
+    expect(leftLinks()).to.deep.equal([]);
+  });
 
-    /** What a dialer does that is offered this; what it says of it. */
-    async function offered(offer: object): Promise<string> {
+  it('makes nothing where it wants none, whatever it is asked', async () => {
+    const address = await meets(async mouth => {
+      expect((await mouth.hear())!.body).to.not.include.keys('offer');
+      mouth.say(2, { capacity: 4096, directory: regions() });
+    });
+    const error = await rejected(dial(address, { sharedMemory: false }));
+    expect(error.message).to.match(/over the socket, got a question for memory/);
+  });
+
+  describe('is asked to make its memory in', () => {
+    /** What a dialer answers that is asked for memory there. */
+    async function asked(directory: unknown): Promise<string> {
       let said: unknown;
       const address = await meets(async mouth => {
         await mouth.hear();
-        mouth.say(2, { capacity: 4096, ...offer });
+        mouth.say(2, { capacity: 4096, directory });
         said = (await mouth.hear())!.body.fallback;
-        mouth.say(4, { fallback: said });
+        mouth.say(4, { capacity: 4096, fallback: said });
         mouth.socket.write('over the socket');
       });
       const conn = await dial(address);
@@ -140,90 +190,62 @@ describe('A dialer', function () {
       const gone = once(conn, 'close');
       conn.destroy();
       await gone;
+      server!.close();
+      await once(server!, 'close');
+      server = undefined;
+      expect(leftLinks()).to.deep.equal([]);
       return conn.fallbackReason!;
     }
 
-    it("any file but a link's", async () => {
-      for (const wrong of ['/etc/passwd', path('none'), 7, null, `${linkName('a')}/x`]) {
-        expect(await offered({ path: wrong, nonce })).to.match(/path of a link/);
-        server!.close();
-        await once(server!, 'close');
+    it('what is no path', async () => {
+      for (const wrong of [
+        undefined,
+        7,
+        null,
+        {},
+        '',
+        'here',
+        `${regions()}\0/x`,
+        '/'.repeat(2000),
+      ]) {
+        expect(await asked(wrong)).to.match(/absolute path of a region directory/);
       }
     });
 
-    it('one that is not there', async () => {
-      expect(await offered({ path: path(linkName('a')), nonce })).to.match(/ENOENT/);
+    it('a directory that is not there, and makes none', async () => {
+      expect(await asked(path('none'))).to.match(/ENOENT/);
+      expect(existsSync(path('none'))).to.equal(false);
     });
 
-    it('a link to a file, a FIFO', async () => {
-      const at = (digit: string) => path(linkName(digit));
-      writeFileSync(path('target'), Buffer.alloc(20_000), { mode: 0o600 });
-      symlinkSync(path('target'), at('b'));
-      expect(await offered({ path: at('b'), nonce })).to.match(/symbolic link/);
-      await again();
-      execFileSync('mkfifo', ['-m', '600', at('c')]);
-      expect(await offered({ path: at('c'), nonce })).to.match(/plain file/);
-      for (const digit of ['b', 'c']) rmSync(at(digit));
+    it('one that others may enter, or that is none', async () => {
+      mkdirSync(path('open'), { mode: 0o755 });
+      expect(await asked(path('open'))).to.match(/ERR_UNSAFE_DIRECTORY.*got 0755/);
+      expect(readdirSync(path('open'))).to.deep.equal([]);
+      symlinkSync(regions(), path('to-regions'));
+      expect(await asked(path('to-regions'))).to.match(/symbolic link/);
+      writeFileSync(path('file'), '');
+      expect(await asked(path('file'))).to.match(/plain directory/);
     });
 
-    it("a stranger's, or one that others may open", async function () {
-      const file = path(linkName('d'));
-      writeFileSync(file, Buffer.alloc(20_000), { mode: 0o600 });
-      chmodSync(file, 0o644);
-      expect(await offered({ path: file, nonce })).to.match(/mode 0600, got 0644/);
-      await again();
-      if (process.getuid!() === 0) {
-        chmodSync(file, 0o600);
-        chownSync(file, 12345, 12345);
-        expect(await offered({ path: file, nonce })).to.match(/owner 0, got 12345/);
-      }
-      expect(readFileSync(file).equals(Buffer.alloc(20_000)), 'it was not written to').to.equal(
-        true,
-      );
-      rmSync(file);
+    it("a stranger's", async function () {
+      if (process.getuid!() !== 0) skip(this, 'only root can make a directory of another user');
+      mkdirSync(path('theirs'), { mode: 0o700 });
+      chownSync(path('theirs'), 12345, 12345);
+      expect(await asked(path('theirs'))).to.match(/owner 0, got 12345/);
     });
-
-    it('one with another nonce, one that is too short, one that holds no rings', async () => {
-      let digit = 0;
-      // A new one each time: Windows lets nobody write a mapped file anew.
-      const write = (bytes: Buffer) => {
-        const file = join(regions(), linkName(String(digit++)));
-        writeFileSync(file, bytes, { mode: 0o600 });
-        return file;
-      };
-      const other = write(Buffer.alloc(20_000));
-      expect(await offered({ path: other, nonce })).to.match(/different files under one name/);
-      await again();
-      const short = write(Buffer.alloc(100));
-      expect(await offered({ path: short, nonce })).to.match(/too short/);
-      await again();
-      const proven = Buffer.alloc(20_480);
-      proven.write(nonce, 32, 'hex');
-      expect(await offered({ path: write(proven), nonce })).to.match(/magic of a ring/);
-      await again();
-      for (const nonsense of [undefined, 7, '', nonce.slice(2)]) {
-        const path = write(proven);
-        expect(await offered({ path, nonce: nonsense })).to.match(/different files/);
-        await again();
-      }
-      expect(leftLinks()).to.deep.equal([]);
-    });
-
-    async function again(): Promise<void> {
-      server!.close();
-      await once(server!, 'close');
-    }
   });
 
-  it('leaves nothing of a region that is taken back at the last step', async () => {
+  it('gives back what it made where it is refused at the last step', async () => {
+    let made: string[] = [];
     const address = await meets(async mouth => {
       await mouth.hear();
-      mouth.say(2, { capacity: 4096, fallback: 'on second thoughts\u001b[31m' });
-      await mouth.hear();
-      mouth.say(4, {});
+      made = leftLinks();
+      mouth.say(4, { capacity: 4096, fallback: 'on second thoughts\u001b[31m' });
       mouth.socket.pipe(mouth.socket);
     });
     const conn = await dial(address);
+    expect(made).to.have.length(1);
+    expect(leftLinks()).to.deep.equal([]);
     expect(conn.fallbackReason).to.equal('on second thoughts?[31m');
     conn.end('echo');
     expect(String(await readBytes(conn, 4))).to.equal('echo');

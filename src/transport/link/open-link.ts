@@ -1,0 +1,214 @@
+import type { Socket } from 'node:net';
+import { isAbsolute } from 'node:path';
+import { ShmError } from '../../errors.js';
+import { existingDirectory, regionDirectory } from '../../native/directory.js';
+import { isLocal } from './address.js';
+import {
+  elsewhere,
+  type Link,
+  type LinkOptions,
+  mostAsked,
+  protocolError,
+  readCapacity,
+  readFallback,
+  readNonce,
+  reason,
+  refusal,
+  unwanted,
+} from './handshake.js';
+import {
+  type Body,
+  encode,
+  fitsMessage,
+  type HandshakeContext,
+  HandshakeKind,
+  receiveMessage,
+  refuse,
+  sendMessage,
+} from './handshake-messages.js';
+import {
+  discard,
+  Fallback,
+  type LinkKind,
+  makeRegion,
+  newNonce,
+  offerOf,
+  type RingPair,
+  type Shared,
+  verify,
+} from './sharing.js';
+
+/** What an offer takes in a hello, without the path of its directory. */
+const offerBytes = 150;
+
+/** The longest path of a directory that a listener may name. */
+const longestDirectory = 1024;
+
+/** The dialer's half of a handshake, and the memory that it has made for it. */
+export class Opening<E extends RingPair> {
+  /** What it has made so far, if anything. */
+  shared: Shared<E> | undefined;
+  readonly #content: LinkKind<E>;
+  readonly #options: LinkOptions;
+  readonly #context: HandshakeContext;
+  readonly #nonce = newNonce();
+  /** The rings are in use: they cannot be exchanged for others. */
+  readonly early: boolean;
+  /** Why nothing was made where this side would have made it. */
+  #failure: string | undefined;
+  /** The directory of {@link shared}. */
+  #home = '';
+
+  /**
+   * @param early makes the memory at once, whatever the listener will ask for
+   * @throws {ShmError} `ERR_TOO_LARGE` for a greeting that no message takes
+   */
+  constructor(
+    content: LinkKind<E>,
+    options: LinkOptions,
+    context: HandshakeContext,
+    early = false,
+  ) {
+    this.#content = content;
+    this.#options = options;
+    this.#context = context;
+    this.early = early;
+    // With room for what an offer takes.
+    if (!fitsMessage({ ...this.#hello(), offer: 'x'.repeat(offerBytes) })) {
+      const detail = 'the greeting does not fit into a message';
+      throw new ShmError('ERR_TOO_LARGE', detail, context.operation, context.address);
+    }
+    if (early) this.#make();
+  }
+
+  /** The first message. @param socket connected; absent where it is made for an early link */
+  hello(socket?: Socket): Buffer {
+    if (!this.early) this.#make(socket);
+    const { shared } = this;
+    const offer = shared && offerOf(shared, this.#wished(), this.#nonce, this.#home);
+    // From now on the listener may be the one that uses it last.
+    if (this.early) shared?.region.leaveName();
+    const hello = { ...this.#hello(), offer, early: this.early && !!offer };
+    if (fitsMessage(hello)) return encode(HandshakeKind.hello, hello);
+    return encode(HandshakeKind.hello, { ...hello, offer: { ...offer, directory: undefined } });
+  }
+
+  /**
+   * Everything after the hello.
+   *
+   * @throws {ShmError} as {@link receiveMessage}; the peer has been told, the socket is
+   *   closing; {@link shared} is still there, to be discarded
+   */
+  async finish(socket: Socket): Promise<Link<E>> {
+    try {
+      const { ask, start } = HandshakeKind;
+      let reply = await receiveMessage(socket, [ask, start], this.#context);
+      if (reply.kind === ask) {
+        sendMessage(socket, HandshakeKind.offer, this.#answer(socket, reply.body));
+        reply = await receiveMessage(socket, [start], this.#context);
+      }
+      const { body } = reply;
+      const capacity = this.#checkCapacity(body);
+      const fallbackReason =
+        readFallback(body, this.#context) ?? (await this.#confirm(socket, body));
+      const shared = fallbackReason === undefined ? this.shared : undefined;
+      return { socket, capacity, ...shared, ...reason(fallbackReason), greeting: body.greeting };
+    } catch (error) {
+      refuse(socket, error as Error);
+      throw error;
+    }
+  }
+
+  /** Gives back what was made. */
+  discard(): void {
+    const { shared } = this;
+    this.shared = undefined;
+    if (shared) discard(shared);
+  }
+
+  #hello() {
+    const { capacity, greeting, sharedMemory = true } = this.#options;
+    const fallback = sharedMemory ? undefined : unwanted;
+    return { content: this.#content.name, capacity, greeting, fallback };
+  }
+
+  #wished(): number {
+    return this.#options.capacity ?? this.#content.defaultCapacity;
+  }
+
+  /** Makes what the listener will want, if its options are the usual ones. */
+  #make(socket?: Socket): void {
+    const { directory, sharedMemory = true } = this.#options;
+    // More than that is only had of a listener that has set as much itself: it will ask.
+    if (!sharedMemory || (!this.early && this.#wished() > mostAsked)) return;
+    this.#failure = refusal(() => {
+      if (socket && !isLocal(socket)) throw new Fallback(elsewhere);
+      this.#home = regionDirectory(directory);
+      this.shared = makeRegion(this.#content, this.#wished(), this.#home, this.#nonce);
+    });
+  }
+
+  /** Makes what the listener asks for. @returns the offer, or the reason for the socket */
+  #answer(socket: Socket, ask: Body): object {
+    if (this.#options.sharedMemory === false) {
+      throw protocolError(this.#context, 'a start over the socket', 'a question for memory');
+    }
+    const capacity = this.#checkCapacity(ask);
+    const isSame = this.#home === ask.directory && capacity === this.#wished();
+    if (isSame && this.#failure !== undefined) return { fallback: this.#failure };
+    if (isSame && this.shared) {
+      return { fallback: 'ENOENT: the listener does not see the files of the dialer' };
+    }
+    if (this.early && this.shared) {
+      return { fallback: 'the rings are in use, and the listener asks for others' };
+    }
+    this.discard();
+    const fallback = refusal(() => {
+      if (!isLocal(socket)) throw new Fallback(elsewhere);
+      const home = this.#options.directory ?? checkDirectory(ask.directory);
+      this.shared = makeRegion(this.#content, capacity, home, this.#nonce);
+    });
+    return this.shared ? offerOf(this.shared, capacity, this.#nonce) : { fallback };
+  }
+
+  /** Makes sure that the listener has the same memory. @returns the reason for the socket */
+  async #confirm(socket: Socket, start: Body): Promise<string | undefined> {
+    const { shared } = this;
+    const nonce = readNonce(start.nonce, this.#context);
+    if (!shared) throw protocolError(this.#context, 'a reason for the socket', 'none');
+    const wantsAnswer = start.confirm === true;
+    let fallback = refusal(() => verify(shared, nonce, wantsAnswer));
+    if (wantsAnswer) {
+      sendMessage(socket, HandshakeKind.confirm, { fallback });
+      const { body } = await receiveMessage(socket, [HandshakeKind.start], this.#context);
+      fallback ??= readFallback(body, this.#context);
+    } else if (fallback !== undefined) {
+      // The listener uses the rings already: there is no way back.
+      throw protocolError(this.#context, 'a listener that has mapped them', fallback);
+    }
+    if (fallback === undefined) shared.region.unlink(); // the listener has done it, or died
+    return fallback;
+  }
+
+  /** A listener may want less than was asked for, never more. */
+  #checkCapacity(body: Body): number {
+    const capacity = readCapacity(body, this.#context);
+    const most = this.#options.capacity ?? mostAsked;
+    if (capacity <= most) return capacity;
+    throw protocolError(this.#context, `a capacity of at most ${most}`, capacity);
+  }
+}
+
+/**
+ * The directory that a listener names: nothing is made in one that is not this user's alone.
+ *
+ * @throws {Fallback}
+ */
+function checkDirectory(path: unknown): string {
+  const isPath = typeof path === 'string' && path.length <= longestDirectory;
+  if (!isPath || !isAbsolute(path) || path.includes('\0')) {
+    throw new Fallback('expected the absolute path of a region directory');
+  }
+  if (existingDirectory(path) !== undefined) return path;
+  throw new Fallback(`ENOENT: the dialer does not see the listener's region directory`);
+}
