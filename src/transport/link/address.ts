@@ -2,6 +2,7 @@ import { writeSync } from 'node:fs';
 import { connect, type ListenOptions as NetListenOptions, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { invalidArgument, ShmError, systemError } from '../../errors.js';
+import { delay } from '../../timers.js';
 import type { HandshakeContext } from './handshake-messages.js';
 
 /**
@@ -68,7 +69,7 @@ export async function connectSocket(
       const error = systemError(cause, operation, text);
       if (error.code !== 'EAGAIN') throw error;
     }
-    await new Promise(resolve => setTimeout(resolve, retryInterval));
+    await delay(retryInterval);
   }
 }
 

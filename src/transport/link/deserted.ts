@@ -1,10 +1,10 @@
 import { closeSync, lstatSync, openSync, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { systemError, type ShmError } from '../../errors.js';
 import { addon } from '../../native/addon.js';
 import { regionDirectory } from '../../native/directory.js';
+import { delay, now } from '../../timers.js';
 
 /** How long one that replaces a socket waits for another one that does, in milliseconds. */
 const patience = 2000;
@@ -26,9 +26,9 @@ export async function replaceDeserted(
 ): Promise<void> {
   const fd = openLock(path);
   try {
-    const start = performance.now();
+    const start = now();
     while (!addon.tryLease(fd, 1)) {
-      if (performance.now() - start > patience) throw inUse;
+      if (now() - start > patience) throw inUse;
       await delay(retryInterval);
     }
     if (!(await isDeserted(path))) throw inUse;

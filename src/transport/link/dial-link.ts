@@ -1,5 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { ShmError } from '../../errors.js';
+import { delay } from '../../timers.js';
 import { checkCapacity } from '../ring/layout.js';
 import { checkTimeout, type WaitStrategy } from '../ring/wait.js';
 import { type Address, addressText, checkAddress, connectSocket } from './address.js';
@@ -128,7 +128,7 @@ async function dialOften<E extends RingPair>(
     } catch (error) {
       if (!(error instanceof ShmError) || error.code !== 'EAGAIN') throw error;
     }
-    await delay(retryInterval, undefined, { signal: context.signal }).catch(() => {});
+    await delay(retryInterval);
     context.signal.throwIfAborted();
   }
 }

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { ShmError, systemError } from '../../errors.js';
+import { setTimeout } from '../../timers.js';
 
 /*
  * What is said over a link's socket before its bytes go through shared memory:

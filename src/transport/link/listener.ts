@@ -1,6 +1,7 @@
 import { EventEmitter, on } from 'node:events';
 import type { AddressInfo, Socket } from 'node:net';
 import { systemError } from '../../errors.js';
+import { nextTick } from '../../timers.js';
 import { checkCapacity } from '../ring/layout.js';
 import type { WaitStrategy } from '../ring/wait.js';
 import { type Address, addressText } from './address.js';
@@ -145,7 +146,7 @@ export class Listener<C extends Connection> extends EventEmitter<ListenerEvents<
 
   /** Calls back with the number of open connections, as `net.Server` does. */
   getConnections(callback: (error: Error | null, count: number) => void): this {
-    process.nextTick(() => callback(null, this.#connections.size));
+    nextTick(() => callback(null, this.#connections.size));
     return this;
   }
 

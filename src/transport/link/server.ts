@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { ShmError, systemError } from '../../errors.js';
+import { nextTick } from '../../timers.js';
 import { checkTimeout } from '../ring/wait.js';
 import { type Address, addressText, checkAddress } from './address.js';
 import { Deadline } from './deadline.js';
@@ -62,7 +63,7 @@ export class LinkServer<E extends RingPair> {
     this.#timeout = checkTimeout('listen', timeout);
     // Later: a listener of the user's must not run in the middle of an admission.
     const dropped = (socket: Socket, reason: DropReason) =>
-      process.nextTick(() => events.dropped?.(socket, reason));
+      nextTick(() => events.dropped?.(socket, reason));
     this.#admission = new Admission(handshakes, () => this.#address, dropped);
     // Half-closing is up to who uses the connection.
     this.server = createServer({ allowHalfOpen: true }, socket => this.#accept(socket));
@@ -111,10 +112,10 @@ export class LinkServer<E extends RingPair> {
     const handshake = this.#admission.admit(socket, room);
     this.#shake(handshake).then(
       // In a callback of their own, where what a user's function throws is uncaught as usual.
-      link => process.nextTick(() => this.#hand(link)),
+      link => nextTick(() => this.#hand(link)),
       (error: unknown) => {
         this.#admission.linger(socket);
-        process.nextTick(() => this.#events.refused(error as Error));
+        nextTick(() => this.#events.refused(error as Error));
       },
     );
   }

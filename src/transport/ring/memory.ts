@@ -1,3 +1,4 @@
+import { ShmError } from '../../errors.js';
 import type { Region } from '../../native/region.js';
 import { replaceWord, storeWord, waitInProcess, wakeInProcess } from './atomics.js';
 import { Field } from './layout.js';
@@ -35,6 +36,9 @@ export const roleLocks = (offset: number): Record<Role, number> => ({
   producer: firstLock + offset,
   consumer: firstLock + offset + 1,
 });
+
+/** Where the second of two rings may begin: its header has 64-bit counters, on lines of 128 bytes. */
+const pairAlignment = 128;
 
 /** A ring in a region, from `offset` on: between processes. */
 export class RegionMemory implements RingMemory {
@@ -83,9 +87,18 @@ export class RegionMemory implements RingMemory {
   }
 }
 
-/** Two rings of one size, one after the other, in one region. */
+/**
+ * Two rings of one size, one after the other, in one region.
+ *
+ * @throws {ShmError} `ERR_CORRUPT` where no two rings can have that size
+ */
 export function halves(region: Region): [RegionMemory, RegionMemory] {
-  const bytes = region.bytes.length / 2;
+  const { length } = region.bytes;
+  const bytes = length / 2;
+  if (bytes % pairAlignment !== 0) {
+    const detail = `expected two rings of one size, got ${length} bytes`;
+    throw new ShmError('ERR_CORRUPT', detail, 'ring.open', region.path);
+  }
   return [new RegionMemory(region, 0, bytes), new RegionMemory(region, bytes, bytes)];
 }
 
