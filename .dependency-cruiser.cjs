@@ -56,11 +56,46 @@ module.exports = {
     },
     {
       name: 'src-stands-alone',
+      comment: 'Tests, benches and examples stand on src/. The command starts a bench by its path.',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^(test|bench|examples|scripts)/' },
+    },
+    {
+      name: 'bench-stands-on-src',
+      comment: 'It is published, and tests and examples are not.',
+      severity: 'error',
+      from: { path: '^bench/' },
+      to: { path: '^(test|examples|scripts)/' },
+    },
+    {
+      name: 'examples-use-public-names',
+      comment: 'A reader can do what an example does: it imports the entries of the package only.',
+      severity: 'error',
+      from: { path: '^examples/' },
+      to: {
+        path: '^(src|test|bench|scripts)/',
+        pathNot: '^src/(index|transport/(cluster|piscina)/index)\\.ts$',
+      },
+    },
+    {
+      name: 'sources-not-builds',
+      comment: 'An import of compiled code would test or type what was built some time ago.',
+      severity: 'error',
+      from: {},
+      to: { path: '^(dist|build|prebuilds)/' },
+    },
+    {
+      name: 'library-needs-nothing',
       comment:
-        'Tests, benches and examples stand on src/; only `bench` of the command uses bench/.',
+        'Of packages the library uses node-gyp-build, and piscina where a user has it. What only ' +
+        'the command and the bench need is built into the published package: scripts/prepack.mjs.',
       severity: 'error',
       from: { path: '^src/', pathNot: '^src/command/' },
-      to: { path: '^(test|bench|examples)/' },
+      to: {
+        dependencyTypesNot: ['core', 'local', 'aliased'],
+        pathNot: ['^src/', '^node_modules/(node-gyp-build|piscina)/'],
+      },
     },
     ...Object.entries(tiers).map(([tier, below]) => ({
       name: `arrows-of-${tier.replace('transport/', '')}`,

@@ -4,17 +4,17 @@
       "target_name": "mmap_transport",
       "sources": [
         "native/addon.cc",
+        "native/binding_support.cc",
+        "native/buffers.cc",
+        "native/doorbell.cc",
         "native/doorbell_ringer_binding.cc",
         "native/doorbell_binding.cc",
         "native/mapping.cc",
         "native/mapping_binding.cc",
         "native/mapping_pages.cc",
-        "native/shared_buffer.cc",
         "native/shared_buffer_v8.cc"
       ],
-      "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
-      # The last: an error within a thread that is being terminated can no longer be thrown.
-      "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],
+      "defines": ["NAPI_VERSION=9"],
       "conditions": [
         ["OS=='linux'", {
           "sources": ["native/doorbell_posix.cc", "native/faults_posix.cc", "native/platform_posix.cc", "native/platform_linux.cc"],

@@ -8,7 +8,7 @@ import { isCluster, transport } from './transports/registry.js';
 import type { ClusterContext } from './transports/transport.js';
 import type { Outcome, Trial } from './trial.js';
 
-/** What a worker tells its primary besides the messages that are measured. */
+/** What a worker tells its primary, apart from the messages that are measured. */
 const ready = 'ready';
 /** What the primary tells the worker that measures, when all are ready. */
 const go = 'go';

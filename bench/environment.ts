@@ -30,17 +30,20 @@ export function environment(): Environment {
     system: `${os.type()} ${os.release()} ${os.arch()}`,
     node: process.versions.node,
     v8: process.versions.v8,
-    tinybench: packageVersion('tinybench'),
+    tinybench: tinybenchVersion(),
     compiler: compilerVersion(),
     ...(pinned && { pinned }),
     load: os.loadavg()[0]!,
   };
 }
 
-/** Of a package whose module lies one folder deep. */
-function packageVersion(name: string): string {
-  const path = new URL('../package.json', import.meta.resolve(name));
-  return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
+/** Of our package.json, which names this one exactly: published, it is built in. */
+function tinybenchVersion(): string {
+  const path = new URL('../../package.json', import.meta.url);
+  const { devDependencies } = JSON.parse(readFileSync(path, 'utf8')) as {
+    devDependencies: { tinybench: string };
+  };
+  return devDependencies.tinybench;
 }
 
 function compilerVersion(): string {

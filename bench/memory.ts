@@ -1,5 +1,5 @@
-// npm run bench:memory [-- --mib 1024] [--seconds 2] [--trials 3]: mapped files against what
-// else reads files. Each trial is a process of its own; the median of the trials is told.
+// npm run bench:memory [-- --mib 1024] [--seconds 2] [--trials 3]: mapped files against other
+// ways to read files. Each trial is a process of its own; the median of the trials is reported.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -25,10 +25,10 @@ const block = 4096;
 const readsPerRound = 1000;
 const cyclesPerRound = 100;
 
-/** One way to do a job; `prepare` gives what is timed, and is not timed itself. */
+/** One way to do a job; `prepare` returns what is timed, and is not timed itself. */
 interface Way {
   name: string;
-  /** What others are told as a multiple of. */
+  /** The others are shown as multiples of this one. */
   baseline?: true;
   prepare: (path: string, bytes: number) => (() => unknown) | Promise<() => unknown>;
 }
@@ -70,7 +70,7 @@ interface MmapIo {
 const mmapIo: Way = {
   name: 'mmap-io (@riaskov fork): Buffer.copy',
   async prepare(path, bytes) {
-    // By a name that TypeScript does not resolve: it is there only where somebody put it.
+    // By a name that TypeScript does not resolve: it may not be installed.
     const name = '@riaskov/mmap-io';
     const { default: mmap } = (await import(name)) as { default: MmapIo };
     const fd = openSync(path, 'r');
@@ -250,7 +250,7 @@ interface Trial {
   seconds: number;
 }
 
-/** Units per second, or why there are none. */
+/** Units per second, or why it could not be measured. */
 type Outcome = { rate: number } | { failure: string };
 
 async function trial({ job, way, path, bytes, seconds }: Trial): Promise<Outcome> {

@@ -42,7 +42,7 @@ export interface Order {
 }
 
 /**
- * What the peers of a bus tell each other: an object of some fields, with a text if it is long;
+ * What the peers of a bus tell each other: an object of some fields, with a string if it is long;
  * of a list, half of it is small objects.
  */
 export interface News {
@@ -76,7 +76,7 @@ export class Outgoing {
   readonly #buffer: Buffer;
   readonly #words: Int32Array;
   readonly #text: string;
-  /** What makes a {@link News} as long as it is to be. */
+  /** What fills a {@link News} up to its length. */
   readonly #news: { count: number; text: string };
   #sequence = 0;
 
@@ -94,7 +94,7 @@ export class Outgoing {
     this.#news = { count, text: '.'.repeat(rest - count * changeBytes) };
   }
 
-  /** The next message, in a buffer that the call after this one fills anew. */
+  /** The next message, in a buffer that the next call overwrites. */
   next(last: boolean): Buffer {
     const sequence = this.#advance();
     this.#words[0] = sequence;
@@ -103,7 +103,7 @@ export class Outgoing {
     return this.#buffer;
   }
 
-  /** Writes the next message into memory of the transport's. */
+  /** Writes the next message into the transport's own memory. */
   fill(target: Buffer, offset: number, last: boolean): void {
     const sequence = this.#advance();
     target.writeInt32LE(sequence, offset);

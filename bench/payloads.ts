@@ -2,7 +2,7 @@
 //                       [-- --render FILE...]
 // Payloads of Piscina's tasks through an arena, cloned, and copied and transferred. Each
 // trial is a process of its own in which all ways take turns; ratios are taken round by
-// round, and medians are told. With --render nothing is measured: results, one file for
+// round, and medians are reported. With --render nothing is measured: results, one file for
 // each Node, become docs/benchmarks-payloads.md.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';

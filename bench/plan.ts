@@ -27,14 +27,14 @@ const roundTripSize = 64;
 /** What the structured value comes to, for the rate; it has no size of its own. */
 const structuredSize = 150;
 const flatCapacities = [2 ** 16, 2 ** 20, 2 ** 26];
-/** Those of 4 KiB lie in the caches all together, as one of 64 KiB does. */
+/** All 64 of 4 KiB fit into the caches together, as one of 64 KiB does. */
 const flatRings: [rings: number, capacity: number][] = [
   [1, 2 ** 16],
   [64, 2 ** 16],
   [64, 2 ** 12],
 ];
 
-/** What the bus and `cluster` are compared in; each with the way of the latter last. */
+/** How the bus and `cluster` are compared; `cluster`'s own way is the last of each row. */
 const busValues: { size: number; content: Content }[] = [
   { size: 64, content: 'fields' },
   { size: 1024, content: 'fields' },
@@ -59,7 +59,7 @@ const peers = [
   'conn',
 ];
 
-/** Streams read into memory that is used again: for those whose messages are large. */
+/** Streams read into memory that is reused: for large messages. */
 const readersInto = ['unix-socket-onread', 'tcp-onread', 'conn-onread'];
 const largeSize = 65536;
 

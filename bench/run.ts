@@ -11,7 +11,7 @@ import { isProgram, transport } from './transports/registry.js';
 import type { Outcome } from './trial.js';
 import { makeWorkplace, removeWorkplace, type Workplace } from './workplace.js';
 
-/** Beyond what is measured, a trial may take so long to start, to calibrate and to end. */
+/** Time a trial may take, beyond what is measured, to start, to calibrate and to end. */
 const allowanceMilliseconds = 15_000;
 
 /** A look at how far apart the cores are: short against the trial that follows. */
@@ -26,7 +26,7 @@ async function run(options: Options): Promise<void> {
   // Before anything is measured: whether the results can be kept.
   if (options.json) await orRefuse(() => closeSync(openSync(options.json!, 'a')));
   const workplace = makeWorkplace();
-  // Told twice, by Ctrl-C and by the command that started this, it still clears up.
+  // It still clears up when the signal comes twice, from Ctrl-C and from the command behind it.
   const stop = (code: number): void => {
     killRunning();
     removeWorkplace(workplace);
@@ -110,7 +110,7 @@ async function orRefuse(act: () => unknown): Promise<void> {
   }
 }
 
-/** One line, rewritten, and only where somebody watches. */
+/** One line, rewritten, and only in a terminal. */
 function progress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);
 }

@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { makeRegionHome } from './region-home.js';
 
 /** The directories of one run, removed at its end, and what is built in them. */
 export interface Workplace {
@@ -24,9 +25,7 @@ export const inClone = existsSync(source);
 
 export function makeWorkplace(): Workplace {
   const home = mkdtempSync(join(tmpdir(), 'mmap-transport-bench-'));
-  const shared = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
-  const regions = mkdtempSync(join(shared, 'mmap-transport-bench-'));
-  return { home, regions, ...build(home) };
+  return { home, regions: makeRegionHome('mmap-transport-bench-'), ...build(home) };
 }
 
 export function removeWorkplace({ home, regions }: Workplace): void {

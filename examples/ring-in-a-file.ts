@@ -13,7 +13,7 @@ const path = join(tmpdir(), `journal-${process.pid}.ring`);
   console.log(`read before the restart: ${Buffer.from(ring.consumer().tryRead()!).toString()}`);
 }
 
-// Here the program may end, or be killed. Whoever opens the file next finds the rest.
+// Here the program may end, or be killed. The next program to open the file finds the rest.
 {
   using ring = Ring.open(path);
   const consumer = ring.consumer();

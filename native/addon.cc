@@ -1,28 +1,44 @@
 // The addon's entry: its exports, and what belongs to one environment.
-#include "doorbell_ringer_binding.h"
 #include "binding_support.h"
 #include "doorbell_binding.h"
+#include "doorbell_ringer_binding.h"
 #include "faults.h"
 #include "mapping_binding.h"
 
 namespace {
 
-// reserve(fd, length): see platform::Reserve.
-Napi::Value Reserve(const Napi::CallbackInfo& info) {
+// reserve(fd, length): see platform::Reserve. True where the blocks are reserved.
+napi_value Reserve(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
   uint64_t fd, length;
-  if (!GetOffset(info, 0, &fd) || !GetOffset(info, 1, &length)) return Napi::Value();
+  if (!call.ok() || !GetOffset(call, 0, &fd) || !GetOffset(call, 1, &length)) return nullptr;
+  platform::File file;
+  bool reserved = false;
+  platform::Status status = file.Duplicate(static_cast<int>(fd));
+  if (status.ok()) status = platform::Reserve(file, length, &reserved);
+  if (status.ok()) return NewBoolean(env, reserved);
+  ThrowStatus(env, status);
+  return nullptr;
+}
+
+// linkFile(fd, path): see platform::LinkFile.
+napi_value LinkFile(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  uint64_t fd;
+  std::string path;
+  if (!call.ok() || !GetOffset(call, 0, &fd) || !GetString(call, 1, &path)) return nullptr;
   platform::File file;
   platform::Status status = file.Duplicate(static_cast<int>(fd));
-  if (status.ok()) status = platform::Reserve(file, length);
-  if (!status.ok()) ThrowStatus(info.Env(), status);
-  return info.Env().Undefined();
+  if (status.ok()) status = platform::LinkFile(file, path.c_str());
+  return Done(call, status);
 }
 
 // tryLease(fd, exclusive): see platform::TryLease. The lock belongs to the open file,
 // and so outlives the descriptor duplicated here.
-Napi::Value TryLease(const Napi::CallbackInfo& info) {
+napi_value TryLease(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
   uint64_t fd, exclusive;
-  if (!GetOffset(info, 0, &fd) || !GetOffset(info, 1, &exclusive)) return Napi::Value();
+  if (!call.ok() || !GetOffset(call, 0, &fd) || !GetOffset(call, 1, &exclusive)) return nullptr;
   platform::File file;
   bool taken = false;
   platform::Status status = file.Duplicate(static_cast<int>(fd));
@@ -30,48 +46,63 @@ Napi::Value TryLease(const Napi::CallbackInfo& info) {
     status = platform::TryLease(
         file, exclusive != 0 ? platform::Lease::kExclusive : platform::Lease::kShared, &taken);
   }
-  if (!status.ok()) ThrowStatus(info.Env(), status);
-  return Napi::Boolean::New(info.Env(), taken);
+  if (status.ok()) return NewBoolean(env, taken);
+  ThrowStatus(env, status);
+  return nullptr;
 }
 
 // detach(buffer): leaves an ArrayBuffer and every view of it with a length of 0.
-Napi::Value Detach(const Napi::CallbackInfo& info) {
-  if (!info[0].IsArrayBuffer() ||
-      napi_detach_arraybuffer(info.Env(), info[0]) != napi_ok) {
-    ThrowMisuse(info.Env(), "expected an ArrayBuffer that can be detached");
-  }
-  return info.Env().Undefined();
+napi_value Detach(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  if (!call.ok()) return nullptr;
+  if (napi_detach_arraybuffer(env, call.argument(0)) == napi_ok) return Undefined(env);
+  ThrowMisuse(env, "expected an ArrayBuffer that can be detached");
+  return nullptr;
 }
 
 // The counter of platform::state_changes, for JavaScript to read in place.
-Napi::Value StateChanges(Napi::Env env) {
-  napi_value buffer;
+napi_value StateChanges(napi_env env) {
+  napi_value buffer, words;
   const napi_status status =
       napi_create_external_arraybuffer(env, &platform::state_changes, sizeof(uint32_t),
                                        [](napi_env, void*, void*) {}, nullptr, &buffer);
   if (status != napi_ok) {
-    // The first buffer of this kind: whoever allows none is found out here.
+    // The first buffer of this kind: a runtime that does not allow any shows here.
     ThrowMisuse(env, status == napi_no_external_buffers_allowed
                          ? "this runtime allows no memory of its own outside V8's cage"
                          : "this runtime refused an ArrayBuffer over memory of the addon");
-    return Napi::Value();
+    return nullptr;
   }
-  return Napi::Uint32Array::New(env, 1, Napi::ArrayBuffer(env, buffer), 0);
+  const napi_status viewed = napi_create_typedarray(env, napi_uint32_array, 1, buffer, 0, &words);
+  return viewed == napi_ok ? words : nullptr;
 }
 
-Napi::Object Init(Napi::Env env, Napi::Object exports) {
-  platform::PinLibrary();
-  exports.Set("Mapping", MappingBinding::Define(env));
-  exports.Set("Doorbell", DoorbellBinding::Define(env));
-  exports.Set("DoorbellRinger", DoorbellRingerBinding::Define(env));
-  exports.Set("reserve", Napi::Function::New<Reserve>(env, "reserve"));
-  exports.Set("tryLease", Napi::Function::New<TryLease>(env, "tryLease"));
-  exports.Set("detach", Napi::Function::New<Detach>(env, "detach"));
-  exports.Set("stateChanges", StateChanges(env));
-  exports.Set("pageSize", Napi::Number::New(env, static_cast<double>(platform::PageSize())));
-  return exports;
+napi_value NewFunction(napi_env env, const char* name, napi_callback function) {
+  napi_value result;
+  const napi_status status =
+      napi_create_function(env, name, NAPI_AUTO_LENGTH, function, nullptr, &result);
+  return status == napi_ok ? result : nullptr;
+}
+
+// False where the environment is about to end, or has thrown.
+bool Export(napi_env env, napi_value exports, const char* name, napi_value value) {
+  return value != nullptr && napi_set_named_property(env, exports, name, value) == napi_ok;
 }
 
 }  // namespace
 
-NODE_API_MODULE(mmap_transport, Init)
+NAPI_MODULE_INIT() {
+  platform::PinLibrary();
+  const bool complete =
+      Export(env, exports, "Mapping", MappingBinding::Define(env)) &&
+      Export(env, exports, "Doorbell", DoorbellBinding::Define(env)) &&
+      Export(env, exports, "DoorbellRinger", DoorbellRingerBinding::Define(env)) &&
+      Export(env, exports, "isBellDead", NewFunction(env, "isBellDead", IsBellDead)) &&
+      Export(env, exports, "reserve", NewFunction(env, "reserve", Reserve)) &&
+      Export(env, exports, "linkFile", NewFunction(env, "linkFile", LinkFile)) &&
+      Export(env, exports, "tryLease", NewFunction(env, "tryLease", TryLease)) &&
+      Export(env, exports, "detach", NewFunction(env, "detach", Detach)) &&
+      Export(env, exports, "stateChanges", StateChanges(env)) &&
+      Export(env, exports, "pageSize", NewNumber(env, static_cast<double>(platform::PageSize())));
+  return complete ? exports : nullptr;
+}

@@ -7,9 +7,15 @@
 #include "platform.h"
 
 #include <memory>
+#include <string>
+#include <string_view>
 #include <uv.h>
 
 namespace platform {
+
+// Whether a path can be a doorbell's: absolute, without a NUL that would hide its end, its last
+// part `bell-` and 24 hexadecimal digits. Paths are told by peers, so every call checks this.
+bool IsBellPath(std::string_view path);
 
 // The listening end. It lies in memory of its own, because libuv lets go of its handle
 // only some turns after it was closed.
@@ -17,11 +23,12 @@ struct Bell;
 
 using BellCallback = void (*)(void* context);
 
-// Makes a bell known as `path` and listens. `rung` is called from the loop when tokens may
-// have come; the bell does not keep the loop alive. EEXIST and EAGAIN: the name is another's,
-// or was taken away before it could be held; a new name will do.
-Status ListenToBell(uv_loop_t* loop, const char* path, BellCallback rung, void* context,
-                    Bell** out);
+// Makes a bell known as `path` and listens. While it is being made it has the name `making`,
+// which must be free, and lie in the same directory. `rung` is called from the loop when tokens
+// may have come; the bell does not keep the loop alive. EEXIST and EAGAIN: a name is another's,
+// or was taken away before it could be held; new names will do. Any failure leaves no name.
+Status ListenToBell(uv_loop_t* loop, const std::string& path, const std::string& making,
+                    BellCallback rung, void* context, Bell** out);
 // To ref and unref.
 uv_handle_t* HandleOf(Bell* bell);
 // Takes what tokens have come, at most `room`; `rung` is called again for the rest.
@@ -32,16 +39,21 @@ void CloseBell(Bell* bell, BellCallback closed);
 // The ringing end, for any thread or process of this user.
 struct DoorbellRinger;
 
+// Also removes what a killed listener left of its bell.
 struct DoorbellRingerCloser {
-  void operator()(DoorbellRinger* pull) const;
+  void operator()(DoorbellRinger* ringer) const;
 };
 using DoorbellRingerOwner = std::unique_ptr<DoorbellRinger, DoorbellRingerCloser>;
 
 // Opens it without waiting; empty where nobody listens any more. EINVAL: what has this name
-// is no bell of this user's.
-Status OpenDoorbellRinger(const char* path, DoorbellRingerOwner* out);
+// is no bell of this user's, and has not been touched.
+Status OpenDoorbellRinger(const std::string& path, DoorbellRingerOwner* out);
 // `*rung` is false where nobody listens any more. A token that finds no room counts as rung,
 // since its listener has yet to wake.
-Status Ring(DoorbellRinger* pull, uint32_t token, bool* rung);
+Status Ring(DoorbellRinger* ringer, uint32_t token, bool* rung);
+
+// Whether a bell of that name is left of a listener that was killed, or of one killed while it
+// made it. Once true, it stays true. False where there is none. EINVAL as above.
+Status IsBellDead(const std::string& path, bool* dead);
 
 }  // namespace platform

@@ -1,71 +1,76 @@
 #include "doorbell_binding.h"
 
-#include "binding_support.h"
-
-#include <cerrno>
 #include <memory>
 #include <new>
 #include <string>
 
 struct DoorbellBinding::State {
-  DoorbellBinding* owner;
+  // How many tokens one turn of the loop takes in; more wait for the next turn.
+  static constexpr size_t kTokensPerTurn = 1024;
+
+  DoorbellBinding* owner = nullptr;  // null once closed
   platform::Bell* bell = nullptr;
-  napi_env env;
-  Napi::Reference<Napi::Uint32Array> tokens;
-  uint32_t* room;  // the tokens' memory, kept by the reference
-  size_t room_length;
-  Napi::FunctionReference callback;
-  std::unique_ptr<Napi::AsyncContext> context;
+  napi_env env = nullptr;
+  napi_ref callback = nullptr;
   // Makes the environment's end wait until the loop has let go of the bell.
   napi_async_cleanup_hook_handle hook = nullptr;
+  uint32_t tokens[kTokensPerTurn];
 
   void Close();
   static void OnRung(void* context);
+  bool HandOut(uint32_t token);
 };
 
-Napi::Function DoorbellBinding::Define(Napi::Env env) {
-  return DefineClass(env, "Doorbell",
-                     {
-                         InstanceMethod<&DoorbellBinding::Ref>("ref"),
-                         InstanceMethod<&DoorbellBinding::Unref>("unref"),
-                         InstanceMethod<&DoorbellBinding::Close>("close"),
-                     });
+namespace {
+
+// Whatever happens within it, it is closed.
+class HandleScope {
+ public:
+  explicit HandleScope(napi_env env) : env_(env) {
+    if (napi_open_handle_scope(env, &scope_) != napi_ok) scope_ = nullptr;
+  }
+  ~HandleScope() {
+    if (scope_ != nullptr) (void)napi_close_handle_scope(env_, scope_);
+  }
+  HandleScope(const HandleScope&) = delete;
+  HandleScope& operator=(const HandleScope&) = delete;
+  bool open() const { return scope_ != nullptr; }
+
+ private:
+  napi_env env_;
+  napi_handle_scope scope_ = nullptr;
+};
+
+}  // namespace
+
+napi_value DoorbellBinding::Define(napi_env env) {
+  return DefineClass<DoorbellBinding>(env, "Doorbell",
+                                      {
+                                          Method<DoorbellBinding, &DoorbellBinding::Ref>("ref"),
+                                          Method<DoorbellBinding, &DoorbellBinding::Unref>("unref"),
+                                          Method<DoorbellBinding, &DoorbellBinding::Close>("close"),
+                                      });
 }
 
-DoorbellBinding::DoorbellBinding(const Napi::CallbackInfo& info)
-    : Napi::ObjectWrap<DoorbellBinding>(info) {
-  const Napi::Env env = info.Env();
-  if (!info[0].IsString() || !info[1].IsTypedArray() || !info[2].IsFunction()) {
-    ThrowMisuse(env, "expected a path, a Uint32Array and a function");
-    return;
-  }
+// The callback and the clean-up hook first, the bell last: where any of it is refused, what
+// there is already goes away without the loop.
+bool DoorbellBinding::Open(const Call& call) {
+  const napi_env env = call.env();
+  std::string path, making;
+  if (!GetString(call, 0, &path) || !GetString(call, 1, &making)) return false;
   uv_loop_t* loop = nullptr;
-  if (napi_get_uv_event_loop(env, &loop) != napi_ok) {
-    ThrowMisuse(env, "this environment has no event loop");
-    return;
+  if (!HasType(env, call.argument(2), napi_function) ||
+      napi_get_uv_event_loop(env, &loop) != napi_ok) {
+    ThrowMisuse(env, "expected a function, in an environment with an event loop");
+    return false;
   }
   auto state = std::unique_ptr<State>(new (std::nothrow) State);
   if (!state) {
     ThrowStatus(env, {ENOMEM, "new"});
-    return;
+    return false;
   }
-  const std::string path = info[0].As<Napi::String>().Utf8Value();
-  const platform::Status status =
-      platform::ListenToBell(loop, path.c_str(), State::OnRung, state.get(), &state->bell);
-  if (!status.ok()) {
-    ThrowStatus(env, status);
-    return;
-  }
-
-  // From here on the bell refers to the state, which goes after it.
-  state_ = state.release();
-  state_->owner = this;
-  state_->env = env;
-  state_->tokens = Napi::Persistent(info[1].As<Napi::Uint32Array>());
-  state_->room = info[1].As<Napi::Uint32Array>().Data();
-  state_->room_length = info[1].As<Napi::Uint32Array>().ElementLength();
-  state_->callback = Napi::Persistent(info[2].As<Napi::Function>());
-  state_->context = std::make_unique<Napi::AsyncContext>(env, "mmap-transport doorbell");
+  state->env = env;
+  if (napi_create_reference(env, call.argument(2), 1, &state->callback) != napi_ok) return false;
   // The environment may end, by terminate() or exit(), before anyone calls close().
   const napi_status hooked = napi_add_async_cleanup_hook(
       env,
@@ -73,11 +78,23 @@ DoorbellBinding::DoorbellBinding(const Napi::CallbackInfo& info)
         State* ending = static_cast<State*>(arg);
         if (ending->owner != nullptr) ending->Close();
       },
-      state_, &state_->hook);
+      state.get(), &state->hook);
   if (hooked != napi_ok) {
-    state_->Close();
-    ThrowStatus(env, {ENOMEM, "napi_add_async_cleanup_hook"});
+    (void)napi_delete_reference(env, state->callback);
+    return false;
   }
+  const platform::Status status =
+      platform::ListenToBell(loop, path, making, State::OnRung, state.get(), &state->bell);
+  if (!status.ok()) {
+    (void)napi_remove_async_cleanup_hook(state->hook);
+    (void)napi_delete_reference(env, state->callback);
+    ThrowStatus(env, status);
+    return false;
+  }
+  // From here on the bell refers to the state, which goes after it.
+  state_ = state.release();
+  state_->owner = this;
+  return true;
 }
 
 DoorbellBinding::~DoorbellBinding() {
@@ -88,59 +105,60 @@ DoorbellBinding::~DoorbellBinding() {
 void DoorbellBinding::State::Close() {
   owner->state_ = nullptr;
   owner = nullptr;
-  callback.Reset();
-  tokens.Reset();
-  context.reset();
+  (void)napi_delete_reference(env, callback);
+  callback = nullptr;
   platform::CloseBell(bell, [](void* context) {
-    State* closed = static_cast<State*>(context);
-    if (closed->hook != nullptr) napi_remove_async_cleanup_hook(closed->hook);
-    delete closed;
+    const std::unique_ptr<State> closed(static_cast<State*>(context));
+    (void)napi_remove_async_cleanup_hook(closed->hook);
   });
 }
 
-Napi::Value DoorbellBinding::Ref(const Napi::CallbackInfo& info) {
+napi_value DoorbellBinding::Ref(const Call& call) {
   if (state_ != nullptr) uv_ref(platform::HandleOf(state_->bell));
-  return info.Env().Undefined();
+  return Undefined(call.env());
 }
 
-Napi::Value DoorbellBinding::Unref(const Napi::CallbackInfo& info) {
+napi_value DoorbellBinding::Unref(const Call& call) {
   if (state_ != nullptr) uv_unref(platform::HandleOf(state_->bell));
-  return info.Env().Undefined();
+  return Undefined(call.env());
 }
 
-Napi::Value DoorbellBinding::Close(const Napi::CallbackInfo& info) {
+napi_value DoorbellBinding::Close(const Call& call) {
   if (state_ != nullptr) state_->Close();
-  return info.Env().Undefined();
+  return Undefined(call.env());
 }
 
-// Plain Node-API: a thread that is being terminated refuses every call, which must end
-// quietly here, and node-addon-api would make it fatal.
+// A callback may close the bell; the state itself stays until a later turn of the loop.
 void DoorbellBinding::State::OnRung(void* ringing) {
   State* state = static_cast<State*>(ringing);
   size_t arrived = 0;
   // An error is as good as nothing to read: the next ring tries again.
   const platform::Status status =
-      platform::TakeTokens(state->bell, state->room, state->room_length, &arrived);
-  if (!status.ok() || arrived == 0) return;
+      platform::TakeTokens(state->bell, state->tokens, kTokensPerTurn, &arrived);
+  if (!status.ok()) return;
+  for (size_t i = 0; i < arrived && state->owner != nullptr; i++) {
+    if (!state->HandOut(state->tokens[i])) return;
+  }
+}
 
-  const napi_env env = state->env;
-  const Napi::HandleScope scope(env);
-  napi_value global, callback, count, result;
-  if (napi_get_global(env, &global) != napi_ok ||
-      napi_get_reference_value(env, state->callback, &callback) != napi_ok ||
-      napi_create_double(env, static_cast<double>(arrived), &count) != napi_ok) {
-    return;
+// False where the environment is about to end. The callback runs in no asynchronous context:
+// an object of its own each time, so that what a listener leaves in it is not the next one's.
+bool DoorbellBinding::State::HandOut(uint32_t token) {
+  const HandleScope scope(env);
+  napi_value function, receiver, argument;
+  if (!scope.open() || napi_get_reference_value(env, callback, &function) != napi_ok ||
+      napi_create_object(env, &receiver) != napi_ok ||
+      napi_create_uint32(env, token, &argument) != napi_ok) {
+    return false;
   }
-  if (napi_make_callback(env, *state->context, global, callback, 1, &count, &result) !=
-      napi_pending_exception) {
-    return;
-  }
-  // No JavaScript called us that could catch it: what the callback threw is uncaught.
-  // A termination shows as null.
+  const napi_status called =
+      napi_make_callback(env, nullptr, receiver, function, 1, &argument, nullptr);
+  if (called == napi_ok) return true;
+  // No JavaScript called us that could catch it: what the callback threw is uncaught. Without
+  // an exception the call was refused.
+  bool threw = false;
   napi_value exception;
-  napi_valuetype type;
-  if (napi_get_and_clear_last_exception(env, &exception) == napi_ok &&
-      napi_typeof(env, exception, &type) == napi_ok && type != napi_null) {
-    napi_fatal_exception(env, exception);
-  }
+  return napi_is_exception_pending(env, &threw) == napi_ok && threw &&
+         napi_get_and_clear_last_exception(env, &exception) == napi_ok &&
+         napi_fatal_exception(env, exception) == napi_ok;
 }

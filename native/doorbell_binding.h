@@ -1,29 +1,32 @@
 // The doorbell of one thread: wakes its event loop when another process rings.
 #pragma once
 
+#include "binding_support.h"
 #include "doorbell.h"
 
-#include <napi.h>
-
-// Listens through libuv. Each ring is a 32-bit token; the callback gets how many have
-// arrived in the array it was given. Idle it costs nothing.
+// Listens through libuv. Each ring is a 32-bit token, and each token a callback of its own, as
+// if libuv had called it: process.nextTick and microtasks run before the next one, and what it
+// throws is an uncaught exception at once. Idle it costs nothing.
 //
 // The bell belongs to the loop, not to this object: it ends asynchronously, and so what it
 // calls lies in a State of its own that frees itself. The bell's name goes with it, also when
 // the environment is torn down without a word to JavaScript.
-class DoorbellBinding : public Napi::ObjectWrap<DoorbellBinding> {
+class DoorbellBinding {
  public:
-  static Napi::Function Define(Napi::Env env);
-  // new Doorbell(path, tokens: Uint32Array, callback: (count) => void)
-  explicit DoorbellBinding(const Napi::CallbackInfo& info);
-  ~DoorbellBinding() override;
+  static napi_value Define(napi_env env);
+  DoorbellBinding() = default;
+  ~DoorbellBinding();
+  DoorbellBinding(const DoorbellBinding&) = delete;
+  DoorbellBinding& operator=(const DoorbellBinding&) = delete;
+
+  // new Doorbell(path, making, callback: (token) => void)
+  bool Open(const Call& call);
+
+  napi_value Ref(const Call& call);
+  napi_value Unref(const Call& call);
+  napi_value Close(const Call& call);
 
  private:
   struct State;
-
-  Napi::Value Ref(const Napi::CallbackInfo& info);
-  Napi::Value Unref(const Napi::CallbackInfo& info);
-  Napi::Value Close(const Napi::CallbackInfo& info);
-
   State* state_ = nullptr;  // null once closed
 };

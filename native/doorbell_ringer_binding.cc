@@ -1,41 +1,54 @@
 #include "doorbell_ringer_binding.h"
 
-#include "binding_support.h"
-
 #include <string>
 
-Napi::Function DoorbellRingerBinding::Define(Napi::Env env) {
-  return DefineClass(env, "DoorbellRinger",
-                     {
-                         InstanceMethod<&DoorbellRingerBinding::Ring>("ring"),
-                         InstanceMethod<&DoorbellRingerBinding::Close>("close"),
-                     });
+napi_value DoorbellRingerBinding::Define(napi_env env) {
+  return DefineClass<DoorbellRingerBinding>(
+      env, "DoorbellRinger",
+      {
+          Method<DoorbellRingerBinding, &DoorbellRingerBinding::Ring>("ring"),
+          Method<DoorbellRingerBinding, &DoorbellRingerBinding::Close>("close"),
+      });
 }
 
-DoorbellRingerBinding::DoorbellRingerBinding(const Napi::CallbackInfo& info)
-    : Napi::ObjectWrap<DoorbellRingerBinding>(info) {
-  if (!info[0].IsString()) {
-    ThrowMisuse(info.Env(), "expected a path");
-    return;
-  }
-  const std::string path = info[0].As<Napi::String>().Utf8Value();
-  const platform::Status status = platform::OpenDoorbellRinger(path.c_str(), &pull_);
-  if (!status.ok()) ThrowStatus(info.Env(), status);
+// The path's bytes are a peer's word: the platform checks them whole.
+bool DoorbellRingerBinding::Open(const Call& call) {
+  std::string path;
+  if (!GetString(call, 0, &path)) return false;
+  const platform::Status status = platform::OpenDoorbellRinger(path, &ringer_);
+  if (!status.ok()) ThrowStatus(call.env(), status);
+  return status.ok();
 }
 
-Napi::Value DoorbellRingerBinding::Ring(const Napi::CallbackInfo& info) {
+napi_value DoorbellRingerBinding::Ring(const Call& call) {
   uint64_t token;
-  if (!GetOffset(info, 0, &token)) return Napi::Value();
+  if (!GetOffset(call, 0, &token)) return nullptr;
   bool rung = false;
-  if (pull_) {
+  if (ringer_) {
     const platform::Status status =
-        platform::Ring(pull_.get(), static_cast<uint32_t>(token), &rung);
-    if (!status.ok()) ThrowStatus(info.Env(), status);
+        platform::Ring(ringer_.get(), static_cast<uint32_t>(token), &rung);
+    if (!status.ok()) {
+      ThrowStatus(call.env(), status);
+      return nullptr;
+    }
   }
-  return Napi::Boolean::New(info.Env(), rung);
+  return NewBoolean(call.env(), rung);
 }
 
-Napi::Value DoorbellRingerBinding::Close(const Napi::CallbackInfo& info) {
-  pull_.reset();
-  return info.Env().Undefined();
+napi_value DoorbellRingerBinding::Close(const Call& call) {
+  ringer_.reset();
+  return Undefined(call.env());
+}
+
+napi_value IsBellDead(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  std::string path;
+  if (!call.ok() || !GetString(call, 0, &path)) return nullptr;
+  bool dead = false;
+  const platform::Status status = platform::IsBellDead(path, &dead);
+  if (!status.ok()) {
+    ThrowStatus(env, status);
+    return nullptr;
+  }
+  return NewBoolean(env, dead);
 }

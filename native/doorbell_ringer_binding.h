@@ -1,20 +1,22 @@
 // The other end of a doorbell: what a peer pulls to wake another thread's event loop.
 #pragma once
 
+#include "binding_support.h"
 #include "doorbell.h"
 
-#include <napi.h>
-
-class DoorbellRingerBinding : public Napi::ObjectWrap<DoorbellRingerBinding> {
+class DoorbellRingerBinding {
  public:
-  static Napi::Function Define(Napi::Env env);
+  static napi_value Define(napi_env env);
   // new DoorbellRinger(path)
-  explicit DoorbellRingerBinding(const Napi::CallbackInfo& info);
+  bool Open(const Call& call);
+
+  // ring(token): false where nobody listens any more
+  napi_value Ring(const Call& call);
+  napi_value Close(const Call& call);
 
  private:
-  // ring(token): false where nobody listens any more
-  Napi::Value Ring(const Napi::CallbackInfo& info);
-  Napi::Value Close(const Napi::CallbackInfo& info);
-
-  platform::DoorbellRingerOwner pull_;  // empty where nobody listens
+  platform::DoorbellRingerOwner ringer_;  // empty where nobody listens
 };
+
+// isBellDead(path): see platform::IsBellDead.
+napi_value IsBellDead(napi_env env, napi_callback_info info);

@@ -5,7 +5,6 @@
 
 #include <atomic>
 #include <cerrno>
-#include <cstring>
 #include <cwchar>
 #include <new>
 
@@ -25,19 +24,16 @@ static_assert(std::atomic<uint32_t>::is_always_lock_free);
 
 constexpr size_t kLongestName = 128;
 
-// Two kernel objects for one path: they have no place in the file system, so nothing is
-// left of a bell whose process was killed.
+// Two kernel objects for one path: they are not in the file system, so a bell whose process was
+// killed leaves nothing.
 struct Names {
   wchar_t tokens[kLongestName];
   wchar_t event[kLongestName];
 };
 
-Status NamesOf(const char* path, Names* out) {
-  const char* name = path;
-  for (const char* at = path; *at != '\0'; at++) {
-    if (*at == '\\' || *at == '/') name = at + 1;
-  }
-  if (*name == '\0' || std::strlen(name) > kLongestName / 2) return {EINVAL, "CreateEvent"};
+Status NamesOf(const std::string& path, Names* out) {
+  if (!IsBellPath(path)) return {EINVAL, "CreateEvent"};
+  const char* name = path.c_str() + path.find_last_of("/\\") + 1;
   swprintf(out->tokens, kLongestName, L"Local\\mmap-transport-%hs-tokens", name);
   swprintf(out->event, kLongestName, L"Local\\mmap-transport-%hs", name);
   return {};
@@ -87,7 +83,7 @@ struct DoorbellRinger {
 namespace {
 
 // Both objects, new.
-Status MakeObjects(const char* path, Bell* bell) {
+Status MakeObjects(const std::string& path, Bell* bell) {
   Names names;
   Status status = NamesOf(path, &names);
   if (!status.ok()) return status;
@@ -110,8 +106,9 @@ void CALLBACK OnEvent(void* context, BOOLEAN) {
 
 }  // namespace
 
-Status ListenToBell(uv_loop_t* loop, const char* path, BellCallback rung, void* context,
-                    Bell** out) {
+// Objects of the kernel have their names from the first: no other is needed meanwhile.
+Status ListenToBell(uv_loop_t* loop, const std::string& path, const std::string&,
+                    BellCallback rung, void* context, Bell** out) {
   auto bell = std::unique_ptr<Bell>(new (std::nothrow) Bell);
   if (!bell) return {ENOMEM, "new"};
   const Status status = MakeObjects(path, bell.get());
@@ -174,30 +171,30 @@ void CloseBell(Bell* bell, BellCallback closed) {
   });
 }
 
-void DoorbellRingerCloser::operator()(DoorbellRinger* pull) const { delete pull; }
+void DoorbellRingerCloser::operator()(DoorbellRinger* ringer) const { delete ringer; }
 
-Status OpenDoorbellRinger(const char* path, DoorbellRingerOwner* out) {
-  DoorbellRingerOwner pull(new (std::nothrow) DoorbellRinger);
-  if (!pull) return {ENOMEM, "new"};
-  Status status = NamesOf(path, &pull->names);
+Status OpenDoorbellRinger(const std::string& path, DoorbellRingerOwner* out) {
+  DoorbellRingerOwner ringer(new (std::nothrow) DoorbellRinger);
+  if (!ringer) return {ENOMEM, "new"};
+  Status status = NamesOf(path, &ringer->names);
   if (!status.ok()) return status;
   // Only the view is kept: a handle would keep the name, and with it a bell without listener.
   const Handle section(
-      OpenFileMappingW(FILE_MAP_READ | FILE_MAP_WRITE, FALSE, pull->names.tokens));
+      OpenFileMappingW(FILE_MAP_READ | FILE_MAP_WRITE, FALSE, ringer->names.tokens));
   if (!section.valid()) {
     if (GetLastError() == ERROR_FILE_NOT_FOUND) return {};
     return LastFailure("OpenFileMapping");
   }
-  status = pull->tokens.Map(section.get());
-  if (status.ok()) *out = std::move(pull);
+  status = ringer->tokens.Map(section.get());
+  if (status.ok()) *out = std::move(ringer);
   return status;
 }
 
 // SYNC bell, the ringer's side: the token is there before the event is set. The event is
 // opened each time, since only the listener's own handle may keep its name.
-Status Ring(DoorbellRinger* pull, uint32_t token, bool* rung) {
-  if (token < kTokens) pull->tokens->words[token / kBits].fetch_or(1u << token % kBits);
-  const Handle event(OpenEventW(EVENT_MODIFY_STATE, FALSE, pull->names.event));
+Status Ring(DoorbellRinger* ringer, uint32_t token, bool* rung) {
+  if (token < kTokens) ringer->tokens->words[token / kBits].fetch_or(1u << token % kBits);
+  const Handle event(OpenEventW(EVENT_MODIFY_STATE, FALSE, ringer->names.event));
   *rung = event.valid();
   if (!*rung) {
     if (GetLastError() == ERROR_FILE_NOT_FOUND) return {};
@@ -205,6 +202,12 @@ Status Ring(DoorbellRinger* pull, uint32_t token, bool* rung) {
   }
   if (!SetEvent(event.get())) return LastFailure("SetEvent");
   return {};
+}
+
+// Nothing is left of a bell here whose process was killed.
+Status IsBellDead(const std::string& path, bool* dead) {
+  *dead = false;
+  return IsBellPath(path) ? Status{} : Status{EINVAL, "OpenEvent"};
 }
 
 }  // namespace platform

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <new>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace platform {
@@ -13,15 +14,26 @@ namespace platform {
 std::atomic<uint32_t> state_changes{0};
 
 // An entry of the table that the handler searches. `version` is odd while the fields
-// change: the handler, which may not take a lock, skips such an entry. It can never be
-// the one it looks for, because a view is watched before anybody can touch it and until
-// nobody can.
+// change: the handler, which may not take a lock, skips an entry in that state. It can never be
+// the one it looks for, because a view is watched before anything can touch it and until
+// nothing can.
 struct Watch {
   std::atomic<uint32_t> version{0};
   std::atomic<uintptr_t> start{0};
   std::atomic<uintptr_t> end{0};  // start == end: not in use
   std::atomic<bool> writable{false};
   std::atomic<bool> faulted{false};
+  // From here to the end all pages have been replaced. Lowered only after they were.
+  std::atomic<uintptr_t> lost{0};
+  std::atomic<bool> protected_by_us{false};
+  // Pages below it that were replaced one by one.
+  std::atomic<uint32_t> single{0};
+  // The file: where `start` lies in it, a descriptor or -1, and what tells that the descriptor
+  // is not another file's by now.
+  std::atomic<uint64_t> offset{0};
+  std::atomic<int> descriptor{-1};
+  std::atomic<uint64_t> device{0};
+  std::atomic<uint64_t> inode{0};
   Watch* next_free = nullptr;  // guarded by table_mutex
 };
 
@@ -58,7 +70,14 @@ Watch* Find(uintptr_t address) {
   return nullptr;
 }
 
-void Set(Watch* watch, uintptr_t start, uintptr_t end, bool writable) {
+struct Backing {
+  uint64_t offset = 0;
+  int descriptor = -1;
+  uint64_t device = 0;
+  uint64_t inode = 0;
+};
+
+void Set(Watch* watch, uintptr_t start, uintptr_t end, bool writable, const Backing& backing) {
   const uint32_t version = watch->version.load(std::memory_order_relaxed);
   watch->version.store(version + 1, std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_release);
@@ -66,35 +85,101 @@ void Set(Watch* watch, uintptr_t start, uintptr_t end, bool writable) {
   watch->end.store(end, std::memory_order_relaxed);
   watch->writable.store(writable, std::memory_order_relaxed);
   watch->faulted.store(false, std::memory_order_relaxed);
+  watch->lost.store(end, std::memory_order_relaxed);
+  watch->protected_by_us.store(false, std::memory_order_relaxed);
+  watch->single.store(0, std::memory_order_relaxed);
+  watch->offset.store(backing.offset, std::memory_order_relaxed);
+  watch->descriptor.store(backing.descriptor, std::memory_order_relaxed);
+  watch->device.store(backing.device, std::memory_order_relaxed);
+  watch->inode.store(backing.inode, std::memory_order_relaxed);
   watch->version.store(version + 2, std::memory_order_release);
 }
 
-// macOS sends SIGBUS for a forbidden access too. Such a one would come again after the
-// page was replaced; it is not ours to answer.
-bool IsForbiddenAccess(const void* context) {
 #ifdef __APPLE__
+constexpr bool kForbiddenIsBus = true;
+// Read in Apple's kernel (docs/platforms.md), where every failed access but one to an address
+// without a mapping is a SIGBUS: `si_code` is always BUS_ADRERR on x86-64 and always BUS_ADRALN on
+// arm64, so that only the processor's own word tells what happened. A forbidden access would
+// come again after the page was replaced, and a misaligned one too: not ours to answer.
+bool IsLostPage(const siginfo_t*, const void* context, const Watch& watch) {
   const auto* machine = static_cast<const ucontext_t*>(context)->uc_mcontext;
 #if defined(__x86_64__)
-  return (machine->__es.__err & 1) != 0;  // the page was there
+  const bool present = (machine->__es.__err & 1) != 0;  // the page was there
+  const bool stored = (machine->__es.__err & 2) != 0;
 #elif defined(__arm64__)
-  return (machine->__es.__esr & 0x3c) == 0x0c;  // a permission fault
+  const bool present = (machine->__es.__esr & 0x3c) != 0x04;  // no translation fault
+  const bool stored = (machine->__es.__esr & 0x40) != 0;
 #endif
+  return !present && (!stored || watch.writable.load(std::memory_order_relaxed));
+}
+#else
+constexpr bool kForbiddenIsBus = false;
+bool IsLostPage(const siginfo_t* info, const void*, const Watch&) {
+  return info->si_code == BUS_ADRERR;
+}
 #endif
-  return false;
+
+// Where what is lost of a view begins, by the length that its file has now; false where that
+// cannot be known. Calls only what a signal handler may.
+bool FindLost(const Watch& watch, uintptr_t* first) {
+  struct stat stats;
+  const int descriptor = watch.descriptor.load(std::memory_order_relaxed);
+  if (descriptor < 0 || fstat(descriptor, &stats) != 0) return false;
+  if (static_cast<uint64_t>(stats.st_dev) != watch.device.load(std::memory_order_relaxed) ||
+      static_cast<uint64_t>(stats.st_ino) != watch.inode.load(std::memory_order_relaxed)) {
+    return false;
+  }
+  const uintptr_t start = watch.start.load(std::memory_order_relaxed);
+  const uintptr_t end = watch.end.load(std::memory_order_relaxed);
+  const uint64_t offset = watch.offset.load(std::memory_order_relaxed);
+  const uint64_t size = static_cast<uint64_t>(stats.st_size);
+  // The last page that holds any of the file is whole.
+  const uint64_t kept = size <= offset ? 0 : (size - offset + page_size - 1) / page_size * page_size;
+  *first = kept < end - start ? start + kept : end;
+  return true;
+}
+
+bool PutZeros(uintptr_t from, uintptr_t to, bool writable) {
+  const int protection = PROT_READ | (writable ? PROT_WRITE : 0);
+  void* place = reinterpret_cast<void*>(from);
+  constexpr int kFlags = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  return mmap(place, to - from, protection, kFlags, -1, 0) == place;
+}
+
+// A page within a file that is long enough: of a device that fails, a full file system, a
+// daemon that died. It may be the only one. Where there are more than this, the rest is taken
+// for lost as well.
+constexpr uint32_t kMostSingle = 16;
+
+// Replaces what is gone, at least the page itself. False: nothing could be done.
+bool Replace(Watch* watch, uintptr_t page) {
+  const bool writable = watch->writable.load(std::memory_order_relaxed);
+  const uintptr_t lost = watch->lost.load(std::memory_order_acquire);
+  if (page >= lost) return true;  // another thread has done it; the access is repeated
+  uintptr_t from = page;
+  uintptr_t first = page;
+  if (FindLost(*watch, &first)) {
+    if (first <= page) {
+      from = first;
+    } else if (kForbiddenIsBus && watch->protected_by_us.load(std::memory_order_relaxed)) {
+      return false;
+    } else if (watch->single.fetch_add(1, std::memory_order_relaxed) < kMostSingle) {
+      return PutZeros(page, page + page_size, writable);
+    }
+  }
+  if (!PutZeros(from, lost, writable)) return PutZeros(page, page + page_size, writable);
+  uintptr_t known = lost;
+  while (from < known && !watch->lost.compare_exchange_weak(known, from, std::memory_order_acq_rel)) {
+  }
+  return true;
 }
 
 // True when the page of a watched view has been replaced and the access may go on.
 bool Answer(const siginfo_t* info, const void* context) {
-  if (info->si_code != BUS_ADRERR || IsForbiddenAccess(context)) return false;
   const uintptr_t address = reinterpret_cast<uintptr_t>(info->si_addr);
   Watch* watch = Find(address);
-  if (watch == nullptr) return false;
-  const int protection =
-      PROT_READ | (watch->writable.load(std::memory_order_relaxed) ? PROT_WRITE : 0);
-  void* page = reinterpret_cast<void*>(address - address % page_size);
-  if (mmap(page, page_size, protection, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != page) {
-    return false;
-  }
+  if (watch == nullptr || !IsLostPage(info, context, *watch)) return false;
+  if (!Replace(watch, address - address % page_size)) return false;
   watch->faulted.store(true, std::memory_order_release);
   state_changes.fetch_add(1, std::memory_order_acq_rel);
   return true;
@@ -158,7 +243,9 @@ Watch* TakeEntry() {
 
 }  // namespace
 
-Status WatchFaults(const View& view, Access access, Watch** out) {
+Status WatchFaults(const View& view, const MapRequest& request, const File& file, Watch** out) {
+  struct stat stats;
+  if (fstat(file.descriptor(), &stats) != 0) return {errno, "fstat"};
   const std::lock_guard<std::mutex> guard(table_mutex);
   const Status status = Install();
   if (!status.ok()) return status;
@@ -166,15 +253,28 @@ Status WatchFaults(const View& view, Access access, Watch** out) {
   if (watch == nullptr) return {ENOMEM, "new"};
   const Span pages = PagesOf(view, {0, view.length});
   const uintptr_t start = reinterpret_cast<uintptr_t>(view.base) + pages.offset;
-  Set(watch, start, start + pages.length, access != Access::kRead);
+  const uint64_t lead = static_cast<uint64_t>(view.data - view.base);
+  Set(watch, start, start + pages.length, request.access != Access::kRead,
+      {.offset = request.offset - lead + pages.offset,
+       .descriptor = file.descriptor(),
+       .device = static_cast<uint64_t>(stats.st_dev),
+       .inode = static_cast<uint64_t>(stats.st_ino)});
   *out = watch;
   return {};
+}
+
+void ForgetFile(Watch* watch) {
+  if (watch != nullptr) watch->descriptor.store(-1, std::memory_order_relaxed);
+}
+
+void NoteProtected(Watch* watch) {
+  if (watch != nullptr) watch->protected_by_us.store(true, std::memory_order_relaxed);
 }
 
 void Unwatch(Watch* watch) {
   if (watch == nullptr) return;
   const std::lock_guard<std::mutex> guard(table_mutex);
-  Set(watch, 0, 0, false);
+  Set(watch, 0, 0, false, {});
   watch->next_free = free_entries;
   free_entries = watch;
 }

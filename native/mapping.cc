@@ -34,7 +34,7 @@ platform::Status Mapping::Create(const platform::File& file, const platform::Map
   }
   const size_t size = std::strlen(name) + 1;
   mapping->name_.reset(new (std::nothrow) char[size]);
-  status = platform::WatchFaults(view, request.access, &mapping->watch_);
+  status = platform::WatchFaults(view, request, file, &mapping->watch_);
   if (status.ok() && !mapping->name_) status = {ENOMEM, "new"};
   if (!status.ok()) {
     delete mapping;
@@ -106,6 +106,11 @@ void Mapping::ReleaseHandle(bool discard) {
   Release();
 }
 
+void Mapping::ForgetFile() {
+  const std::lock_guard<std::mutex> guard(TheRegistry().mutex);
+  platform::ForgetFile(watch_);
+}
+
 void Mapping::UnlinkAfter(std::string path) {
   const std::lock_guard<std::mutex> guard(TheRegistry().mutex);
   unlink_after_ = std::move(path);
@@ -123,6 +128,7 @@ platform::Status Mapping::Protect(platform::Span span, platform::Protection prot
                                          : platform::Protection::kReadWrite;
     for (size_t i = 0; i < count; i++) protections_[i] = now;
   }
+  platform::NoteProtected(watch_);
   const platform::Status status = platform::Protect(view_, span, protection, access_);
   if (!status.ok()) return status;
   const platform::Span pages = platform::PagesOf(view_, span);

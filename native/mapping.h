@@ -5,13 +5,14 @@
 #include "platform.h"
 
 #include <memory>
+#include <mutex>
 #include <string>
 
 // Two counts. A *reference* is anything through which the pages can still be touched: a
 // handle, the SharedArrayBuffer's backing store, a plain ArrayBuffer. Any thread may drop
-// the last one; that unmaps. A *handle* is somebody who still works with the mapping;
-// when the last one that is closed asks for it, the pages are given back although views
-// are left, and those read zeros from then on.
+// the last one; that unmaps. A *handle* belongs to a user that still works with the
+// mapping. If any handle was closed with `discard`, the pages are given back with the last
+// handle, although views are left, and those read zeros from then on.
 //
 // Mappings are known to the process by their data address, which is how a thread that was
 // handed only the SharedArrayBuffer finds the mapping again.
@@ -32,6 +33,9 @@ class Mapping {
   // Gives up a handle and its reference. `discard` asks that the pages go with the last.
   void ReleaseHandle(bool discard);
 
+  // Before the file that it was made with is closed.
+  void ForgetFile();
+
   // Removes a name when the pages are unmapped.
   void UnlinkAfter(std::string path);
 
@@ -49,6 +53,13 @@ class Mapping {
   platform::Access access() const { return access_; }
   const char* name() const { return name_.get(); }
 
+  // What a binding keeps with the mapping, under a mutex of its own; it ends with the mapping.
+  struct Attachment {
+    std::mutex mutex;
+    std::unique_ptr<void, void (*)(void*)> value{nullptr, nullptr};
+  };
+  Attachment* attachment() { return &attachment_; }
+
  private:
   Mapping(const platform::View& view, platform::Access access) : view_(view), access_(access) {}
   ~Mapping();
@@ -57,6 +68,7 @@ class Mapping {
   const platform::Access access_;
   std::unique_ptr<char[]> name_;
   platform::Watch* watch_ = nullptr;
+  Attachment attachment_;
   // Guarded by the registry's mutex.
   std::string unlink_after_;  // or empty
   size_t references_ = 1;

@@ -1,59 +1,56 @@
 #include "mapping_binding.h"
 
-#include "binding_support.h"
-#include "shared_buffer.h"
+#include "buffers.h"
 
 #include <utility>
 
-Napi::Function MappingBinding::Define(Napi::Env env) {
-  return DefineClass(env, "Mapping",
-                     {
-                         InstanceAccessor<&MappingBinding::Fd>("fd"),
-                         InstanceAccessor<&MappingBinding::Name>("name"),
-                         InstanceAccessor<&MappingBinding::Access>("access"),
-                         InstanceMethod<&MappingBinding::SharedBuffer>("sharedBuffer"),
-                         InstanceMethod<&MappingBinding::Alias>("alias"),
-                         InstanceMethod<&MappingBinding::TryLockByte>("tryLockByte"),
-                         InstanceMethod<&MappingBinding::UnlockByte>("unlockByte"),
-                         InstanceMethod<&MappingBinding::ByteIsLocked>("byteIsLocked"),
-                         InstanceMethod<&MappingBinding::Wait>("wait"),
-                         InstanceMethod<&MappingBinding::Wake>("wake"),
-                         InstanceMethod<&MappingBinding::Sync>("sync"),
-                         InstanceMethod<&MappingBinding::Advise>("advise"),
-                         InstanceMethod<&MappingBinding::LockPages>("lockPages"),
-                         InstanceMethod<&MappingBinding::UnlockPages>("unlockPages"),
-                         InstanceMethod<&MappingBinding::Protect>("protect"),
-                         InstanceMethod<&MappingBinding::Resident>("resident"),
-                         InstanceMethod<&MappingBinding::Faulted>("faulted"),
-                         InstanceMethod<&MappingBinding::Restricted>("restricted"),
-                         InstanceMethod<&MappingBinding::Permits>("permits"),
-                         InstanceMethod<&MappingBinding::OwnName>("ownName"),
-                         InstanceMethod<&MappingBinding::Close>("close"),
-                     });
+napi_value MappingBinding::Define(napi_env env) {
+  using Self = MappingBinding;
+  return DefineClass<Self>(env, "Mapping",
+                           {
+                               Getter<Self, &Self::Fd>("fd"),
+                               Getter<Self, &Self::Name>("name"),
+                               Getter<Self, &Self::Access>("access"),
+                               Method<Self, &Self::SharedBuffer>("sharedBuffer"),
+                               Method<Self, &Self::Alias>("alias"),
+                               Method<Self, &Self::TryLockByte>("tryLockByte"),
+                               Method<Self, &Self::UnlockByte>("unlockByte"),
+                               Method<Self, &Self::ByteIsLocked>("byteIsLocked"),
+                               Method<Self, &Self::Wait>("wait"),
+                               Method<Self, &Self::Wake>("wake"),
+                               Method<Self, &Self::Sync>("sync"),
+                               Method<Self, &Self::Advise>("advise"),
+                               Method<Self, &Self::LockPages>("lockPages"),
+                               Method<Self, &Self::UnlockPages>("unlockPages"),
+                               Method<Self, &Self::Protect>("protect"),
+                               Method<Self, &Self::Resident>("resident"),
+                               Method<Self, &Self::Faulted>("faulted"),
+                               Method<Self, &Self::Restricted>("restricted"),
+                               Method<Self, &Self::Permits>("permits"),
+                               Method<Self, &Self::OwnName>("ownName"),
+                               Method<Self, &Self::Close>("close"),
+                           });
 }
 
-MappingBinding::MappingBinding(const Napi::CallbackInfo& info)
-    : Napi::ObjectWrap<MappingBinding>(info) {
-  if (info.Length() == 1) {
-    Attach(info);
-  } else {
-    MapFile(info);
-  }
+bool MappingBinding::Open(const Call& call) {
+  return call.count() == 1 ? Attach(call) : MapFile(call);
 }
 
 // Also when a thread is terminated: its objects are destroyed with its environment.
 MappingBinding::~MappingBinding() { CloseAll(false); }
 
-void MappingBinding::MapFile(const Napi::CallbackInfo& info) {
+bool MappingBinding::MapFile(const Call& call) {
   uint64_t fd, offset, length, access, prefault;
-  if (!GetOffset(info, 0, &fd) || !GetOffset(info, 1, &offset) || !GetOffset(info, 2, &length) ||
-      !GetOffset(info, 3, &access) || !GetOffset(info, 4, &prefault)) {
-    return;
+  std::string name;
+  if (!GetOffset(call, 0, &fd) || !GetOffset(call, 1, &offset) || !GetOffset(call, 2, &length) ||
+      !GetOffset(call, 3, &access) || !GetOffset(call, 4, &prefault) ||
+      !GetString(call, 5, &name)) {
+    return false;
   }
   if (length > SIZE_MAX / 2 || access > 2) {
-    return ThrowMisuse(info.Env(), "a mapping's length or access is out of range");
+    ThrowMisuse(call.env(), "a mapping's length or access is out of range");
+    return false;
   }
-  const std::string name = info[5].IsString() ? info[5].As<Napi::String>().Utf8Value() : "";
   platform::Status status = file_.Duplicate(static_cast<int>(fd));
   Mapping* mapping = nullptr;
   if (status.ok() && length > 0) {
@@ -64,166 +61,179 @@ void MappingBinding::MapFile(const Napi::CallbackInfo& info) {
                               .prefault = prefault != 0},
                              name.c_str(), &mapping);
   }
-  if (!status.ok()) return ThrowStatus(info.Env(), status);
+  if (!status.ok()) {
+    ThrowStatus(call.env(), status);
+    return false;
+  }
   mapping_.Take(mapping);
+  return true;
 }
 
-void MappingBinding::Attach(const Napi::CallbackInfo& info) {
-  if (info[0].IsString()) {
-    Mapping* named = Mapping::FindByName(info[0].As<Napi::String>().Utf8Value().c_str());
-    if (named == nullptr) return ThrowMisuse(info.Env(), "no live mapping has this name here");
-    return mapping_.Take(named);
+bool MappingBinding::Attach(const Call& call) {
+  const napi_env env = call.env();
+  Mapping* mapping = nullptr;
+  if (HasType(env, call.argument(0), napi_string)) {
+    std::string name;
+    if (!GetString(call, 0, &name)) return false;
+    mapping = Mapping::FindByName(name.c_str());
+  } else {
+    void* data = nullptr;
+    if (napi_get_typedarray_info(env, call.argument(0), nullptr, nullptr, &data, nullptr,
+                                 nullptr) != napi_ok) {
+      ThrowMisuse(env, "expected a typed array or a name");
+      return false;
+    }
+    mapping = Mapping::Find(data);
   }
-  if (!info[0].IsTypedArray()) return ThrowMisuse(info.Env(), "expected a typed array");
-  // The raw call: node-addon-api's accessors refuse a view on a SharedArrayBuffer.
-  void* data = nullptr;
-  const napi_status status = napi_get_typedarray_info(info.Env(), info[0], nullptr, nullptr, &data,
-                                                      nullptr, nullptr);
-  if (status != napi_ok) return ThrowMisuse(info.Env(), "expected a typed array");
-  Mapping* mapping = Mapping::Find(data);
   if (mapping == nullptr) {
-    return ThrowMisuse(info.Env(), "no live mapping of this process starts at these bytes");
+    ThrowMisuse(env, "no live mapping of this process starts at these bytes or has this name");
+    return false;
   }
   mapping_.Take(mapping);
+  return true;
 }
 
-bool MappingBinding::CheckOpen(Napi::Env env) {
+bool MappingBinding::CheckOpen(const Call& call) {
   if (mapping_) return true;
-  ThrowMisuse(env, "this mapping is closed");
+  ThrowMisuse(call.env(), "this mapping is closed");
   return false;
 }
 
-bool MappingBinding::CheckFile(Napi::Env env) {
+bool MappingBinding::CheckFile(const Call& call) {
   if (file_.is_open()) return true;
-  ThrowMisuse(env, "this handle has no file of its own");
+  ThrowMisuse(call.env(), "this handle has no file of its own");
   return false;
 }
 
-bool MappingBinding::GetSpan(const Napi::CallbackInfo& info, platform::Span* out) {
+bool MappingBinding::GetSpan(const Call& call, platform::Span* out) {
   uint64_t offset, length;
-  if (!CheckOpen(info.Env()) || !GetOffset(info, 0, &offset) || !GetOffset(info, 1, &length)) {
+  if (!CheckOpen(call) || !GetOffset(call, 0, &offset) || !GetOffset(call, 1, &length)) {
     return false;
   }
   if (offset > mapping_->length() || length > mapping_->length() - offset) {
-    ThrowMisuse(info.Env(), "a span ends beyond its mapping");
+    ThrowMisuse(call.env(), "a span ends beyond its mapping");
     return false;
   }
   *out = {static_cast<size_t>(offset), static_cast<size_t>(length)};
   return true;
 }
 
-uint32_t* MappingBinding::WordAt(const Napi::CallbackInfo& info) {
+uint32_t* MappingBinding::WordAt(const Call& call) {
   uint64_t offset;
-  if (!CheckOpen(info.Env()) || !GetOffset(info, 0, &offset)) return nullptr;
-  if (offset % sizeof(uint32_t) != 0 || offset > mapping_->length() - sizeof(uint32_t) ||
-      mapping_->length() < sizeof(uint32_t)) {
-    ThrowMisuse(info.Env(), "no 32-bit word of the mapping lies at this offset");
+  if (!CheckOpen(call) || !GetOffset(call, 0, &offset)) return nullptr;
+  if (offset % sizeof(uint32_t) != 0 || mapping_->length() < sizeof(uint32_t) ||
+      offset > mapping_->length() - sizeof(uint32_t)) {
+    ThrowMisuse(call.env(), "no 32-bit word of the mapping lies at this offset");
     return nullptr;
   }
   return reinterpret_cast<uint32_t*>(mapping_->data() + offset);
 }
 
-Napi::Value MappingBinding::Fd(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), file_.descriptor());
+napi_value MappingBinding::Fd(const Call& call) {
+  return NewNumber(call.env(), file_.descriptor());
 }
 
-Napi::Value MappingBinding::Name(const Napi::CallbackInfo& info) {
-  if (!CheckOpen(info.Env())) return Napi::Value();
-  return Napi::String::New(info.Env(), mapping_->name());
+napi_value MappingBinding::Name(const Call& call) {
+  return CheckOpen(call) ? NewString(call.env(), mapping_->name()) : nullptr;
 }
 
-Napi::Value MappingBinding::Access(const Napi::CallbackInfo& info) {
-  if (!CheckOpen(info.Env())) return Napi::Value();
-  return Napi::Number::New(info.Env(), static_cast<double>(mapping_->access()));
+napi_value MappingBinding::Access(const Call& call) {
+  if (!CheckOpen(call)) return nullptr;
+  return NewNumber(call.env(), static_cast<double>(mapping_->access()));
 }
 
-Napi::Value MappingBinding::SharedBuffer(const Napi::CallbackInfo& info) {
-  if (!CheckOpen(info.Env())) return Napi::Value();
-  return NewSharedBuffer(info.Env(), mapping_.get());
+napi_value MappingBinding::SharedBuffer(const Call& call) {
+  return CheckOpen(call) ? NewSharedBuffer(call.env(), mapping_.get()) : nullptr;
 }
 
-Napi::Value MappingBinding::Alias(const Napi::CallbackInfo& info) {
+napi_value MappingBinding::Alias(const Call& call) {
   platform::Span span;
-  if (info.Length() > 0) {
-    if (!GetSpan(info, &span)) return Napi::Value();
+  if (call.count() > 0) {
+    if (!GetSpan(call, &span)) return nullptr;
   } else {
-    if (!CheckOpen(info.Env())) return Napi::Value();
+    if (!CheckOpen(call)) return nullptr;
     span = {0, mapping_->length()};
   }
-  mapping_->AddReference();
-  napi_value result;
-  const napi_status status = napi_create_external_arraybuffer(
-      info.Env(), mapping_->data() + span.offset, span.length,
-      [](napi_env, void*, void* hint) { static_cast<Mapping*>(hint)->Release(); },
-      mapping_.get(), &result);
-  if (status != napi_ok) {
-    mapping_->Release();
-    ThrowMisuse(info.Env(), "this runtime refused an ArrayBuffer over mapped memory");
-    return Napi::Value();
-  }
-  return Napi::Value(info.Env(), result);
+  return NewAlias(call.env(), mapping_.get(), span);
 }
 
-Napi::Value MappingBinding::TryLockByte(const Napi::CallbackInfo& info) {
+namespace {
+
+napi_value AnswerOf(const Call& call, const platform::Status& status, bool answer) {
+  if (status.ok()) return NewBoolean(call.env(), answer);
+  ThrowStatus(call.env(), status);
+  return nullptr;
+}
+
+}  // namespace
+
+napi_value MappingBinding::TryLockByte(const Call& call) {
   uint64_t offset;
-  if (!CheckFile(info.Env()) || !GetOffset(info, 0, &offset)) return Napi::Value();
+  if (!CheckFile(call) || !GetOffset(call, 0, &offset)) return nullptr;
   bool taken = false;
   const platform::Status status = platform::TryLockByte(file_, offset, &taken);
-  if (!status.ok()) ThrowStatus(info.Env(), status);
-  return Napi::Boolean::New(info.Env(), taken);
+  return AnswerOf(call, status, taken);
 }
 
-Napi::Value MappingBinding::UnlockByte(const Napi::CallbackInfo& info) {
+napi_value MappingBinding::UnlockByte(const Call& call) {
   uint64_t offset;
-  if (!CheckFile(info.Env()) || !GetOffset(info, 0, &offset)) return Napi::Value();
-  const platform::Status status = platform::UnlockByte(file_, offset);
-  if (!status.ok()) ThrowStatus(info.Env(), status);
-  return info.Env().Undefined();
+  if (!CheckFile(call) || !GetOffset(call, 0, &offset)) return nullptr;
+  return Done(call, platform::UnlockByte(file_, offset));
 }
 
-Napi::Value MappingBinding::ByteIsLocked(const Napi::CallbackInfo& info) {
+napi_value MappingBinding::ByteIsLocked(const Call& call) {
   uint64_t offset;
-  if (!CheckFile(info.Env()) || !GetOffset(info, 0, &offset)) return Napi::Value();
+  if (!CheckFile(call) || !GetOffset(call, 0, &offset)) return nullptr;
   bool locked = false;
   const platform::Status status = platform::ByteIsLocked(file_, offset, &locked);
-  if (!status.ok()) ThrowStatus(info.Env(), status);
-  return Napi::Boolean::New(info.Env(), locked);
+  return AnswerOf(call, status, locked);
 }
 
-Napi::Value MappingBinding::Wait(const Napi::CallbackInfo& info) {
-  const uint32_t* word = WordAt(info);
-  if (word == nullptr) return Napi::Value();
-  const uint32_t expected = info[1].As<Napi::Number>().Uint32Value();
-  const double timeout_ms = info[2].As<Napi::Number>().DoubleValue();
+napi_value MappingBinding::Wait(const Call& call) {
+  const uint32_t* word = WordAt(call);
+  uint32_t expected;
+  double timeout_ms;
+  if (word == nullptr || !GetWord(call, 1, &expected) || !GetNumber(call, 2, &timeout_ms)) {
+    return nullptr;
+  }
   bool woken = false;
   const platform::Status status = platform::Wait(word, expected, timeout_ms, &woken);
-  if (!status.ok()) ThrowStatus(info.Env(), status);
-  return Napi::Boolean::New(info.Env(), woken);
+  return AnswerOf(call, status, woken);
 }
 
-Napi::Value MappingBinding::Wake(const Napi::CallbackInfo& info) {
-  const uint32_t* word = WordAt(info);
-  if (word == nullptr) return Napi::Value();
-  const uint32_t count = info[1].As<Napi::Number>().Uint32Value();
+napi_value MappingBinding::Wake(const Call& call) {
+  const uint32_t* word = WordAt(call);
+  uint32_t count;
+  if (word == nullptr || !GetWord(call, 1, &count)) return nullptr;
   uint32_t woken = 0;
   const platform::Status status = platform::Wake(word, count, &woken);
-  if (!status.ok()) ThrowStatus(info.Env(), status);
-  return Napi::Number::New(info.Env(), woken);
+  if (status.ok()) return NewNumber(call.env(), woken);
+  ThrowStatus(call.env(), status);
+  return nullptr;
 }
 
-Napi::Value MappingBinding::OwnName(const Napi::CallbackInfo& info) {
+napi_value MappingBinding::OwnName(const Call& call) {
   uint64_t only_if_last;
-  if (!CheckFile(info.Env()) || !GetOffset(info, 1, &only_if_last)) return Napi::Value();
-  owned_name_ = info[0].As<Napi::String>().Utf8Value();
+  std::string name;
+  if (!CheckFile(call) || !GetString(call, 0, &name) || !GetOffset(call, 1, &only_if_last)) {
+    return nullptr;
+  }
+  if (name.find('\0') != name.npos) {
+    ThrowMisuse(call.env(), "a path has no NUL");
+    return nullptr;
+  }
+  owned_name_ = std::move(name);
   only_if_last_ = only_if_last != 0;
-  return info.Env().Undefined();
+  return Undefined(call.env());
 }
 
 // Gives back this handle, its descriptor, its locks and the name it owns; see Mapping for
 // what `discard` does to the pages.
-Napi::Value MappingBinding::Close(const Napi::CallbackInfo& info) {
-  CloseAll(info[0].ToBoolean());
-  return info.Env().Undefined();
+napi_value MappingBinding::Close(const Call& call) {
+  bool discard = false;
+  if (napi_get_value_bool(call.env(), call.argument(0), &discard) != napi_ok) discard = false;
+  CloseAll(discard);
+  return Undefined(call.env());
 }
 
 void MappingBinding::CloseAll(bool discard) {
@@ -237,6 +247,7 @@ void MappingBinding::CloseAll(bool discard) {
   if (remove && !platform::Unlink(owned_name_.c_str()).ok() && mapping_) {
     mapping_->UnlinkAfter(std::move(owned_name_));
   }
+  if (mapping_ && file_.is_open()) mapping_->ForgetFile();
   mapping_.Close(discard);
   owned_name_.clear();
   file_.Close();

@@ -1,57 +1,60 @@
 // The addon's Mapping class, as JavaScript sees it.
 #pragma once
 
+#include "binding_support.h"
 #include "mapping.h"
-
-#include <napi.h>
 
 #include <string>
 
 // One thread's handle on a mapping: it owns one handle of it, a descriptor of the file
 // and the locks taken through it. src/native/addon.ts states the types.
-class MappingBinding : public Napi::ObjectWrap<MappingBinding> {
+class MappingBinding {
  public:
-  static Napi::Function Define(Napi::Env env);
-  explicit MappingBinding(const Napi::CallbackInfo& info);
-  ~MappingBinding() override;
+  static napi_value Define(napi_env env);
+  MappingBinding() = default;
+  ~MappingBinding();
+  MappingBinding(const MappingBinding&) = delete;
+  MappingBinding& operator=(const MappingBinding&) = delete;
 
- private:
   // new Mapping(fd, offset, length, access, prefault, name) maps, or holds the file alone
   // where there is nothing to map; new Mapping(bytes) finds the mapping that those bytes
   // lie at the start of, and new Mapping(name) the one that was made with that name.
-  void MapFile(const Napi::CallbackInfo& info);
-  void Attach(const Napi::CallbackInfo& info);
+  bool Open(const Call& call);
 
-  Napi::Value Fd(const Napi::CallbackInfo& info);
-  Napi::Value Name(const Napi::CallbackInfo& info);
-  Napi::Value Access(const Napi::CallbackInfo& info);
-  Napi::Value SharedBuffer(const Napi::CallbackInfo& info);
-  Napi::Value Alias(const Napi::CallbackInfo& info);
-  Napi::Value TryLockByte(const Napi::CallbackInfo& info);
-  Napi::Value UnlockByte(const Napi::CallbackInfo& info);
-  Napi::Value ByteIsLocked(const Napi::CallbackInfo& info);
-  Napi::Value Wait(const Napi::CallbackInfo& info);
-  Napi::Value Wake(const Napi::CallbackInfo& info);
-  Napi::Value OwnName(const Napi::CallbackInfo& info);
-  Napi::Value Close(const Napi::CallbackInfo& info);
+  napi_value Fd(const Call& call);
+  napi_value Name(const Call& call);
+  napi_value Access(const Call& call);
+  napi_value SharedBuffer(const Call& call);
+  napi_value Alias(const Call& call);
+  napi_value TryLockByte(const Call& call);
+  napi_value UnlockByte(const Call& call);
+  napi_value ByteIsLocked(const Call& call);
+  napi_value Wait(const Call& call);
+  napi_value Wake(const Call& call);
+  napi_value OwnName(const Call& call);
+  napi_value Close(const Call& call);
 
   // Pages: mapping_pages.cc.
-  Napi::Value Sync(const Napi::CallbackInfo& info);
-  Napi::Value Advise(const Napi::CallbackInfo& info);
-  Napi::Value LockPages(const Napi::CallbackInfo& info);
-  Napi::Value UnlockPages(const Napi::CallbackInfo& info);
-  Napi::Value Protect(const Napi::CallbackInfo& info);
-  Napi::Value Resident(const Napi::CallbackInfo& info);
-  Napi::Value Faulted(const Napi::CallbackInfo& info);
-  Napi::Value Restricted(const Napi::CallbackInfo& info);
-  Napi::Value Permits(const Napi::CallbackInfo& info);
+  napi_value Sync(const Call& call);
+  napi_value Advise(const Call& call);
+  napi_value LockPages(const Call& call);
+  napi_value UnlockPages(const Call& call);
+  napi_value Protect(const Call& call);
+  napi_value Resident(const Call& call);
+  napi_value Faulted(const Call& call);
+  napi_value Restricted(const Call& call);
+  napi_value Permits(const Call& call);
+
+ private:
+  bool MapFile(const Call& call);
+  bool Attach(const Call& call);
 
   // Each throws and returns false or null where the handle or argument will not do.
-  bool CheckOpen(Napi::Env env);
-  bool CheckFile(Napi::Env env);
+  bool CheckOpen(const Call& call);
+  bool CheckFile(const Call& call);
   // The first two arguments, an offset and a length within the mapping.
-  bool GetSpan(const Napi::CallbackInfo& info, platform::Span* out);
-  uint32_t* WordAt(const Napi::CallbackInfo& info);
+  bool GetSpan(const Call& call, platform::Span* out);
+  uint32_t* WordAt(const Call& call);
 
   void CloseAll(bool discard);
 

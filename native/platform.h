@@ -31,6 +31,8 @@ class File {
   Status Duplicate(int fd);
   // Takes over a descriptor that this object will close.
   void Adopt(int fd);
+  // Gives it up, not closed.
+  int Release();
   void Close();
 
   bool is_open() const { return handle_ != kNone; }
@@ -103,6 +105,7 @@ enum class Advice {
   kNoHugePage,
   kCold,
   kPageOut,
+  kPopulate,  // enters the pages into the page table at once
 };
 // Tells how the pages will be used. A hint: success where the system has no such advice.
 Status Advise(const View& view, Span span, Advice advice);
@@ -118,18 +121,24 @@ Status Protect(const View& view, Span span, Protection protection, Access access
 // One byte per page that the span touches: 1 where it is in memory.
 Status Resident(const View& view, Span span, uint8_t* pages);
 
-// Puts private zero pages in the place of the file's, in one step for every thread. The
+// Replaces the file's pages by private zero pages, in one step for every thread. The
 // range stays readable, and writable where it was. `kUnsupported` leaves it as it was:
-// where there is no such step, another thread could touch the gap.
+// without such a step another thread could touch the gap.
 enum class Blanked { kDone, kUnsupported };
 Blanked Blank(const View& view, Access access);
+
+// Gives an open file that has no name one, which nothing may have. ENOSYS where files cannot
+// be opened without one.
+Status LinkFile(const File& file, const char* path);
 
 // Removes a name. A missing one is success.
 Status Unlink(const char* path);
 
 // Makes the file at least `length` bytes long and reserves its blocks, so that a
-// full file system is an error here and not a fault at the first store.
-Status Reserve(const File& file, uint64_t length);
+// full file system is an error here and not a fault at the first store. Bytes that are there
+// are never written, since others may store to them meanwhile. `*reserved` is false where the
+// file system cannot reserve: there the file has only grown.
+Status Reserve(const File& file, uint64_t length, bool* reserved);
 
 enum class Lease { kShared, kExclusive };
 

@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <climits>
+#include <cstdio>
 #include <ctime>
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -14,17 +15,11 @@
 
 namespace platform {
 
-// Beyond a limit on the size of files it is EFBIG; Node ignores the signal that goes with it.
-// A file system that cannot reserve (some network and user-space ones) leaves the length
-// alone to be set; a full device is a fault there, which the watch answers.
-Status Reserve(const File& file, uint64_t length) {
-  const int fd = static_cast<int>(file.handle());
-  int error;
-  do {
-    error = posix_fallocate(fd, 0, static_cast<off_t>(length));
-  } while (error == EINTR);
-  if (error == 0) return {};
-  if (error != EOPNOTSUPP && error != EINVAL) return {error, "posix_fallocate"};
+namespace {
+
+// Only ever longer. Between the two calls another may have made it longer still, which no call
+// of a file system that cannot reserve excludes.
+Status Grow(int fd, uint64_t length) {
   struct stat stats;
   if (fstat(fd, &stats) != 0) return {errno, "fstat"};
   if (static_cast<uint64_t>(stats.st_size) >= length) return {};
@@ -33,6 +28,61 @@ Status Reserve(const File& file, uint64_t length) {
     result = ftruncate(fd, static_cast<off_t>(length));
   } while (result != 0 && errno == EINTR);
   if (result != 0) return {errno, "ftruncate"};
+  return {};
+}
+
+// A signal makes tmpfs undo what a call has done so far, so that a timer could hold a long one up
+// for ever: a profiler's comes every millisecond. Each signal halves what is asked for at once.
+// The length is set last, and a failure leaves it as it was.
+Status ReserveInPieces(int fd, uint64_t length) {
+  constexpr uint64_t kLeast = 64 * 1024;
+  uint64_t piece = length;
+  uint64_t done = 0;
+  while (done < length) {
+    if (piece > length - done) piece = length - done;
+    if (fallocate(fd, FALLOC_FL_KEEP_SIZE, static_cast<off_t>(done), static_cast<off_t>(piece)) ==
+        0) {
+      done += piece;
+    } else if (errno != EINTR) {
+      return {errno, "fallocate"};
+    } else if (piece > kLeast) {
+      piece /= 2;
+    }
+  }
+  int result;
+  do {
+    result = fallocate(fd, 0, static_cast<off_t>(length - 1), 1);
+  } while (result != 0 && errno == EINTR);
+  if (result != 0) return {errno, "fallocate"};
+  return {};
+}
+
+}  // namespace
+
+// The system's own call, and not posix_fallocate: that one writes into each block where there is
+// no such call, over what others store there meanwhile. Beyond a limit on the size of files it
+// is EFBIG; Node ignores the signal that goes with it. Where a file system cannot reserve (some
+// network and user-space ones) a full device is a fault, which the watch answers.
+Status Reserve(const File& file, uint64_t length, bool* reserved) {
+  *reserved = true;
+  if (length == 0) return {};
+  const int fd = file.descriptor();
+  Status status;
+  if (fallocate(fd, 0, 0, static_cast<off_t>(length)) != 0) {
+    status = errno == EINTR ? ReserveInPieces(fd, length) : Status{errno, "fallocate"};
+  }
+  if (status.error != EOPNOTSUPP && status.error != ENOSYS && status.error != EINVAL) {
+    return status;
+  }
+  *reserved = false;
+  return Grow(fd, length);
+}
+
+// By way of /proc: to link a descriptor itself takes a capability before Linux 6.10.
+Status LinkFile(const File& file, const char* path) {
+  char self[40];
+  std::snprintf(self, sizeof(self), "/proc/self/fd/%d", file.descriptor());
+  if (linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) != 0) return {errno, "linkat"};
   return {};
 }
 
@@ -56,17 +106,19 @@ Status Sync(const File&, const View& view, Span span, SyncRequest request) {
 }
 
 Status Advise(const View& view, Span span, Advice advice) {
-  // In the order of Advice. The numbers of the last two are newer than some headers.
+  // In the order of Advice. The numbers of the last three are newer than some headers.
   constexpr int kMadvCold = 20;
   constexpr int kMadvPageOut = 21;
+  constexpr int kMadvPopulateRead = 22;
   constexpr int kAdvice[] = {MADV_NORMAL,   MADV_RANDOM,     MADV_SEQUENTIAL,
                              MADV_WILLNEED, MADV_DONTNEED,   MADV_HUGEPAGE,
-                             MADV_NOHUGEPAGE, kMadvCold, kMadvPageOut};
+                             MADV_NOHUGEPAGE, kMadvCold, kMadvPageOut,
+                             kMadvPopulateRead};
   const Span pages = PagesOf(view, span);
   if (madvise(view.base + pages.offset, pages.length, kAdvice[static_cast<int>(advice)]) == 0) {
     return {};
   }
-  // An older kernel, one built without huge pages, or pages that it has no such advice for.
+  // An older kernel, one built without huge pages, or pages that this advice does not apply to.
   if (errno == EINVAL && advice > Advice::kDontNeed) return {};
   return {errno, "madvise"};
 }

@@ -21,8 +21,9 @@ using UlockWake = int (*)(uint32_t operation, void*, uint64_t value);
 namespace platform {
 
 // Beyond a limit on the size of files it is EFBIG; Node ignores the signal that goes with it.
-Status Reserve(const File& file, uint64_t length) {
-  const int fd = static_cast<int>(file.handle());
+Status Reserve(const File& file, uint64_t length, bool* reserved) {
+  *reserved = true;
+  const int fd = file.descriptor();
   struct stat stats;
   if (fstat(fd, &stats) != 0) return {errno, "fstat"};
   if (static_cast<uint64_t>(stats.st_size) >= length) return {};
@@ -32,7 +33,10 @@ Status Reserve(const File& file, uint64_t length) {
   store.fst_length = static_cast<off_t>(length) - stats.st_size;
   if (fcntl(fd, F_PREALLOCATE, &store) == -1) {
     store.fst_flags = F_ALLOCATEALL;  // in pieces
-    if (fcntl(fd, F_PREALLOCATE, &store) == -1 && errno != ENOTSUP) return {errno, "fcntl"};
+    if (fcntl(fd, F_PREALLOCATE, &store) == -1) {
+      if (errno != ENOTSUP) return {errno, "fcntl"};
+      *reserved = false;
+    }
   }
   int result;
   do {
@@ -43,17 +47,21 @@ Status Reserve(const File& file, uint64_t length) {
 }
 
 // Not flock: here its locks and the byte locks are one kind, and a lease on the whole file
-// would stand in the way of every byte's lock. So the lease is a byte of its own, beyond
-// those that anybody locks.
+// would conflict with every byte's lock. So the lease is a byte of its own, beyond those that
+// are ever locked.
 Status TryLease(const File& file, Lease lease, bool* taken) {
   constexpr uint64_t kLeaseByte = uint64_t{1} << 60;
   struct flock lock;
   const short kind = lease == Lease::kShared ? F_RDLCK : F_WRLCK;
   const Status status = ByteLock(file, F_OFD_SETLK, kind, kLeaseByte, &lock);
   *taken = status.ok();
-  // EBADF: opened for reading only, which cannot be exclusive.
-  if (status.error == EAGAIN || status.error == EACCES || status.error == EBADF) return {};
-  return status;
+  if (status.error == EAGAIN || status.error == EACCES) return {};
+  if (status.error != EBADF || lease != Lease::kExclusive) return status;
+  // A descriptor for reading only takes no exclusive lock, but can ask for one in the way. Its
+  // last user closes it then, and somebody who opens the file in that moment finds no name left.
+  const Status asked = ByteLock(file, F_OFD_GETLK, F_WRLCK, kLeaseByte, &lock);
+  *taken = asked.ok() && lock.l_type == F_UNLCK;
+  return asked;
 }
 
 // msync leaves data in the drive's own cache; F_FULLFSYNC does not.
@@ -68,6 +76,9 @@ Status Sync(const File& file, const View& view, Span span, SyncRequest request) 
   if (fcntl(fd, F_FULLFSYNC) == -1 && fsync(fd) != 0 && errno != EBADF) return {errno, "fsync"};
   return {};
 }
+
+// A file has a name from the beginning here.
+Status LinkFile(const File&, const char*) { return {ENOSYS, "linkat"}; }
 
 Status Advise(const View& view, Span span, Advice advice) {
   const Span pages = PagesOf(view, span);

@@ -27,6 +27,12 @@ void File::Adopt(int fd) {
   handle_ = fd;
 }
 
+int File::Release() {
+  const int fd = descriptor();
+  handle_ = kNone;
+  return fd;
+}
+
 int File::descriptor() const { return static_cast<int>(handle_); }
 
 #ifndef MAP_POPULATE

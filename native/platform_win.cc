@@ -78,10 +78,12 @@ const SYSTEM_INFO& SystemInfo() {
 
 // Nobody can cut a file short here while a view of it exists: the system refuses.
 std::atomic<uint32_t> state_changes{0};
-Status WatchFaults(const View&, Access, Watch** out) {
+Status WatchFaults(const View&, const MapRequest&, const File&, Watch** out) {
   *out = nullptr;
   return {};
 }
+void ForgetFile(Watch*) {}
+void NoteProtected(Watch*) {}
 void Unwatch(Watch*) {}
 bool HasFaulted(const Watch*) { return false; }
 
@@ -189,6 +191,9 @@ Status Sync(const File& file, const View& view, Span span, SyncRequest request) 
 }
 
 // The other advices have no equal here.
+// A file has a name from the beginning here.
+Status LinkFile(const File&, const char*) { return {ENOSYS, "linkat"}; }
+
 Status Advise(const View& view, Span span, Advice advice) {
   if (advice != Advice::kWillNeed) return {};
   const Span pages = PagesOf(view, span);

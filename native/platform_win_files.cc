@@ -9,7 +9,8 @@
 
 namespace platform {
 
-Status Reserve(const File& file, uint64_t length) {
+Status Reserve(const File& file, uint64_t length, bool* reserved) {
+  *reserved = true;
   LARGE_INTEGER size;
   if (!GetFileSizeEx(HandleOf(file), &size)) return LastFailure("GetFileSizeEx");
   if (static_cast<uint64_t>(size.QuadPart) >= length) return {};
@@ -31,8 +32,8 @@ Status Reserve(const File& file, uint64_t length) {
 
 namespace {
 
-// Locks are mandatory here: whoever has none may not touch the bytes. So they lie beyond
-// any content. A mapping never asks for them.
+// Locks are mandatory here: without the lock the bytes may not be touched. So they lie beyond
+// any content. A mapping is not subject to them.
 constexpr uint64_t kLeaseByte = uint64_t{1} << 62;
 
 OVERLAPPED At(uint64_t offset) {

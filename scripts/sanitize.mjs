@@ -4,7 +4,7 @@
 // program of threads (test/cpp) under ThreadSanitizer, which cannot be put under Node.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { readGyp } from './gyp.mjs';
 import { cache, fetched, nodes, root } from './packages.mjs';
 
@@ -13,7 +13,7 @@ const gyp = readGyp();
 const own = gyp.linux.sources;
 const defines = [...gyp.defines, ...gyp.linux.defines].map(define => `-D${define}`);
 /**
- * They measure memory, which a sanitizer multiplies; need an answer within 5 ms; load another
+ * These measure memory, which a sanitizer multiplies; need an answer within 5 ms; load another
  * addon; make no native call; or start a daemon.
  */
 const skipped = new Set([
@@ -55,14 +55,19 @@ function addon() {
     ...common,
     ...['-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-shared', '-fPIC'],
     ...['-fno-exceptions', '-fvisibility=hidden', '-Wl,-z,nodelete', '-isystem', headers],
-    ...['-isystem', 'node_modules/node-addon-api', ...gyp.sources, ...own],
+    ...[...gyp.sources, ...own],
     ...['-o', join(folder, 'node.napi.node')],
   ]);
-  const tests = ['native', 'transport', 'conn', 'conn/conformance', 'bus'].flatMap(part =>
-    readdirSync(join('dist/test', part))
-      .filter(name => name.endsWith('.test.js') && !skipped.has(name))
-      .map(name => join('dist/test', part, name)),
-  );
+  // Without arguments all that is native; else the test files that are named.
+  const named = process.argv.slice(2);
+  const tests =
+    named.length > 0
+      ? named
+      : ['native', 'transport'].flatMap(part =>
+          readdirSync(join('dist/test', part), { recursive: true })
+            .filter(name => name.endsWith('.test.js') && !skipped.has(basename(name)))
+            .map(name => join('dist/test', part, name)),
+        );
   const runtimes = ['libasan.so', 'libubsan.so'].map(name =>
     execFileSync('g++', [`-print-file-name=${name}`], { encoding: 'utf8' }).trim(),
   );

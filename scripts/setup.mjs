@@ -1,11 +1,13 @@
 // Brings a clone to the state where it runs: packages, addon, compiled TypeScript.
 // Each step keeps a digest of what went into it and is left out while that is the same.
+// `node scripts/setup.mjs packages compile` does these steps only.
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { npm as runNpm, root } from './packages.mjs';
 
 process.chdir(root);
+const chosen = process.argv.slice(2);
 
 step('packages', 'node_modules/.setup', digest(['package.json', 'package-lock.json']), () => {
   npm('ci', '--no-audit', '--no-fund', '--ignore-scripts');
@@ -26,6 +28,7 @@ step('compile', 'dist/.setup', digest(sources, readFileSync('node_modules/.setup
 });
 
 function step(name, stamp, wanted, run) {
+  if (chosen.length > 0 && !chosen.includes(name)) return;
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
   console.error(`setup: ${name}`);
   run();

@@ -2,7 +2,7 @@
 // get: `npm run suite -- 22 24 26 wine`. `wine` is Node for Windows under Debian's Wine,
 // `arm64` Node for arm64 under qemu, with a part of the suite. With `--short` before, as in CI, the
 // files below are left out. Needs `npm run prebuild` before.
-// What cannot be run is said, and counts as a failure.
+// A version that cannot be run is reported, and counts as a failure.
 import { spawnSync } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,12 +15,12 @@ process.chdir(root);
 const words = process.argv.slice(2).filter(word => word !== '--short');
 const isShort = words.length < process.argv.length - 2;
 /** What `--short` leaves out: what is around the package. */
-const long = /^(bench|examples|model)\//;
-/** Under Wine besides: hundreds of processes, and much work that has nothing to do with the system. */
+const long = /^(bench|examples|model|package)\//;
+/** Under Wine also: hundreds of processes, and much work that has little to do with the system. */
 const longUnderWine =
   /^transport\/(cluster\/pm2|bus\/soak|piscina\/ownership|codec\/(plain|codec)|ring\/ring-(corrupt|death))\./;
 const mocha = ['--enable-source-maps', '--expose-gc', 'node_modules/mocha/bin/mocha.js'];
-// Without .mocharc.json, whose files would all run besides.
+// Without .mocharc.json, whose files would all run too.
 const oneFile = [
   ...['--no-config', '--exit', '--timeout', '120000'],
   ...['--require', 'dist/test/support/hooks.js'],
@@ -77,7 +77,7 @@ function underWine() {
   }
 }
 
-/** Mapped memory, rings, channels, connections and the bus; the rest would take hours. */
+/** Mapped memory, rings, channels, connections and the bus; the others would take hours. */
 function onArm64() {
   const { program, options } = new Arm64();
   const env = { ...process.env, PREBUILDS_ONLY: '1' };
@@ -87,7 +87,7 @@ function onArm64() {
   return told(fileByFile(program, options, { timeout: longest, env }, files));
 }
 
-/** The suite's files of which the part below dist/test is wanted. */
+/** The suite's files, by their path below dist/test. */
 function testFiles(isWanted = () => true) {
   return readdirSync('dist/test', { recursive: true })
     .filter(name => name.endsWith('.test.js') && !(isShort && long.test(name)) && isWanted(name))
@@ -111,7 +111,7 @@ function fileByFile(command, first, options, files) {
 
 /** @returns what the last line of our reporter counts, and how it ended if that was badly */
 function run(command, args, options) {
-  // Into a file: a child that outlives the run would keep a pipe open, and under Wine standard
+  // Into a file: a child that outlives the run would keep a pipe open, and under Wine the standard
   // output must be a file.
   const folder = mkdtempSync(join(tmpdir(), 'mmap-transport-suite-'));
   const file = join(folder, 'report');
@@ -126,7 +126,7 @@ function run(command, args, options) {
   rmSync(folder, { recursive: true });
   const counted = /^(\d+) passed, (\d+) failed, (\d+) skipped$/m.exec(stdout);
   const counts = counted ? counted.slice(1).map(Number) : [0, 0, 0];
-  // Of the report only what went wrong, and why something was left out.
+  // From the report only failures, and why something was left out.
   const report = counts[1] > 0 || !counted ? stdout : reasonsIn(stdout);
   if (report) process.stdout.write(report);
   if (counted) return { counts };

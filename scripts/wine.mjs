@@ -1,4 +1,4 @@
-// Node for Windows, under Wine: from Debian where it is missing, with a prefix of its own.
+// Node for Windows, under Wine, which is installed from Debian if it is missing; own prefix.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -44,7 +44,7 @@ export class Wine {
     return this.#run(args, { PREBUILDS_ONLY: '1' }).split(/\r?\n/).filter(Boolean);
   }
 
-  /** Ends all that still runs in this prefix, and removes what tests left in it. */
+  /** Ends everything that still runs in this prefix, and removes what tests left in it. */
   stop() {
     spawnSync('wineserver', ['-k'], { env: this.environment });
     const users = join(this.environment.WINEPREFIX, 'drive_c/users');

@@ -36,9 +36,9 @@ export class ShmError extends Error {
   readonly code: ShmErrorCode;
   /** What was being done, e.g. `ring.open`. */
   readonly operation: string;
-  /** The path or address it was done to, where there is one. */
+  /** The path or address it was done to, if there is one. */
   readonly address: string | undefined;
-  /** With `ERR_SHORT_WRITE`: the bytes that did fit, and are written. */
+  /** With `ERR_SHORT_WRITE`: how many bytes fitted and are written. */
   declare readonly written?: number;
 
   constructor(
@@ -61,7 +61,12 @@ export class ShmError extends Error {
 // On the prototype, so that a printed error does not list it among its own properties.
 Object.defineProperty(ShmError.prototype, 'name', { value: 'ShmError' });
 
-const errnoNames = new Map(Object.entries(constants.errno).map(([name, value]) => [value, name]));
+/** Of two names for one number, the first, as Node says it itself: `EAGAIN`, `ENOTSUP`. */
+const errnoNames = new Map(
+  Object.entries(constants.errno)
+    .map(([name, value]): [number, string] => [value, name])
+    .reverse(),
+);
 
 /**
  * Turns what a system call threw, through `node:fs` or the addon, into a `ShmError`
@@ -71,10 +76,17 @@ export function systemError(cause: unknown, operation: string, address?: string)
   if (cause instanceof ShmError) return cause;
   const { code, errno, syscall, message } = cause as NodeJS.ErrnoException;
   const name = code ?? errnoNames.get(Math.abs(errno ?? 0)) ?? 'EUNKNOWN';
-  const detail =
-    code === undefined ? `${syscall ?? message} failed` : message.replace(/^\w+: /, '');
+  const said = code === undefined ? `${syscall ?? message} failed` : message.replace(/^\w+: /, '');
+  const hint = hints[name];
+  const detail = hint === undefined ? said : `${said}: ${hint}`;
   return new ShmError(name, detail, operation, address, cause);
 }
+
+/** What says little by itself, and can come from anything that opens something. */
+const hints: Record<string, string> = {
+  EMFILE: 'this process has as many files open as it may (ulimit -n)',
+  ENFILE: 'the system has as many files open as it may',
+};
 
 /** An argument of the wrong kind; nothing has been changed. */
 export function invalidArgument(

@@ -1,6 +1,7 @@
 export { ShmError, type ShmErrorCode } from './errors.js';
 export type { Range } from './native/mapped-view.js';
-export { MapFile, type MapOptions, openFile } from './native/map-file.js';
+export { MapFile, openFile } from './native/map-file.js';
+export type { MapOptions } from './native/map-options.js';
 export { MapMem, type MemOptions, openMem } from './native/map-mem.js';
 export { Mapped } from './native/mapped.js';
 export type { Advice } from './native/pages.js';
@@ -30,6 +31,13 @@ export { type DropData, Listener, type ListenerEvents } from './transport/link/l
 export type { HandshakeLimits } from './transport/link/admission.js';
 export { dialChannel, type DialChannelOptions } from './transport/channel/dial-channel.js';
 export { listenChannel, type ListenChannelOptions } from './transport/channel/listen-channel.js';
-export { Bus, type BusEvents, type BusOptions } from './transport/bus/bus.js';
-export type { LeaveReason } from './transport/bus/peer.js';
-export type { RequestOptions } from './transport/bus/pending-requests.js';
+export { Bus } from './transport/bus/bus.js';
+export type {
+  BusEvents,
+  BusOptions,
+  BusStats,
+  LeaveReason,
+  PeerStats,
+  RequestOptions,
+  Route,
+} from './transport/bus/options.js';

@@ -1,11 +1,11 @@
-// The yardstick: the ring of src/transport/layout.ts in C++, between two processes that
-// share a mapped file. It neither parks nor checks what its peer wrote, so it shows what
+// The yardstick: the ring of src/transport/ring/layout.ts in C++, between two processes that
+// share a mapped file. It never parks and does not check what its peer wrote, so it shows what
 // the layout and the machine allow.
 //
 //   spsc FILE throughput|round-trip SIZE CAPACITY CORK MILLISECONDS SECONDS [CORE CORE]
 //
-// Prints one line of JSON, as bench/trial-process.ts does. CORK: publish every so many
-// messages. SECONDS: end by SIGALRM after so long, whatever happens. CORE: where the
+// Prints one line of JSON, as bench/trial-process.ts does. CORK: publish once for this many
+// messages. SECONDS: end by SIGALRM after this time, whatever happens. CORE: where the
 // sender and the receiver run.
 #include <fcntl.h>
 #include <sched.h>

@@ -75,7 +75,7 @@ export function markdown(all: readonly PayloadResults[]): string {
     '',
     'A pool of 2 threads, 8 tasks under way. The task reads every 4096th byte of its payload, and',
     'so does the sender with the result. Each trial is a process in which all ways take turns;',
-    'ratios are of the same round, and medians are told. `transferred` counts the copy that a side',
+    'ratios are of the same round, and medians are reported. `transferred` counts the copy that a side',
     'makes first when it wants to keep its bytes. `share` copies the payload into the arena;',
     '`allocate` fills it in place. A result comes back as a copy of its own, or borrowed, where it',
     'was copied into the arena or made there.',

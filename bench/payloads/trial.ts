@@ -42,7 +42,7 @@ export async function runTrial(trial: Trial): Promise<Outcome> {
     const bench = new Bench({
       time: milliseconds / rounds,
       iterations: 2,
-      // Some ten thousand tasks, for the compiler: a forced collection sets it back, too.
+      // Some ten thousand tasks, so that the code gets compiled; a forced collection undoes some.
       warmupTime: milliseconds / rounds,
       warmupIterations: 1,
       setup: (_task, mode) => {
@@ -55,7 +55,7 @@ export async function runTrial(trial: Trial): Promise<Outcome> {
       const lane = async () => {
         for (let task = 0; task < each; task++) await way.run(place);
       };
-      // An async function by its looks: tinybench would call another once more, unawaited.
+      // Declared async, for tinybench to see: it would call any other once more, unawaited.
       bench.add(way.label, async () => {
         await Promise.all(Array.from({ length: lanes }, lane));
       });

@@ -21,7 +21,7 @@ export interface Way {
   run(place: Place): Promise<unknown>;
 }
 
-// Whoever transfers its bytes and wants to keep them has to copy them first.
+// A side that transfers its bytes and wants to keep them has to copy them first.
 const given = (source: Uint8Array<ArrayBuffer>) => {
   const copy = source.slice();
   return [copy, { transferList: [copy.buffer] }] as const;
@@ -57,10 +57,6 @@ export const ways: Record<Direction, readonly Way[]> = {
         for (let i = 0; i < bytes.length; i += 4096) bytes[i] = 1;
         return runWithPayloads(pool, payload, { name: 'arenaIn' });
       },
-    },
-    {
-      label: 'arena, `share`, `pool.run`',
-      run: ({ pool, arena, source }) => pool.run(arena.share(source), { name: 'arenaIn' }),
     },
   ],
   out: [

@@ -17,7 +17,7 @@ const drawn = [
   'process-send-advanced',
 ];
 
-// By Okabe and Ito: told apart by colour-blind readers too.
+// By Okabe and Ito: colour-blind readers can distinguish them too.
 const colours = [
   '#999999',
   '#555555',

@@ -34,7 +34,7 @@ function withoutEmptyColumns({ title, columns, rows }: Table): Table {
   return { title, columns: keep(columns), rows: rows.map(keep) };
 }
 
-/** One table per size at which anything besides the rings was measured. */
+/** One table per size at which more than the rings was measured. */
 function throughputTables(results: Results): Table[] {
   const all = select(results, 'throughput');
   const compared = all.filter(({ transport }) => !/^(ring|cpp)/.test(transport));

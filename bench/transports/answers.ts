@@ -17,7 +17,7 @@ export class Answers<T> {
   readonly fail = (reason: Error): void => this.#reject?.(reason);
 }
 
-/** The same for a request that so many answer. */
+/** The same for a request with `count` answers. */
 export class AllAnswers<T> extends Answers<T[]> {
   #values: T[] = [];
 

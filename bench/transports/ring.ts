@@ -7,7 +7,7 @@ import type { ReceiverContext, Sender, SenderContext, Transport } from './transp
 interface Variant {
   name: string;
   label: string;
-  /** Publish every so many messages. */
+  /** Messages per publish. */
   cork: number;
   /** Fill reserved records in place instead of copying a message in. */
   reserve?: boolean;

@@ -33,7 +33,7 @@ export interface ProgramTransport extends Pick<Transport, 'name' | 'label' | 'pl
 /** A way between the processes of a cluster, which is made for the trial: primary and workers. */
 export interface ClusterTransport extends Pick<Transport, 'name' | 'label' | 'places' | 'polls'> {
   readonly workers: number;
-  /** Who measures: the primary, or the first of the workers. All other workers receive. */
+  /** Which process measures: the primary, or the first worker. All other workers receive. */
   readonly sender: 'primary' | 'worker';
   send(context: ClusterContext): Promise<Sender>;
   /** In each receiver: returns once messages can come. */
@@ -46,7 +46,7 @@ export interface ClusterContext {
   readonly trial: Trial;
   readonly outgoing: Outgoing;
   readonly incoming: Incoming;
-  /** The worker ids of those who receive. */
+  /** The ids of the workers that receive. */
   readonly receivers: readonly number[];
 }
 
@@ -64,7 +64,7 @@ export interface SenderContext {
   readonly start: (handover?: unknown, serialization?: 'json' | 'advanced') => Promise<Peer>;
 }
 
-/** The receiver: the one or the other, by the trial's place. */
+/** The receiver: a process or a thread, by the trial's place. */
 export interface Peer {
   readonly process?: ChildProcess;
   readonly thread?: Worker;
@@ -72,7 +72,7 @@ export interface Peer {
 
 export interface Sender {
   /**
-   * Sends so many messages and waits until the receiver has acknowledged them. A batch of
+   * Sends `count` messages and waits until the receiver has acknowledged them. A batch of
    * one is a round trip. Either always a promise or never.
    */
   batch(count: number): Promise<void> | void;

@@ -15,7 +15,7 @@ import { type Algorithm, digestOf } from './tag.js';
 const { path, algorithm } = readArguments();
 const ringCapacity = 32 * 1024 * 1024;
 
-/** Each path carries the file so often; the median time is told. */
+/** Each path carries the file this many times; the median time is reported. */
 const passes = 5;
 
 interface Run {

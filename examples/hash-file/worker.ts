@@ -14,9 +14,9 @@ const primary = process.ppid; // asked later, the kernel would name the adoptive
 function onPrimaryGone(): void {
   if (!finished) fail(new Error(`the primary (process ${primary}) died`));
 }
-// Before cluster's own listener, which would leave without a word.
+// Before cluster's own listener, which would exit silently.
 process.prependListener('disconnect', onPrimaryGone);
-// Or so, where something was being told to it at that moment.
+// Or this way, if a message to it was under way at that moment.
 cluster.worker!.on('error', onPrimaryGone);
 process.once('SIGINT', () => process.exit(130));
 process.once('SIGTERM', () => process.exit(143));
@@ -91,7 +91,7 @@ async function startPool(data: { memory?: SharedArrayBuffer; algorithm: Algorith
   return pool;
 }
 
-/** A message that cannot be sent needs no word here: the channel's end is told as such. */
+/** A message that cannot be sent is ignored here: the channel's end is reported by itself. */
 function tell(message: unknown): void {
   process.send!(message, undefined, undefined, () => {});
 }

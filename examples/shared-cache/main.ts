@@ -1,6 +1,6 @@
 /*
  * An HTTP cluster whose workers share a cache: one keeps the values, the others serve them,
- * ask it for what they do not have, and hear from it what has changed. Under load, once over
+ * ask it for what they do not have, and are notified of changes. Under load, once over
  * the bus and once by process.send through the primary.
  *
  *   node dist/examples/shared-cache/main.js [--seconds 5] [--port 8080]
@@ -15,7 +15,7 @@ import { type Counts, work } from './worker.js';
 
 const workers = 3; // one leads, two serve
 const keys = 100;
-/** Of the requests, one in so many changes a value. */
+/** One in this many requests changes a value. */
 const putEvery = 20;
 
 const ways = ['bus', 'process.send'] as const;
@@ -104,10 +104,10 @@ async function measure(way: Way, seconds: number, port: string): Promise<string[
   ];
 }
 
-/** What a worker says under that name, among letters to others. */
+/** What a worker says under that name, among messages for others. */
 function told(worker: Worker, name: string): Promise<unknown> {
   return new Promise(resolve => {
-    // Not by once(): of two that come together it would hear the first only.
+    // Not by once(): of two that come together it would get only the first.
     const listener = (message: Record<string, unknown>) => {
       if (message[name] === undefined) return;
       worker.off('message', listener);

@@ -3,7 +3,7 @@ import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
 import { clusterBus } from '../../src/transport/cluster/index.js';
 
-/** What the one who keeps the values is asked. */
+/** What the leader, which keeps the values, is asked. */
 export type Request = { get: string } | { put: string; value: string };
 
 /** An entry as it is kept, or the news that it has changed. */
@@ -26,7 +26,7 @@ export interface Messenger {
 
 export const leader = '1';
 
-/** Every worker has every other one on the line. */
+/** Every worker talks to every other one. */
 export async function busMessenger(workers: number): Promise<Messenger> {
   const bus = await clusterBus<Request | Entry>();
   while (bus.peers.size < workers - 1) await once(bus, 'join');

@@ -1,5 +1,5 @@
-// Reads of an addon's file what matters to whoever loads it: ELF, Mach-O and PE, 64 bits,
-// little-endian. Throws where the file is none of them.
+// Reads from an addon's file what matters to the program that loads it: ELF, Mach-O and PE, 64
+// bits, little-endian. Throws if the file is none of them.
 import { readFileSync } from 'node:fs';
 
 /**

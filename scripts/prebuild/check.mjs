@@ -1,13 +1,13 @@
-// What every prebuilt addon must be, whoever loads it.
+// What every prebuilt addon must be, whatever loads it.
 import { basename } from 'node:path';
 import { readBinary } from './binary.mjs';
 
-/** The two symbols by which Node takes up an addon. */
+/** The two symbols by which Node loads an addon. */
 const entry = ['napi_register_module_v1', 'node_api_module_get_api_version_v1'];
 
 /**
  * What zig adds and cannot hide: its stack unwinder's functions in a DLL, and in a dylib the
- * compiler's own helpers, as weak symbols that nobody else is bound to.
+ * compiler's own helpers, as weak symbols that no other library binds to.
  */
 const helpers = {
   win: /^(_Unwind_|unw_|_GCC_specific_handler)/,
@@ -18,7 +18,7 @@ const nodeApi = /^(napi|node_api)_[a-z0-9_]+$/;
 // libuv's interface is stable within its major version, 1 in every Node there is.
 const libuv = /^uv_[a-z0-9_]+$/;
 
-/** Of macOS's own C++ library, which Node has loaded: what its oldest release has. */
+/** Symbols of macOS's own C++ library, which Node has loaded; the oldest release has them. */
 const libcxx = new Set([
   '_ZNKSt3__119__shared_weak_count13__get_deleterERKSt9type_info',
   '_ZNSt3__112__next_primeEm',

@@ -3,7 +3,7 @@
 // whatever program that is.
 import { readFileSync } from 'node:fs';
 
-/** What the objects ask Node for: the names of imported symbols stand in them as they are. */
+/** What the objects need from Node: the names of imported symbols are in them as plain text. */
 export function askedOfNode(objects) {
   const found = objects.flatMap(path => [
     ...readFileSync(path)

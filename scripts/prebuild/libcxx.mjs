@@ -1,6 +1,6 @@
 // The part of LLVM's C++ library that our native code uses, compiled with it. Linking with
-// `zig c++` would compile the whole library for every platform anew, nine tenths of the time
-// of a prebuild. Where our code comes to need more, the check of the addon names it.
+// `zig c++` would compile the whole library again for every platform, nine tenths of the time
+// of a prebuild. If our code needs more of it one day, the check of the addon names it.
 import { join } from 'node:path';
 
 const sources = [
@@ -15,7 +15,7 @@ const sources = [
   'libcxxabi/src/stdlib_new_delete.cpp',
 ];
 
-/** Its linker wants also what is called by nobody. */
+/** Its linker also wants functions that nothing calls. */
 const onWindows = [
   ...[
     'chrono',

@@ -1,4 +1,4 @@
-// How numbers are told to people.
+// How numbers are shown to people.
 
 const units: [number, string][] = [
   [1e12, ' T'],

@@ -1,11 +1,18 @@
 import { ShmError } from '../errors.js';
 import type { RegionSnapshot } from '../native/region-snapshot.js';
 import { loadWord } from '../transport/ring/atomics.js';
-import { readCapacity } from '../transport/ring/header.js';
-import { ringHeaderBytes, Magic } from '../transport/ring/layout.js';
+import { isKept, readCapacity } from '../transport/ring/header.js';
+import { ringHeaderBytes, ringTrailerBytes, Magic } from '../transport/ring/layout.js';
 import { type Role, roleLocks } from '../transport/ring/memory.js';
-import * as arenaLayout from '../transport/piscina/layout.js';
-import { readShape } from '../transport/piscina/shape.js';
+import {
+  arenaMagic,
+  partitionLock,
+  partitionStart,
+  payloadBytes,
+  readGeometry,
+  slotBytes,
+} from '../transport/piscina/arena-layout.js';
+import { isUnderWay } from '../transport/piscina/task-slots.js';
 import { readStats, type RingStats } from '../transport/ring/stats.js';
 
 const operation = 'region.inspect';
@@ -28,16 +35,16 @@ export type RegionContent =
   | { readonly kind: 'memory' };
 
 /**
- * Tells by the marks in it what a region is, and reads its counters. Whoever wrote it may be in
- * the midst of it, or mean harm: nothing is believed before it is checked.
+ * Finds out by the magic what a region is, and reads its counters. Its writer may be in the middle
+ * of something, or hostile: every value is checked before it is used.
  *
  * @throws {ShmError} `ERR_CORRUPT`, `ERR_VERSION`
  */
 export function inspect(snapshot: RegionSnapshot): RegionContent {
   const magic = snapshot.words.length > 0 ? loadWord(snapshot.words, 0) : 0;
-  if (magic === arenaLayout.Stamp.magic) return { kind: 'arena', arena: inspectArena(snapshot) };
+  if (magic === arenaMagic) return { kind: 'arena', arena: inspectArena(snapshot) };
   if (magic === Magic.ring || magic === Magic.stream) return inspectRings(snapshot, magic);
-  // Such is one that is just being made, too.
+  // A region still being created looks the same.
   const got = magic === 0 ? 'zeros' : String(magic);
   const detail = `expected the magic of a ring or an arena, got ${got}`;
   throw new ShmError('ERR_CORRUPT', detail, operation, snapshot.path);
@@ -48,7 +55,7 @@ function inspectRings(snapshot: RegionSnapshot, magic: number): RegionContent {
   const fail = (detail: string) => new ShmError('ERR_CORRUPT', detail, operation, address);
   const capacity = readCapacity({ words, address }, magic, operation);
   const ringBytes = ringHeaderBytes + capacity;
-  const count = words.byteLength / ringBytes;
+  const count = (words.byteLength - (isKept({ words }) ? ringTrailerBytes : 0)) / ringBytes;
   const isStream = magic === Magic.stream;
   if (count !== 2 && (isStream || count !== 1)) {
     const detail = `expected rings that fill ${words.byteLength} bytes, got a capacity of ${capacity}`;
@@ -74,18 +81,17 @@ function inspectRings(snapshot: RegionSnapshot, magic: number): RegionContent {
 
 function inspectArena(snapshot: RegionSnapshot): ArenaSummary {
   const { words, path } = snapshot;
-  const { parts, partBytes, tickets, debug } = readShape(words, path);
-  const { isSent, isTaken, lockOf, ticketBytes } = arenaLayout;
+  const geometry = readGeometry(words, path);
+  const { partitions, slots, debug } = geometry;
   let partsInUse = 0;
   let tasks = 0;
-  for (let part = 0; part < parts; part++) {
-    if (!snapshot.isLocked(lockOf(part))) continue;
+  for (let number = 0; number < partitions; number++) {
+    if (!snapshot.isLocked(partitionLock(number))) continue;
     partsInUse++;
-    const start = (arenaLayout.headerBytes + part * partBytes) / 4;
-    for (let ticket = 0; ticket < tickets; ticket++) {
-      const state = loadWord(words, start + (ticket * ticketBytes) / 4);
-      if (isSent(state) || isTaken(state)) tasks++;
+    const start = partitionStart(number, geometry);
+    for (let slot = 0; slot < slots; slot++) {
+      if (isUnderWay(loadWord(words, (start + slot * slotBytes) / 4))) tasks++;
     }
   }
-  return { parts, partBytes: partBytes - tickets * ticketBytes, partsInUse, tasks, debug };
+  return { parts: partitions, partBytes: payloadBytes(geometry), partsInUse, tasks, debug };
 }

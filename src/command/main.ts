@@ -66,7 +66,7 @@ program
   .argument('[options...]')
   .action(bench);
 
-/** In a process of its own, which clears up when it is told to end. */
+/** In a process of its own, which clears up when it gets a signal to end. */
 async function bench(options: string[]): Promise<void> {
   const args = options.length > 0 ? options : ['--brief'];
   const child = spawn(process.execPath, [benchScript, ...args], { stdio: 'inherit' });
@@ -87,7 +87,7 @@ function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-// Whoever reads the output may have had enough of it, as `head` has.
+// The reader of the output may close it early, as `head` does.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(error.code === 'EPIPE' ? 0 : 1);
 });

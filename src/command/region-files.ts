@@ -2,13 +2,13 @@ import { lstatSync, readdirSync, readlinkSync, realpathSync, statSync } from 'no
 import { join } from 'node:path';
 import { type FileKind, isLeftOver, kindOfName } from '../native/segment.js';
 
-/** A file of the region directory, or a region whose name is gone and that is in use still. */
+/** A file of the region directory, or a region that has lost its name and is still in use. */
 export interface RegionFile {
   readonly name: string;
   /** By its name; what is in it is another matter. */
   readonly kind: FileKind;
   readonly path: string;
-  /** What to open: the path, or on Linux a process's descriptor of what has no name any more. */
+  /** What to open: the path, or on Linux a process's descriptor if the region has lost its name. */
   readonly file: string;
   /**
    * `unlinked`: connections take their name away once both sides have them open.
@@ -25,7 +25,7 @@ const order: readonly FileKind[] = ['ring', 'link', 'region', 'mem', 'bus', 'bel
 
 /**
  * What this package has in a region directory. Connections have no name there: on Linux they
- * are found by the descriptors of the processes that have them, elsewhere not at all.
+ * are found through the descriptors of the processes that have them open, elsewhere not at all.
  */
 export function findRegions(directory: string): RegionFile[] {
   const users = process.platform === 'linux' ? openFiles(directory) : undefined;
@@ -37,13 +37,13 @@ export function findRegions(directory: string): RegionFile[] {
     if (size === undefined) continue;
     const pids = users && [...(users.get(name)?.pids ?? [])];
     users?.delete(name);
-    // Where a user is seen nothing is asked of the lease, in whose way that could be.
+    // With a known user the lease is not tried: trying it could get in that user's way.
     const state = !pids?.length && isLeftOver(path) ? 'left over' : 'in use';
     found.push({ name, kind: kind!, path, file: path, state, pids, size });
   }
   for (const [name, { file, pids, removed }] of users ?? []) {
     const kind = kindOfName(name);
-    // What has lost its name since the directory was read comes with the next look.
+    // A region that has lost its name since the directory was read is listed next time.
     const stats = removed ? quietly(() => statSync(file)) : undefined;
     if (!kind || !stats) continue;
     const path = join(directory, name);
@@ -54,7 +54,7 @@ export function findRegions(directory: string): RegionFile[] {
   );
 }
 
-/** Undefined for what is gone meanwhile, and for what only has the name of a region. */
+/** Undefined for a file that is gone meanwhile, and for one that only has the name of a region. */
 function sizeOf(path: string, kind: FileKind): number | undefined {
   const stats = quietly(() => lstatSync(path));
   const isKind = kind === 'bell' ? stats?.isFIFO() : stats?.isFile();
@@ -69,7 +69,7 @@ interface OpenFile {
   removed: boolean;
 }
 
-/** The files of a directory that processes have open, by name. Those of others are left out. */
+/** The files of a directory that processes have open, by name. Other users' are left out. */
 function openFiles(directory: string): Map<string, OpenFile> {
   const prefix = `${realpathSync(directory)}/`;
   const removedSuffix = ' (deleted)';
@@ -90,7 +90,7 @@ function openFiles(directory: string): Map<string, OpenFile> {
   return files;
 }
 
-/** Processes end, and others are none of this user's. */
+/** Processes end meanwhile, and other users' processes cannot be read. */
 function quietly<T>(read: () => T): T | undefined {
   try {
     return read();

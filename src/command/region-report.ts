@@ -7,20 +7,20 @@ import { kindOfName } from '../native/segment.js';
 import { findRegions, type RegionFile } from './region-files.js';
 import { type RegionContent, inspect } from './inspect.js';
 
-/** What the command tells of a region; with `--json` as it is. */
+/** What the command reports about a region; printed as it is with `--json`. */
 export interface RegionReport extends Omit<RegionFile, 'file' | 'kind' | 'state'> {
   readonly kind: RegionContent['kind'] | 'peer of a bus' | 'doorbell' | 'unknown';
-  /** A ring that is kept in a file may well be `not in use`. */
+  /** A ring kept in a file may be `not in use`. */
   readonly state: RegionFile['state'] | 'not in use';
   readonly content?: RegionContent;
-  /** Why there is no content: it is corrupt, of another version, or gone meanwhile. */
+  /** Why there is no content: the region is corrupt, of another version, or gone meanwhile. */
   readonly problem?: string;
 }
 
 /**
  * Everything in the directory.
  *
- * @throws {ShmError} `ENOENT` where a directory was named and is not there, `ERR_UNSAFE_DIRECTORY`
+ * @throws {ShmError} `ENOENT` if the named directory does not exist, `ERR_UNSAFE_DIRECTORY`
  */
 export function reportAll(directory?: string): RegionReport[] {
   return regionFilesIn(directory)
@@ -64,9 +64,9 @@ function regionFilesIn(option: string | undefined): RegionFile[] {
 }
 
 /**
- * The region directory. Undefined where there is none yet.
+ * The region directory. Undefined if there is none yet.
  *
- * @throws {ShmError} `ENOENT` where one was named and is not there, `ERR_UNSAFE_DIRECTORY`
+ * @throws {ShmError} `ENOENT` if one was named and does not exist, `ERR_UNSAFE_DIRECTORY`
  */
 export function directoryFor(option: string | undefined): string | undefined {
   const directory = existingDirectory(option);
@@ -86,7 +86,7 @@ function reportFile(path: string): RegionReport {
   return { name, kind, path, state, pids: undefined, size: snapshot.words.byteLength, content };
 }
 
-/** Undefined where it is gone meanwhile; what is wrong with it is told in its place. */
+/** Undefined if it is gone meanwhile; for a region that is not sound, the report says why. */
 function reportOrProblem(found: RegionFile): RegionReport | undefined {
   try {
     return reportRegion(found);

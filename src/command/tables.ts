@@ -10,7 +10,7 @@ const noBorders = Object.fromEntries(
   ),
 );
 
-/** Columns apart by two spaces; a heading that begins with `>` has its column to the right. */
+/** Columns separated by two spaces; a heading that begins with `>` aligns its column right. */
 export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
   const made = new Table({
     head: headings.map(heading => heading.replace(/^>/, '').toUpperCase()),
@@ -94,7 +94,7 @@ function sideText(side: RoleStats): string {
   return `process ${side.pid}, ${stateOf(side)}, woke the other side ${count(side.wakes)} times`;
 }
 
-/** Held, as its holder said, and yet free, as the kernel says: it was killed. */
+/** Attached, by the holder's word, but its lock is free, by the kernel's: the holder was killed. */
 export function stateOf({ state, alive }: RoleStats): RoleStats['state'] | 'killed' {
   return state === 'attached' && !alive ? 'killed' : state;
 }

@@ -7,9 +7,9 @@ import { stateOf, table } from './tables.js';
 
 export interface TopOptions {
   readonly directory?: string;
-  /** Milliseconds from one look to the next. */
+  /** Milliseconds between two reports. */
   readonly interval: number;
-  /** How often to look; without end by default. */
+  /** How many reports; endless by default. */
   readonly count?: number;
 }
 
@@ -25,8 +25,8 @@ const headings = [
 ];
 
 /**
- * Shows what goes through all rings, the busiest first, again and again: in a terminal in one
- * place until `q` or Ctrl-C, else one table after the other.
+ * Shows what goes through all rings, the busiest first, repeatedly: in a terminal in place, until
+ * `q` or Ctrl-C; otherwise one table after the other.
  */
 export async function top({ directory, interval, count: times = Infinity }: TopOptions) {
   const stop = new AbortController();
@@ -43,7 +43,7 @@ export async function top({ directory, interval, count: times = Infinity }: TopO
   }
 }
 
-/** False where it was stopped meanwhile. */
+/** False if it was stopped meanwhile. */
 async function passed(milliseconds: number, signal: AbortSignal): Promise<boolean> {
   return delay(milliseconds, true, { signal }).catch(() => false);
 }
@@ -64,7 +64,7 @@ interface Rates {
   /** The region's name, and which of its rings. */
   readonly key: string;
   readonly stats: RingStats;
-  /** By the second; absent at the first look. */
+  /** Per second; absent in the first report. */
   readonly bytes?: number;
   readonly records?: number;
   readonly full?: number;
@@ -122,11 +122,11 @@ const endKeys = ['q', '\u0003', '\u0004'];
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** The terminal's other screen, which leaves what was there before as it was. */
+/** The terminal's alternate screen, which leaves the previous content as it was. */
 class Screen {
   readonly #onStop: () => void;
   readonly #onKeys = (keys: Buffer) => {
-    // Several may come at once.
+    // Several keys may arrive at once.
     if (endKeys.some(key => keys.includes(key))) this.#onStop();
   };
   /** After `fg` the terminal is as the shell left it. */
@@ -159,7 +159,7 @@ class Screen {
     this.#draw();
   }
 
-  /** @param text for a terminal of so many lines */
+  /** @param text makes the text for a terminal of `height` lines */
   show(text: (height: number) => string): void {
     this.#text = text;
     this.#draw();

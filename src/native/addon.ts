@@ -19,6 +19,9 @@ export const Advice = {
   pageout: 8,
 } as const;
 
+/** Enters pages into the page table at once, where the system can; not for users to ask for. */
+export const populateAdvice = 9;
+
 /**
  * One thread's handle on a mapping. It keeps a descriptor of the file for itself, so
  * the caller may close its own, and holds the locks taken through it.
@@ -49,7 +52,7 @@ export interface NativeMapping {
   wake(offset: number, count: number): number;
   /** Writes changed pages to the file. Offsets and lengths are bytes of the mapping. */
   sync(offset: number, length: number, async: 0 | 1, invalidate: 0 | 1): void;
-  /** One of {@link Advice}. */
+  /** One of {@link Advice}, or {@link populateAdvice}. */
   advise(offset: number, length: number, advice: number): void;
   lockPages(offset: number, length: number): void;
   unlockPages(offset: number, length: number): void;
@@ -93,10 +96,12 @@ export interface NativeDoorbellRinger {
 interface Addon {
   Doorbell: {
     /**
-     * Makes a bell with this name. Tokens that arrive are put into `tokens`, then `callback`
-     * is told how many. `EEXIST`, `EAGAIN`: try another name.
+     * Makes a bell with the name `path`; `making` is its name until it listens. Each token that
+     * arrives is a callback of its own, as if libuv had called it: microtasks and ticks run
+     * before the next one, and what it throws is uncaught at once. Both names are in one
+     * directory and end in `bell-` and 24 hexadecimal digits. `EEXIST`, `EAGAIN`: try others.
      */
-    new (path: string, tokens: Uint32Array, callback: (count: number) => void): NativeDoorbell;
+    new (path: string, making: string, callback: (token: number) => void): NativeDoorbell;
   };
   DoorbellRinger: { new (path: string): NativeDoorbellRinger };
   Mapping: {
@@ -115,8 +120,15 @@ interface Addon {
     /** Finds the live mapping of this process that starts at these bytes, or has this name. */
     new (bytesOrName: Uint8Array | string): NativeMapping;
   };
-  /** Makes the file at least this long and reserves its blocks. */
-  reserve(fd: number, length: number): void;
+  /** Whether a bell's listener was killed; it stays dead then. `EINVAL`: it is no bell of ours. */
+  isBellDead(path: string): boolean;
+  /**
+   * Makes the file at least this long and reserves its blocks. False where the file system
+   * cannot reserve, so that the file has only grown. Bytes that are there are never written.
+   */
+  reserve(fd: number, length: number): boolean;
+  /** Gives a file that was opened without one a name, which nothing may have; only on Linux. */
+  linkFile(fd: number, path: string): void;
   /**
    * Takes the advisory lock of the open file (0 shared, 1 exclusive) if it is free. The
    * kernel drops it with the file's last descriptor, however the process ends.
@@ -134,3 +146,6 @@ interface Addon {
 }
 
 export const addon = loadAddon() as Addon;
+
+/** {@link Addon.stateChanges} as a number that V8 holds without allocating. */
+export const stateChanges = new Int32Array(addon.stateChanges.buffer, 0, 1);

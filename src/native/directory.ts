@@ -1,62 +1,144 @@
-import { lstatSync, mkdirSync, type Stats } from 'node:fs';
+import { lstatSync, mkdirSync, type Stats, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { ShmError, systemError } from '../errors.js';
+import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads';
+import { invalidArgument, ShmError, systemError } from '../errors.js';
+
+const operation = 'region.directory';
 
 /**
- * The directory that regions live in: the option, else `MMAP_TRANSPORT_DIR`, else one
- * per user in memory (`/dev/shm` on Linux) or in the temporary directory.
- * It is made where it is missing, with mode 0700.
+ * The directory that regions live in: the option, else `MMAP_TRANSPORT_DIR` unless it is empty,
+ * else one per user (of the effective id) in the first of these places where there can be one:
+ * `/dev/shm` on Linux, `$XDG_RUNTIME_DIR`, the temporary directory. It is made where it is
+ * missing, with mode 0700; the place that it lies in never is. Where the first place cannot be
+ * used, one warning says why.
  *
  * @returns its absolute path
  * @throws {ShmError} `ERR_UNSAFE_DIRECTORY` where it is not a directory of this user's
- *   that only this user can enter; the errno name where it cannot be made
+ *   that only this user can enter; the errno name where it cannot be made; `ERR_INVALID_ARG`
  */
 export function regionDirectory(option?: string): string {
-  const path = directoryPath(option);
+  const given = givenDirectory(option);
+  if (given !== undefined) return made(given);
+  let first: ShmError | undefined;
+  const tried: string[] = [];
+  for (const place of defaultPlaces()) {
+    const path = join(place, nameOfUser());
+    const found = tryPlace(place, path);
+    if (!(found instanceof ShmError)) {
+      if (first) warn(first, path);
+      return path;
+    }
+    first ??= found;
+    tried.push(path);
+  }
+  const detail = `no place can be used (${tried.join(', ')}): ${first!.message}; set MMAP_TRANSPORT_DIR to a directory that only this user can enter`;
+  throw new ShmError(first!.code, detail, operation, tried[0], first);
+}
+
+/**
+ * The same directory for a process that only looks: nothing is made.
+ *
+ * @returns undefined where there is none
+ */
+export function existingDirectory(option?: string): string | undefined {
+  const given = givenDirectory(option);
+  if (given !== undefined) return look(given) ? given : undefined;
+  return defaultPlaces()
+    .map(place => join(place, nameOfUser()))
+    .find(path => {
+      try {
+        return look(path);
+      } catch {
+        return false; // not this user's: processes of this user use the next place
+      }
+    });
+}
+
+function givenDirectory(option: string | undefined): string | undefined {
+  if (option !== undefined && (typeof option !== 'string' || option === '')) {
+    throw invalidArgument(operation, 'directory', 'a path', option);
+  }
+  const given = option ?? process.env.MMAP_TRANSPORT_DIR;
+  return given ? resolve(given) : undefined;
+}
+
+/** Where everybody who asks finds the same, in this order. */
+function defaultPlaces(): string[] {
+  const shared = process.platform === 'linux' ? [sharedMemory] : [];
+  const { XDG_RUNTIME_DIR: runtime } = process.env;
+  const ofSession = process.platform !== 'win32' && runtime?.startsWith('/') ? [runtime] : [];
+  return [...shared, ...ofSession, tmpdir()];
+}
+
+const sharedMemory = '/dev/shm';
+
+function nameOfUser(): string {
+  return `mmap-transport-${process.geteuid?.() ?? process.env.USERNAME ?? 'user'}`;
+}
+
+/** Whether there is a directory; throws where it must not be used. */
+function look(path: string): boolean {
   try {
-    makeDirectory(path);
-    return checked(path, lstatSync(path));
+    const stats = lstatSync(path, { throwIfNoEntry: false });
+    if (!stats) return false;
+    const fault = unsafe(stats, 'directory');
+    if (fault) throw new ShmError('ERR_UNSAFE_DIRECTORY', fault, operation, path);
+    return true;
   } catch (cause) {
     throw systemError(cause, operation, path);
   }
 }
 
-/** Where a file has that name, nothing is made: what is wrong is told when it is checked. */
-function makeDirectory(path: string): void {
+/**
+ * Why a place will not do. What passes by itself, like a full disk, is thrown: another process
+ * would go on to use this place, and the two would not meet.
+ */
+function tryPlace(place: string, path: string): ShmError | undefined {
   try {
+    if (look(path)) return undefined;
+    mkdirSync(path, { mode: 0o700 });
+  } catch (cause) {
+    const error = systemError(cause, operation, path);
+    if (error.code === 'EEXIST') return tryPlace(place, path); // made meanwhile, by anybody
+    if (lasting.has(error.code)) return error;
+    throw error;
+  }
+  return tryPlace(place, path);
+}
+
+const lasting: ReadonlySet<string> = new Set([
+  'ERR_UNSAFE_DIRECTORY',
+  'ERR_ACCESS_DENIED', // Node's permission model
+  ...['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EROFS', 'ELOOP', 'ENAMETOOLONG', 'ENOSYS'],
+]);
+
+/** A directory that was asked for, with the ones it lies in. */
+function made(path: string): string {
+  try {
+    if (look(path)) return path;
+    if (`${path}/`.startsWith(`${sharedMemory}/`) && process.platform === 'linux') {
+      statSync(sharedMemory); // the system's to make
+    }
     mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
+    // Where a file has that name, what is wrong with it is told below.
+    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') {
+      throw systemError(cause, operation, path);
+    }
   }
-}
-
-/**
- * The same for who only looks: nothing is made.
- *
- * @returns undefined where there is none of that name
- */
-export function existingDirectory(option?: string): string | undefined {
-  const path = directoryPath(option);
-  const stats = lstatSync(path, { throwIfNoEntry: false });
-  return stats && checked(path, stats);
-}
-
-const operation = 'region.directory';
-
-function directoryPath(option?: string): string {
-  return resolve(option ?? process.env.MMAP_TRANSPORT_DIR ?? defaultDirectory());
-}
-
-function checked(path: string, stats: Stats): string {
-  const fault = unsafe(stats, 'directory');
-  if (fault) throw new ShmError('ERR_UNSAFE_DIRECTORY', fault, operation, path);
+  look(path);
   return path;
 }
 
-function defaultDirectory(): string {
-  const parent = process.platform === 'linux' ? '/dev/shm' : tmpdir();
-  return join(parent, `mmap-transport-${process.getuid?.() ?? process.env.USERNAME ?? 'user'}`);
+const warned = 'mmap-transport: another region directory';
+
+/** Once in a process: threads that begin later know of it. */
+function warn(reason: ShmError, used: string): void {
+  if (getEnvironmentData(warned) !== undefined) return;
+  setEnvironmentData(warned, used);
+  const detail = `Shared memory lies in ${used}, because ${reason.address} cannot be used: ${reason.message}`;
+  process.emitWarning(detail, { type: 'ShmWarning', code: reason.code });
 }
 
 /**
@@ -71,7 +153,7 @@ export function unsafe(stats: Stats, kind: 'directory' | 'file' | 'FIFO'): strin
   }
   // Windows keeps the temporary directory private by access lists, not by mode and uid.
   if (process.platform === 'win32') return undefined;
-  const uid = process.getuid?.();
+  const uid = process.geteuid?.();
   if (stats.uid !== uid) return `expected owner ${uid}, got ${stats.uid}`;
   const mode = stats.mode & 0o777;
   if ((mode & 0o077) === 0) return undefined;

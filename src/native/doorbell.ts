@@ -8,10 +8,9 @@ import { regionDirectory } from './directory.js';
 /** Bytes of a bell's random name. */
 const idBytes = 12;
 
-/** How many tokens one turn of the loop takes in; more wait for the next turn. */
-const tokensPerTurn = 1024;
-
 const fileName = (id: Uint8Array) => `bell-${Buffer.from(id).toString('hex')}`;
+
+const bellPath = (directory: string, id: Uint8Array) => join(directory, fileName(id));
 
 /**
  * Wakes this thread's event loop when another thread or process rings: a FIFO in the
@@ -26,15 +25,15 @@ export class Doorbell {
   readonly #stayOpen: () => void;
 
   /**
-   * @param onRing called from the loop with the number that a ring carried
+   * @param onRing called from the loop with the number that a ring carried, in no asynchronous
+   *   context. Each number is a callback of its own: microtasks and ticks run before the next,
+   *   and what it throws is an uncaught exception at once, after which the rest still comes in
+   *   the same turn. After {@link close} nothing more comes.
    * @throws {ShmError} the errno name where the bell cannot be made
    */
   constructor(onRing: (token: number) => void) {
     this.directory = regionDirectory();
-    const tokens = new Uint32Array(tokensPerTurn);
-    const { id, native } = listen(this.directory, tokens, count => {
-      for (let i = 0; i < count; i++) onRing(tokens[i]!);
-    });
+    const { id, native } = listen(this.directory, onRing);
     this.id = id;
     this.#native = native;
     // `process.exit` ends the main thread without the addon's clean-up.
@@ -59,17 +58,18 @@ export class Doorbell {
 
 function listen(
   directory: string,
-  tokens: Uint32Array,
-  callback: (count: number) => void,
+  callback: (token: number) => void,
 ): { id: Uint8Array; native: NativeDoorbell } {
   for (;;) {
     const id = randomBytes(idBytes);
-    const path = join(directory, fileName(id));
+    const path = bellPath(directory, id);
+    // Its name until it listens: what has its own name and no listener is left over.
+    const making = bellPath(directory, randomBytes(idBytes));
     try {
-      return { id, native: new addon.Doorbell(path, tokens, callback) };
+      return { id, native: new addon.Doorbell(path, making, callback) };
     } catch (cause) {
       const error = systemError(cause, 'doorbell.create', path);
-      // Another's name, or reaped between its making and its lease.
+      // Another's name, or removed as left over before it listened.
       if (error.code !== 'EEXIST' && error.code !== 'EAGAIN') throw error;
     }
   }
@@ -94,7 +94,7 @@ export class DoorbellRinger {
    *   A bell that is gone is no error: `ring` says so.
    */
   constructor(directory: string, id: Uint8Array) {
-    this.#path = join(directory, fileName(id));
+    this.#path = bellPath(directory, id);
     let shared = ringers.get(this.#path);
     if (!shared) {
       try {
@@ -113,6 +113,7 @@ export class DoorbellRinger {
     return this.#shared.native.ring(token);
   }
 
+  /** Removes the bell as well where its listener was killed. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

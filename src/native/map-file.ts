@@ -1,44 +1,15 @@
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  ftruncateSync,
-  openSync,
-  type Stats,
-  unlinkSync,
-} from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { invalidArgument, outOfRange, ShmError, systemError } from '../errors.js';
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs';
+import { dirname } from 'node:path';
+import { outOfRange, ShmError, systemError } from '../errors.js';
 import { Access, Advice, addon } from './addon.js';
-import { maxLength, type MappingInfo } from './mapped-view.js';
+import { checkOptions, type MapOptions } from './map-options.js';
+import { maxLength } from './limits.js';
+import type { MappingInfo } from './mapped-view.js';
 import { Mapped } from './mapped.js';
+import { makeFile } from './new-file.js';
+import { type FilePath, pathText, resolveLinks } from './paths.js';
 import { explainFull } from './segment.js';
 import { trace } from './trace.js';
-
-/** How {@link openFile} maps. Sizes and offsets are bytes. */
-export interface MapOptions {
-  /**
-   * What the mapping is for. Changes of a 'copy-on-write' one are this mapping's own and
-   * reach neither the file nor anybody else. @default 'read'
-   */
-  access?: 'read' | 'read-write' | 'copy-on-write';
-  /** With 'read-write': make a missing file; 'exclusive': it must be missing. @default false */
-  create?: boolean | 'exclusive';
-  /** With 'read-write': make the file at least this long, its blocks reserved. @default 0 */
-  size?: number;
-  /** Permissions of a file that is made, less the process's umask. @default 0o600 */
-  mode?: number;
-  /** First byte, from 0 to the file's size; it needs no alignment. @default 0 */
-  offset?: number;
-  /** Bytes, at most to the file's end. @default to the file's end */
-  length?: number;
-  /** Enter all pages into the page table at once. @default false */
-  prefault?: boolean;
-  /** Keep all pages in memory: see {@link Mapped.lock}. @default false */
-  lock?: boolean;
-  /** Ask for huge pages, where the file system has them. @default false */
-  hugePages?: boolean;
-}
 
 /** A mapped file: see {@link openFile}. */
 export class MapFile extends Mapped {
@@ -46,7 +17,11 @@ export class MapFile extends Mapped {
   readonly path: string;
 
   /** @internal */
-  constructor(source: MappingInfo) {
+  static make(source: MappingInfo): MapFile {
+    return MapFile.make(source);
+  }
+
+  private constructor(source: MappingInfo) {
     super(source);
     this.path = source.address;
   }
@@ -87,13 +62,19 @@ const operation = 'openFile';
  * Maps a file: its bytes as memory, with no read calls. Read only by default. An empty
  * file is a mapping of length 0.
  *
+ * A file that is made gets its name when it has its size; until then nobody can open it. One
+ * that is there is grown last, after everything else has been tried.
+ *
+ * @param path text, a `file:` URL, or bytes of UTF-8; a symbolic link is followed
  * @param options how; see {@link MapOptions}
  * @returns the mapping, to be closed by `close()` or `using`
- * @throws {ShmError} The file system is as it was, and no file is left that was made:
- *   the errno name (`ENOENT`, `EACCES`, `EEXIST`, `ELOOP`); `EISDIR` for a directory, `EINVAL`
- *   for a FIFO, a socket or a device; `ENOSPC` with the bytes wanted and free, `EFBIG`;
+ * @throws {ShmError} No file is left that was made, and a file that was there has the bytes it
+ *   had: the errno name (`ENOENT`, `EACCES`, `EEXIST`, `ELOOP`); `EISDIR` for a directory,
+ *   `EINVAL` for a FIFO, a socket or a device; `ENODEV` for what cannot be mapped, like the
+ *   files of /proc; `ENOSPC` with the bytes wanted and free, `EFBIG`, `EDQUOT`;
  *   `ERR_OUT_OF_RANGE` for an offset or length beyond the file, or beyond what one view
- *   can address (4 GiB before Node 22); `ERR_INVALID_ARG`
+ *   can address (4 GiB before Node 22); `ERR_INVALID_ARG`. A file that was grown stays so where
+ *   its pages then cannot be locked: somebody else may count on its length already.
  * @example
  * using file = openFile('words.txt');
  * const at = Buffer.from(file.bytes.buffer).indexOf('needle');
@@ -102,50 +83,108 @@ const operation = 'openFile';
  * Atomics.add(new Int32Array(log.buffer), 0, 1);
  * log.sync();
  */
-export function openFile(path: string | URL, options: MapOptions = {}): MapFile {
-  const name = pathOf(path);
-  checkOptions(options);
-  const file = openMappable(name, options);
-  let former: number | undefined;
+export function openFile(path: FilePath, options: MapOptions = {}): MapFile {
+  const name = pathText(operation, path);
+  checkOptions(operation, options);
   try {
-    let { size } = fstatSync(file.fd);
-    if (options.size !== undefined && options.size > 0) {
-      former = size;
-      addon.reserve(file.fd, options.size);
-      size = Math.max(size, options.size);
+    const fd = openOrMake(name, options);
+    try {
+      const source = mapGrown(fd, name, options);
+      trace('open', { operation, address: name, length: source.length });
+      return MapFile.make(source);
+    } finally {
+      closeSync(fd);
     }
-    const source = map(file.fd, name, size, options);
-    trace('open', { operation, address: name, length: source.length });
-    return new MapFile(source);
   } catch (cause) {
-    const error = explainFull(cause, operation, name, options.size ?? 0);
-    if (file.created) unlinkSync(name);
-    else if (former !== undefined && fstatSync(file.fd).size > former) {
-      ftruncateSync(file.fd, former);
-    }
-    throw error;
-  } finally {
-    closeSync(file.fd);
+    throw explained(cause, name);
   }
 }
 
-function map(fd: number, address: string, size: number, options: MapOptions): MappingInfo {
-  const { offset = 0, prefault = false, lock = false, hugePages = false } = options;
+/** How often somebody else may make or remove the file meanwhile. */
+const mostAttempts = 10;
+
+function openOrMake(name: string, options: MapOptions): number {
+  const { create = false } = options;
+  if (create === 'exclusive') {
+    if (!make(name, options)) throw new ShmError('EEXIST', 'the file exists', operation, name);
+    return openPlain(name, options);
+  }
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return openPlain(name, options);
+    } catch (cause) {
+      const isMissing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+      if (!create || !isMissing || attempt === mostAttempts) throw cause;
+    }
+    make(resolveLinks(name), options);
+  }
+}
+
+/** Makes the file as {@link openFile} will map it. False: there is one. */
+function make(path: string, options: MapOptions): boolean {
+  const { size = 0, mode = 0o600 } = options;
+  checkPart(size, options);
+  return makeFile({
+    path,
+    mode,
+    fill(fd) {
+      if (size > 0) reserve(fd, path, size, dirname(path));
+      if (canTry) map(fd, path, size, options).native?.close(true);
+    },
+  });
+}
+
+// There a file that is mapped can neither be renamed nor removed, and mapping lengthens it.
+const canTry = process.platform !== 'win32';
+
+/** Grows the file where that was asked for, after it has been tried whether it can be mapped. */
+function mapGrown(fd: number, name: string, options: MapOptions): MappingInfo {
+  const { size: wanted = 0 } = options;
+  const size = sizeOf(fd, name);
+  if (wanted === 0) return map(fd, name, size, options);
+  const grown = Math.max(size, wanted);
+  checkPart(grown, options);
+  if (canTry && grown > size) {
+    const plain = { ...options, prefault: false, lock: false };
+    map(fd, name, grown, plain).native?.close(true);
+  }
+  reserve(fd, name, wanted, placeOf(fd, name));
+  return map(fd, name, grown, options);
+}
+
+function reserve(fd: number, name: string, size: number, place: string): void {
+  try {
+    addon.reserve(fd, size);
+  } catch (cause) {
+    throw explainFull(cause, operation, name, size, place);
+  }
+}
+
+/** A path on the file system that an open file is on, wherever its name led to. */
+function placeOf(fd: number, name: string): string {
+  return process.platform === 'linux' ? `/proc/self/fd/${fd}` : dirname(resolveLinks(name));
+}
+
+/** The part of a file of `size` bytes that was asked for. */
+function checkPart(size: number, options: MapOptions): { offset: number; length: number } {
+  const { offset = 0 } = options;
   const bytes = `the file's ${size} bytes`;
   if (offset > size) throw outOfRange(operation, 'offset', `within ${bytes}`, offset);
-  const length = options.length ?? size - offset;
-  if (length > size - offset) {
-    throw outOfRange(
-      operation,
-      'length',
-      `at most ${size - offset}, to the end of ${bytes}`,
-      length,
-    );
+  const rest = size - offset;
+  const length = options.length ?? rest;
+  if (length > rest) {
+    throw outOfRange(operation, 'length', `at most ${rest}, to the end of ${bytes}`, length);
   }
   if (length > maxLength) {
     const most = `at most ${maxLength} in Node ${process.version}, mapped in pieces by offset and length`;
     throw outOfRange(operation, 'length', most, length);
   }
+  return { offset, length };
+}
+
+function map(fd: number, address: string, size: number, options: MapOptions): MappingInfo {
+  const { prefault = false, lock = false, hugePages = false } = options;
+  const { offset, length } = checkPart(size, options);
   const access = accesses[options.access ?? 'read'];
   const native = new addon.Mapping(fd, offset, length, access, prefault ? 1 : 0, address);
   try {
@@ -158,40 +197,56 @@ function map(fd: number, address: string, size: number, options: MapOptions): Ma
   return { native, length, offset, access, address, kind: 'file' };
 }
 
-function openMappable(name: string, options: MapOptions): { fd: number; created: boolean } {
-  const { access = 'read', create = false, mode = 0o600 } = options;
+function openPlain(name: string, { access = 'read' }: MapOptions): number {
   // O_NONBLOCK: opening a FIFO must not wait for its other end.
   const plain = constants.O_NONBLOCK ?? 0;
   const flags = plain | (access === 'read-write' ? constants.O_RDWR : constants.O_RDONLY);
-  const attempts: [flags: number, created: boolean, next: string][] = [];
-  if (create) {
-    const next = create === 'exclusive' ? '' : 'EEXIST';
-    attempts.push([flags | constants.O_CREAT | constants.O_EXCL, true, next]);
-  }
-  if (create !== 'exclusive') attempts.push([flags, false, create ? 'ENOENT' : '']);
-  // A symbolic link to nowhere, or a file that went in between.
-  if (create === true) attempts.push([flags | constants.O_CREAT, false, '']);
-  for (const [attempt, created, next] of attempts) {
-    let fd: number;
-    try {
-      fd = openSync(name, attempt, mode);
-    } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code === next) continue;
-      throw openingFailed(cause, name);
-    }
+  const fd = openSync(name, flags);
+  try {
     const fault = kindOf(fstatSync(fd));
-    if (!fault) return { fd, created };
-    closeSync(fd);
+    if (!fault) return fd;
     throw new ShmError(fault.code, `expected a plain file, got ${fault.kind}`, operation, name);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
   }
-  throw new ShmError('ENOENT', 'the file was removed while it was opened', operation, name);
 }
 
-function openingFailed(cause: unknown, name: string): ShmError {
-  // What opening a socket gives, and a device that is not there.
-  if ((cause as NodeJS.ErrnoException).code !== 'ENXIO') return systemError(cause, operation, name);
-  const detail = 'expected a plain file, got a socket or an absent device';
-  return new ShmError('EINVAL', detail, operation, name, cause);
+/** Its length; a file that only seems to be empty, like those of /proc, is told. */
+function sizeOf(fd: number, name: string): number {
+  const { size } = fstatSync(fd);
+  if (size > 0) return size;
+  let count: number;
+  try {
+    count = readSync(fd, Buffer.alloc(1), 0, 1, 0);
+  } catch (cause) {
+    throw new ShmError('ENODEV', notMappable, operation, name, cause);
+  }
+  if (count === 0) return 0;
+  const now = fstatSync(fd).size; // written just now
+  if (now === 0) throw new ShmError('ENODEV', notMappable, operation, name);
+  return now;
+}
+
+const notMappable =
+  'expected a file that can be mapped, got one whose content the kernel or its file system ' +
+  'makes up as it is read; use readFileSync of node:fs';
+
+/** Errors of the system that say little by themselves. */
+const hints: Record<string, string> = {
+  ENODEV: notMappable,
+  ENXIO: 'expected a plain file, got a socket or an absent device',
+  ETXTBSY: "it is a program that is running, which can only be mapped with access 'read'",
+  EROFS: "the file system is mounted for reading only; use access 'read' or 'copy-on-write'",
+};
+
+function explained(cause: unknown, name: string): ShmError {
+  const error = systemError(cause, operation, name);
+  const hint = error === cause ? undefined : hints[error.code];
+  if (hint === undefined) return error;
+  // Opening a socket gives the one, and so does a device that is not there.
+  const code = error.code === 'ENXIO' ? 'EINVAL' : error.code;
+  return new ShmError(code, hint, operation, name, cause);
 }
 
 /** What it is instead of a plain file. */
@@ -205,31 +260,4 @@ function kindOf(stats: Stats): { code: string; kind: string } | undefined {
     [stats.isBlockDevice(), 'a block device'],
   ];
   return { code: 'EINVAL', kind: kinds.find(([is]) => is)?.[1] ?? 'something else' };
-}
-
-function pathOf(path: string | URL): string {
-  if (path instanceof URL) return fileURLToPath(path);
-  if (typeof path === 'string' && path !== '' && !path.includes('\0')) return path;
-  throw invalidArgument(operation, 'path', 'a path without null characters', path);
-}
-
-function checkOptions(options: MapOptions): void {
-  const { access = 'read', create, size, mode, offset, length } = options;
-  if (!Object.hasOwn(accesses, access)) {
-    throw invalidArgument(operation, 'access', "'read', 'read-write' or 'copy-on-write'", access);
-  }
-  if (create !== undefined && typeof create !== 'boolean' && create !== 'exclusive') {
-    throw invalidArgument(operation, 'create', "a boolean or 'exclusive'", create);
-  }
-  if ((create || size !== undefined) && access !== 'read-write') {
-    const option = create ? 'create' : 'size';
-    throw invalidArgument(operation, 'access', `'read-write' with \`${option}\``, access);
-  }
-  for (const [name, value] of Object.entries({ size, mode, offset, length })) {
-    if (value === undefined) continue;
-    if (typeof value !== 'number') throw invalidArgument(operation, name, 'a number', value);
-    if (!Number.isSafeInteger(value) || value < 0) {
-      throw outOfRange(operation, name, 'a whole number of 0 or more', value);
-    }
-  }
 }

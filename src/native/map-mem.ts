@@ -1,10 +1,13 @@
 import { closeSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { types } from 'node:util';
 import { invalidArgument, outOfRange, systemError } from '../errors.js';
 import { Access, addon, type NativeMapping } from './addon.js';
+import { checkObject, isMemory } from './arguments.js';
 import { atExit } from './at-exit.js';
 import { regionDirectory } from './directory.js';
-import { maxLength, type MappingInfo } from './mapped-view.js';
+import { maxLength } from './limits.js';
+import type { MappingInfo } from './mapped-view.js';
 import { Mapped } from './mapped.js';
 import { createSegment, openSegment, reapExcept, type SegmentFile } from './segment.js';
 import { trace } from './trace.js';
@@ -42,7 +45,11 @@ export class MapMem extends Mapped {
   readonly #self = new WeakRef(this);
 
   /** @internal */
-  constructor(source: MappingInfo, capacity: number, owner: boolean, file?: string) {
+  static make(source: MappingInfo, capacity: number, owner: boolean, file?: string): MapMem {
+    return new MapMem(source, capacity, owner, file);
+  }
+
+  private constructor(source: MappingInfo, capacity: number, owner: boolean, file?: string) {
     super(source);
     this.id = source.address;
     this.owner = owner;
@@ -111,11 +118,13 @@ export function openMem(
   first?: string | SharedArrayBuffer | MemOptions,
   second?: MemOptions,
 ): MapMem {
-  if (first instanceof SharedArrayBuffer) return fromThread(first);
-  const isOptions = typeof first === 'object' && first !== null;
-  const options = (isOptions ? first : second) ?? {};
-  checkOptions(options);
-  if (isOptions || first === undefined) return create(options);
+  if (types.isSharedArrayBuffer(first)) return fromThread(first);
+  if (isMemory(first)) {
+    throw invalidArgument(operation, 'buffer', 'the SharedArrayBuffer itself', first);
+  }
+  if (typeof first === 'object' && first !== null) return create(checkOptions(first));
+  const options = checkOptions(second ?? {});
+  if (first === undefined) return create(options);
   if (typeof first === 'string' && /^[0-9a-f]{24}$/.test(first)) return openById(first, options);
   throw invalidArgument(operation, 'id', 'the 24 hexadecimal digits of a segment', first);
 }
@@ -168,7 +177,7 @@ function made(file: SegmentFile, length: number, access: number, owner: boolean)
   const address = idOf(file.path);
   trace('open', { operation, address, length });
   const source: MappingInfo = { native, length, offset: 0, access, address, kind: 'mem' };
-  return new MapMem(source, file.size, owner, basename(file.path));
+  return MapMem.make(source, file.size, owner, basename(file.path));
 }
 
 function fromThread(buffer: SharedArrayBuffer): MapMem {
@@ -177,7 +186,7 @@ function fromThread(buffer: SharedArrayBuffer): MapMem {
   const access = native?.access ?? Access.read;
   const address = native === undefined ? '' : idOf(native.name);
   trace('open', { operation, address, length });
-  return new MapMem({ native, length, offset: 0, access, address, kind: 'mem' }, length, false);
+  return MapMem.make({ native, length, offset: 0, access, address, kind: 'mem' }, length, false);
 }
 
 /** The id of a segment; of other memory its path. */
@@ -185,13 +194,18 @@ function idOf(path: string): string {
   return /^mem-([0-9a-f]{24})$/.exec(basename(path))?.[1] ?? path;
 }
 
-function checkOptions(options: MemOptions): void {
+function checkOptions(options: MemOptions): MemOptions {
+  checkObject(operation, options);
+  // A MapMem, or an id where the options belong: it would make another segment.
+  if ('id' in options) {
+    throw invalidArgument(operation, 'options', 'without an id, which comes first', options);
+  }
   const { bytes, access } = options;
   if (access !== undefined && access !== 'read' && access !== 'read-write') {
     throw invalidArgument(operation, 'access', "'read' or 'read-write'", access);
   }
-  if (bytes === undefined) return;
+  if (bytes === undefined) return options;
   if (typeof bytes !== 'number') throw invalidArgument(operation, 'bytes', 'a number', bytes);
-  if (Number.isInteger(bytes) && bytes > 0 && bytes <= maxLength) return;
+  if (Number.isInteger(bytes) && bytes > 0 && bytes <= maxLength) return options;
   throw outOfRange(operation, 'bytes', `a whole number from 1 to ${maxLength}`, bytes);
 }

@@ -1,12 +1,9 @@
-import { constants as bufferConstants } from 'node:buffer';
-import { fstatSync } from 'node:fs';
+import { types } from 'node:util';
 import { invalidArgument, outOfRange, ShmError } from '../errors.js';
-import { Access, addon, type NativeMapping } from './addon.js';
+import { Access, type NativeMapping, stateChanges } from './addon.js';
+import { lostPages, shorterThan } from './truncation.js';
 import { trace } from './trace.js';
 import { plainBytes, sharedBuffer } from './views.js';
-
-/** The longest piece that this Node can address in one view, in bytes. */
-export const maxLength = bufferConstants.MAX_LENGTH;
 
 /** What a mapping is made of; see {@link MappedView}. */
 export interface MappingInfo {
@@ -26,8 +23,6 @@ export interface MappingInfo {
 
 // Atomics on a word that is not aligned fault on other processors than these.
 const anyAlignment = process.arch === 'x64' || process.arch === 'ia32';
-
-const { stateChanges } = addon;
 
 /**
  * One thread's hold on a mapping: its views, whether they may still be used, and what a
@@ -55,8 +50,11 @@ export class MappedView {
   /** Made when first asked for, so that opening and closing alone stays cheap. */
   bytes(operation: string): Uint8Array<ArrayBuffer> {
     this.check(operation);
-    return (this.#bytes ??=
-      this.source.length === 0 ? new Uint8Array(0) : plainBytes(this.source.native!));
+    const { native, length } = this.source;
+    if (length === 0) return (this.#bytes ??= new Uint8Array(0));
+    // Without a length where somebody has transferred its buffer; the pages are there still.
+    if (this.#bytes?.length !== length) this.#bytes = plainBytes(native!);
+    return this.#bytes;
   }
 
   buffer(operation: string): SharedArrayBuffer {
@@ -107,18 +105,16 @@ export class MappedView {
       trace('truncated', { operation: `${kind}.${operation}`, address, length });
     }
     this.#seen = -1;
-    const size = native!.fd === -1 ? undefined : fstatSync(native!.fd).size;
-    const found =
-      size === undefined || size >= offset + length ? 'pages that were lost' : `${size}`;
-    const detail = `expected a file of at least ${offset + length} bytes, got ${found}`;
-    return this.error('ERR_TRUNCATED', detail, operation);
+    return lostPages(native!.fd, offset, length, `${kind}.${operation}`, address);
   }
 
   /** Asks the file how long it is: for calls that make a system call anyway. */
   checkLength(operation: string): void {
-    const { native, offset, length } = this.source;
+    const { native, offset, length, address, kind } = this.source;
     if (native === undefined || native.fd === -1 || length === 0) return;
-    if (fstatSync(native.fd).size < offset + length) throw this.#truncated(operation);
+    if (shorterThan(native.fd, offset + length, `${kind}.${operation}`, address)) {
+      throw this.#truncated(operation);
+    }
   }
 
   /** After {@link check}: what `protect` has taken away must not be touched. */
@@ -169,7 +165,7 @@ export class MappedView {
 
   /** How many bytes were copied: fewer than `target` holds at the end. */
   copyOut(operation: string, target: Uint8Array, position: number): number {
-    if (!(target instanceof Uint8Array)) throw this.#notBytes(operation, 'target', target);
+    if (!types.isUint8Array(target)) throw this.#notBytes(operation, 'target', target);
     const bytes = this.bytes(operation);
     const count = Math.min(target.length, bytes.length - position);
     if (count <= 0) return 0;
@@ -181,7 +177,7 @@ export class MappedView {
 
   /** How many bytes did fit. */
   copyIn(operation: string, source: Uint8Array, position: number): number {
-    if (!(source instanceof Uint8Array)) throw this.#notBytes(operation, 'source', source);
+    if (!types.isUint8Array(source)) throw this.#notBytes(operation, 'source', source);
     const bytes = this.bytes(operation);
     this.needWritable(operation);
     const count = Math.min(source.length, bytes.length - position);

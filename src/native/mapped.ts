@@ -19,8 +19,8 @@ import {
 } from './streams.js';
 
 /**
- * Mapped memory, whatever is behind it: two views of the same bytes, and a cursor to read
- * and write at as in a file.
+ * Mapped memory, whatever is behind it: two views of the same bytes, and a cursor for reads
+ * and writes as in a file.
  *
  * The views are the fast way: no call, no check. `buffer` is for Atomics and for other
  * threads, `bytes` for everything else. Storing through a view of a read-only mapping ends
@@ -28,16 +28,16 @@ import {
  * has no read-only view that could refuse. The methods refuse with `EBADF`.
  *
  * After `close()` everything but `length`, `writable`, `closed` and what names the memory
- * throws `ERR_CLOSED`; views that were taken before it read zeros. Where somebody else cut
- * the file short, views read zeros beyond its end, and every later call throws
- * `ERR_TRUNCATED`. Pages come in on first touch, and that may block on the device.
+ * throws `ERR_CLOSED`; views that were taken before it read zeros. If another program truncates
+ * the file, views read zeros beyond its end, and every later call throws
+ * `ERR_TRUNCATED`. Pages are loaded on first touch, and that may block on the device.
  */
 export abstract class Mapped {
   readonly #hold: MappedView;
   #position = 0;
 
   /** @internal */
-  constructor(source: MappingInfo) {
+  protected constructor(source: MappingInfo) {
     this.#hold = new MappedView(source);
   }
 
@@ -56,13 +56,13 @@ export abstract class Mapped {
   }
 
   /**
-   * The bytes as shared memory: for Atomics, and to hand to threads, which take it up with
+   * The bytes as shared memory: for Atomics, and to hand to threads, which open it with
    * `openMem(buffer)`. Valid until `close()`, and then reads zeros.
    * Atomics on 16, 32 or 64 bits need words that lie at multiples of their size in the
    * file, so map from an `offset` that is a multiple of 8.
    *
-   * @throws {ShmError} `ERR_CLOSED`, `ERR_TRUNCATED`; `ERR_UNALIGNED` for another `offset`
-   *   on a processor whose Atomics fault on it (any but x86); `ERR_UNSUPPORTED` on Windows
+   * @throws {ShmError} `ERR_CLOSED`, `ERR_TRUNCATED`; `ERR_UNALIGNED` for any other `offset`
+   *   on a processor whose Atomics fault on it (all but x86); `ERR_UNSUPPORTED` on Windows
    *   before Node 22.23.3
    */
   get buffer(): SharedArrayBuffer {
@@ -101,7 +101,7 @@ export abstract class Mapped {
   }
 
   /**
-   * Copies bytes at the cursor, which moves behind them.
+   * Copies bytes from the cursor on, and moves it past them.
    *
    * @returns the bytes copied: fewer than `target` holds near the end, 0 there
    * @throws {ShmError} `ERR_INVALID_ARG`, `ERR_CLOSED`, `ERR_TRUNCATED`, `EACCES` as
@@ -117,7 +117,7 @@ export abstract class Mapped {
   }
 
   /**
-   * The byte at the cursor, which moves on; -1 at the end.
+   * The byte at the cursor, which moves past it; -1 at the end.
    *
    * @throws {ShmError} as {@link read}
    */
@@ -130,7 +130,7 @@ export abstract class Mapped {
   }
 
   /**
-   * Copies bytes from a place; the cursor stays.
+   * Copies bytes from a position; the cursor stays.
    *
    * @param position bytes from the start; past the end nothing is copied
    * @returns the bytes copied
@@ -142,11 +142,11 @@ export abstract class Mapped {
   }
 
   /**
-   * Copies bytes to the cursor, which moves behind them. The file does not grow.
+   * Copies bytes to the cursor, and moves it past them. The file does not grow.
    *
    * @returns the bytes written, all of `source`
-   * @throws {ShmError} `ERR_SHORT_WRITE` past the end: what did fit is written, `.written`
-   *   says how much, and the cursor is behind it. Nothing written: `EBADF` where the
+   * @throws {ShmError} `ERR_SHORT_WRITE` past the end: what fits is written, `.written`
+   *   says how much, and the cursor is past it. Nothing written: `EBADF` where the
    *   mapping is read-only, `ERR_INVALID_ARG`, `ERR_CLOSED`, `EACCES`. `ERR_TRUNCATED`:
    *   some of it may be in the file.
    */
@@ -158,7 +158,7 @@ export abstract class Mapped {
   }
 
   /**
-   * Stores a byte at the cursor, which moves on.
+   * Stores a byte at the cursor, which moves past it.
    *
    * @param value from 0 to 255
    * @throws {ShmError} as {@link write}; `ERR_OUT_OF_RANGE` for the value
@@ -168,7 +168,7 @@ export abstract class Mapped {
   }
 
   /**
-   * Copies bytes to a place; the cursor stays.
+   * Copies bytes to a position; the cursor stays.
    *
    * @param position bytes from the start
    * @returns the bytes written, all of `source`
@@ -182,7 +182,7 @@ export abstract class Mapped {
   }
 
   /**
-   * Moves the cursor, past the end too, where reads give 0 bytes.
+   * Moves the cursor. It may go past the end, where reads return 0 bytes.
    *
    * @param offset bytes, added to the start, the cursor or the end
    * @returns the new position
@@ -208,8 +208,8 @@ export abstract class Mapped {
    * Writes what was changed to the device and waits for it, so that it survives a power
    * cut. Blocks. Other processes see changes without it.
    *
-   * @param options `async`: only starts. `invalidate`: other mappings of the file are to
-   *   see it, on the few systems where they do not anyway. A range, else everything.
+   * @param options `async`: only starts the write. `invalidate`: makes other mappings of the file
+   *   see it, on the few systems where they do not anyway. A range; by default everything.
    * @throws {ShmError} the errno name (`EIO`), `ERR_OUT_OF_RANGE`, `ERR_CLOSED`,
    *   `ERR_TRUNCATED`
    */
@@ -218,8 +218,8 @@ export abstract class Mapped {
   }
 
   /**
-   * Tells the system how the pages will be used. A hint: nothing happens where the system
-   * has no such advice. `dontneed` on a copy-on-write mapping drops its changes.
+   * Tells the system how the pages will be used. A hint: nothing happens if the system does not
+   * know that advice. `dontneed` on a copy-on-write mapping drops its changes.
    *
    * @throws {ShmError} `ERR_INVALID_ARG`, `ERR_OUT_OF_RANGE`, `ERR_CLOSED`,
    *   `ERR_TRUNCATED`, the errno name
@@ -252,8 +252,8 @@ export abstract class Mapped {
   }
 
   /**
-   * Sets what this process may do with pages, for all its threads and views. Our calls
-   * then throw `EACCES`; touching a view against it ends the process (SIGSEGV).
+   * Sets what this process may do with pages, for all its threads and views. The methods
+   * then throw `EACCES`; touching a view in a way that is not allowed ends the process (SIGSEGV).
    *
    * @throws {ShmError} `EACCES` for 'read-write' where the file was opened for reading
    *   only, `ERR_INVALID_ARG`, `ERR_OUT_OF_RANGE`, `ERR_CLOSED`, `ERR_TRUNCATED`
@@ -263,8 +263,8 @@ export abstract class Mapped {
   }
 
   /**
-   * Which pages are in memory: one byte per page that the range touches, 1 where it is.
-   * Linux tells it only to those who may write the file, and says 1 to others.
+   * Which pages are in memory: one byte per page that the range touches, 1 if it is in memory.
+   * Linux reports it only to users who may write the file, and reports 1 to others.
    *
    * @returns a new array
    * @throws {ShmError} `ERR_OUT_OF_RANGE`, `ERR_CLOSED`, `ERR_TRUNCATED`, the errno name
@@ -274,37 +274,39 @@ export abstract class Mapped {
   }
 
   /**
-   * A stream of copies of the bytes. It does not move the cursor, and fails with
-   * `ERR_CLOSED` where the mapping is closed before its end.
+   * A stream of copies of the bytes, which is an `fs.ReadStream` in all that has nothing to do
+   * with a path. It does not move the cursor, and fails with `ERR_CLOSED` if the mapping is
+   * closed before the end of the stream.
    *
-   * @throws {ShmError} `ERR_OUT_OF_RANGE`, `ERR_CLOSED`, `ERR_TRUNCATED`
+   * @param options as of `fs.createReadStream`; an encoding may stand for all of them
+   * @throws {ShmError} with the codes of `fs.createReadStream` (`ERR_OUT_OF_RANGE`,
+   *   `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`); `ERR_CLOSED`, `ERR_TRUNCATED`
    * @example
    * await pipeline(file.createReadStream(), createGzip(), response);
    */
-  createReadStream(options: ReadStreamOptions = {}): Readable {
+  createReadStream(options?: ReadStreamOptions | BufferEncoding | null): Readable {
     this.#hold.check('createReadStream');
-    return readStream(this, options);
+    return readStream(this.#hold, options);
   }
 
   /**
-   * A stream that writes from `start` on. It does not move the cursor, and fails with
-   * `ERR_SHORT_WRITE` past the end.
+   * A stream that writes from `start` on, an `fs.WriteStream` in all that has nothing to do with
+   * a path. It does not move the cursor, and fails with `ERR_SHORT_WRITE` past the end.
    *
-   * @throws {ShmError} `EBADF` where the mapping is read-only, `ERR_OUT_OF_RANGE`,
-   *   `ERR_CLOSED`, `ERR_TRUNCATED`
+   * @throws {ShmError} `EBADF` where the mapping is read-only, `ERR_CLOSED`, `ERR_TRUNCATED`; the
+   *   codes of `fs.createWriteStream`
    */
-  createWriteStream(options: WriteStreamOptions = {}): Writable {
+  createWriteStream(options?: WriteStreamOptions | BufferEncoding | null): Writable {
     this.#hold.check('createWriteStream');
     this.#hold.needWritable('createWriteStream');
-    return writeStream(this, options);
+    return writeStream(this.#hold, options);
   }
 
   /**
    * Gives up the memory at once: descriptor and lease are released, the name is removed
-   * where this object owns it. Changes are kept by the system; it writes them in its own
-   * time. Views that were taken before read zeros from now on, in every thread that did
-   * not take the memory up by `openMem(buffer)`; on Windows they keep
-   * the pages until they are collected. A second call does nothing.
+   * if this object owns it. The system writes changes in its own time. Views that were taken
+   * before read zeros, in every thread that did not open the memory by `openMem(buffer)`; on
+   * Windows they keep the pages until they are collected. A second call does nothing.
    */
   close(): void {
     this.#hold.close(true);
@@ -315,13 +317,13 @@ export abstract class Mapped {
     this.close();
   }
 
-  /** The file's descriptor. */
+  /** @internal The file's descriptor. */
   protected descriptor(operation: string): number {
     if (this.#hold.closed) throw this.#hold.error('ERR_CLOSED', 'it has been closed', operation);
     return this.#hold.source.native!.fd;
   }
 
-  /** Gives up name, lease and descriptor, and leaves views as they are. */
+  /** @internal Gives up name, lease and descriptor, and leaves views as they are. */
   protected leave(): void {
     this.#hold.close(false);
   }

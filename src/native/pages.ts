@@ -51,7 +51,7 @@ export function resident(hold: MappedView, range?: Range): Uint8Array<ArrayBuffe
   return pages;
 }
 
-/** Calls the addon about the pages of a range; not at all where there are none. */
+/** Calls the addon about the pages of a range; not at all if the range is empty. */
 function onPages(
   hold: MappedView,
   operation: string,

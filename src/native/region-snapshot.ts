@@ -1,6 +1,7 @@
 import { closeSync, constants } from 'node:fs';
 import { systemError } from '../errors.js';
 import { Access, addon, type NativeMapping } from './addon.js';
+import { checkMappable } from './limits.js';
 import { noFollow, openOwnFile } from './segment.js';
 import { sharedBuffer } from './views.js';
 
@@ -28,6 +29,7 @@ export class RegionSnapshot {
     const flags = constants.O_RDONLY | (file === path ? noFollow : 0);
     const { fd, size } = openOwnFile(operation, path, flags, { file });
     try {
+      checkMappable(operation, size, path);
       this.#mapping = new addon.Mapping(fd, 0, size, Access.read, 0, path);
     } catch (cause) {
       throw systemError(cause, operation, path);

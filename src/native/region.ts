@@ -1,17 +1,23 @@
-import { closeSync, fstatSync, rmSync, statfsSync } from 'node:fs';
+import { closeSync, fstatSync, rmSync, statfsSync, writeSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import { ShmError, systemError } from '../errors.js';
-import { Access, addon, type NativeMapping } from './addon.js';
+import { Access, addon, type NativeMapping, populateAdvice } from './addon.js';
 import { atExit } from './at-exit.js';
 import { regionDirectory } from './directory.js';
+import { checkMappable } from './limits.js';
+import { makeFile } from './new-file.js';
+import { absolutePath, type FilePath } from './paths.js';
 import {
   createSegment,
-  createSegmentAt,
+  explainFull,
+  kindOfName,
   openSegment,
   reap,
   type SegmentFile,
   type SegmentKind,
   unlinkQuietly,
 } from './segment.js';
+import { lostPages, shorterThan } from './truncation.js';
 import { plainBytes, sharedBuffer } from './views.js';
 
 export interface RegionOptions {
@@ -21,8 +27,15 @@ export interface RegionOptions {
   kind?: SegmentKind;
   /** Directory of the file. @default the per-user region directory */
   directory?: string;
-  /** An ordinary file to make instead. It stays when its users have gone. */
-  path?: string;
+}
+
+export interface KeptRegionOptions {
+  /** Size in bytes. */
+  bytes: number;
+  /** The file to make. */
+  path: FilePath;
+  /** Its first and last bytes, which are there before anybody can open the file. */
+  ends: { readonly first: Uint8Array; readonly last: Uint8Array };
 }
 
 /** The unit that a file's blocks are counted in, whatever the file system's own is. */
@@ -38,8 +51,8 @@ const reaped = new Set<string>();
  * Shared memory with a name: a file, mapped whole, readable and writable.
  *
  * Everyone who has it open holds a lease (a shared advisory lock). The last one to close
- * removes the file; where the last one was killed, the next process to make a region in
- * the directory does. An ordinary file, made with `path`, stays.
+ * removes the file, if its name is one that this package gives; where the last one was killed,
+ * the next process to make a region in the directory does. An ordinary file stays.
  */
 export class Region {
   readonly path: string;
@@ -52,34 +65,39 @@ export class Region {
   readonly #stayOpen: () => void;
   #closed = false;
 
-  private constructor(file: SegmentFile, keep: boolean, operation: string) {
+  private constructor(file: SegmentFile, prefault: 0 | 1, operation: string) {
     this.path = file.path;
     try {
-      this.#mapping = new addon.Mapping(file.fd, 0, file.size, Access.readWrite, 1, file.path);
+      const { fd, size, path } = file;
+      this.#mapping = new addon.Mapping(fd, 0, size, Access.readWrite, prefault, path);
     } catch (cause) {
       throw systemError(cause, operation, file.path);
     }
+    try {
+      this.buffer = sharedBuffer(this.#mapping);
+      this.bytes = plainBytes(this.#mapping);
+    } catch (cause) {
+      this.#mapping.close(true);
+      throw systemError(cause, operation, file.path);
+    }
     // Of several that close at once, the last to ask gets the exclusive lease.
-    if (!keep) this.#mapping.ownName(file.path, 1);
-    this.buffer = sharedBuffer(this.#mapping);
-    this.bytes = plainBytes(this.#mapping);
+    if (kindOfName(basename(file.path))) this.#mapping.ownName(file.path, 1);
     this.#stayOpen = atExit(() => this.close());
   }
 
   /**
    * Makes a region with its blocks reserved, filled with zeros, and maps it.
    *
-   * @throws {ShmError} `ENOSPC` with the size wanted and the size free, `EEXIST` where
-   *   `path` exists already; no file is left then
+   * @throws {ShmError} `ENOSPC` with the size wanted and the size free, `ERR_OUT_OF_RANGE` for
+   *   more than a view can address; no file is left then
    */
-  static create({ bytes, kind = 'region', directory, path }: RegionOptions): Region {
+  static create({ bytes, kind = 'region', directory }: RegionOptions): Region {
     const operation = 'region.create';
-    const file =
-      path === undefined
-        ? createSegment(operation, kind, bytes, reapedOnce(regionDirectory(directory)))
-        : createSegmentAt(operation, path, bytes);
+    checkMappable(operation, bytes);
+    const home = reapedOnce(regionDirectory(directory));
+    const file = createSegment(operation, kind, bytes, home);
     try {
-      return new Region(file, path !== undefined, operation);
+      return new Region(file, 1, operation);
     } catch (error) {
       rmSync(file.path, { force: true });
       throw error;
@@ -89,19 +107,46 @@ export class Region {
   }
 
   /**
-   * Opens a region by the path of its file.
+   * Makes an ordinary file, whole or not at all, which stays when its users have gone; and
+   * maps it.
+   *
+   * @throws {ShmError} as {@link create}; `EEXIST` where there is something of that name
+   */
+  static createKept({ bytes, path, ends: { first, last } }: KeptRegionOptions): Region {
+    const operation = 'region.create';
+    checkMappable(operation, bytes);
+    const name = absolutePath(operation, path);
+    try {
+      const fill = (fd: number) => {
+        addon.reserve(fd, bytes);
+        writeSync(fd, first, 0, first.length, 0);
+        writeSync(fd, last, 0, last.length, bytes - last.length);
+      };
+      if (!makeFile({ path: name, mode: 0o600, fill })) {
+        throw new ShmError('EEXIST', 'the file exists', operation, name);
+      }
+    } catch (cause) {
+      throw explainFull(cause, operation, name, bytes, dirname(name));
+    }
+    return Region.open(name);
+  }
+
+  /**
+   * Opens a region by the path of its file. Nothing of it is prefaulted: what it is has to be
+   * checked first, and then {@link populate} may be called.
    *
    * @param options.bytes the size it must have; a file of any other is not mapped
    * @throws {ShmError} `ENOENT` where it is gone, `ERR_UNSAFE_FILE` where the file is not
    *   a plain file of this user's that only this user can open; `ERR_OUT_OF_RANGE` where it
-   *   has another size
+   *   has another size, or is longer than a view can address; `ERR_CORRUPT` where it is empty;
+   *   `ERR_INVALID_ARG`
    */
-  static open(path: string, options: { keep?: boolean; bytes?: number } = {}): Region {
+  static open(path: FilePath, options: { bytes?: number } = {}): Region {
     const operation = 'region.open';
-    const file = openSegment(operation, path, true);
+    const file = openSegment(operation, absolutePath(operation, path), true);
     try {
       if (options.bytes !== undefined) checkOffered(file, options.bytes, operation);
-      return new Region(file, options.keep ?? false, operation);
+      return new Region(file, 0, operation);
     } finally {
       closeSync(file.fd);
     }
@@ -119,6 +164,39 @@ export class Region {
     return this.#mapping.alias(offset, length);
   }
 
+  /** Enters pages into the page table at once instead of one fault each; a hint. */
+  populate(offset = 0, length = this.bytes.length - offset): void {
+    try {
+      this.#mapping.advise(offset, length, populateAdvice);
+    } catch {
+      // They come in on first touch, and what is wrong with them is told then.
+    }
+  }
+
+  /**
+   * Whether pages of it are lost, because the file was cut or its file system failed. To be
+   * asked when `stateChanges` has changed.
+   *
+   * @returns why, or undefined
+   */
+  fault(operation: string): ShmError | undefined {
+    if (this.#closed || !this.#mapping.faulted()) return undefined;
+    return lostPages(this.#mapping.fd, 0, this.bytes.length, operation, this.path);
+  }
+
+  /** The same, and asks the file for its length besides: a system call. */
+  cut(operation: string): ShmError | undefined {
+    if (this.#closed) return undefined;
+    const { fd } = this.#mapping;
+    const bytes = this.bytes.length;
+    try {
+      if (!shorterThan(fd, bytes, operation, this.path)) return this.fault(operation);
+    } catch (error) {
+      return error as ShmError;
+    }
+    return lostPages(fd, 0, bytes, operation, this.path);
+  }
+
   /** See {@link NativeMapping.wait}. */
   wait(offset: number, expected: number, timeout: number): boolean {
     return this.#mapping.wait(offset, expected, timeout);
@@ -129,18 +207,36 @@ export class Region {
     return this.#mapping.wake(offset, count);
   }
 
-  /** Takes one of the file's byte locks for this region object, if it is free. */
+  /**
+   * Takes one of the file's byte locks for this region object, if it is free.
+   *
+   * @throws {ShmError} the errno name where the system refuses such locks
+   */
   tryLock(offset: number): boolean {
-    return this.#mapping.tryLockByte(offset);
+    return this.#ask('region.lock', () => this.#mapping.tryLockByte(offset));
   }
 
+  /** @throws {ShmError} as {@link tryLock} */
   unlock(offset: number): void {
-    this.#mapping.unlockByte(offset);
+    this.#ask('region.unlock', () => this.#mapping.unlockByte(offset));
   }
 
-  /** Whether another open region holds the byte lock; the kernel's word, not a guess. */
+  /**
+   * Whether another open region holds the byte lock; the kernel's word, not a guess.
+   *
+   * @throws {ShmError} as {@link tryLock}
+   */
   isLocked(offset: number): boolean {
-    return this.#mapping.byteIsLocked(offset);
+    return this.#ask('region.isLocked', () => this.#mapping.byteIsLocked(offset));
+  }
+
+  /** A system call that may fail: a container's filter or a file system refuses locks. */
+  #ask<T>(operation: string, call: () => T): T {
+    try {
+      return call();
+    } catch (cause) {
+      throw systemError(cause, operation, this.path);
+    }
   }
 
   /**
@@ -189,11 +285,15 @@ export class Region {
 function checkOffered({ fd, path, size }: SegmentFile, bytes: number, operation: string): void {
   const fail = (detail: string) => new ShmError('ERR_OUT_OF_RANGE', detail, operation, path);
   if (size !== bytes) throw fail(`expected a region of ${bytes} bytes, got ${size}`);
-  const reserved = fstatSync(fd).blocks * blockBytes;
-  if (process.platform !== 'linux' || reserved >= bytes) return;
-  if (statfsSync(path).type === tmpfsMagic) {
-    throw fail(`expected ${bytes} reserved bytes, got ${reserved}`);
+  let reserved: number;
+  try {
+    reserved = fstatSync(fd).blocks * blockBytes;
+    if (process.platform !== 'linux' || reserved >= bytes) return;
+    if (statfsSync(path).type !== tmpfsMagic) return;
+  } catch (cause) {
+    throw systemError(cause, operation, path);
   }
+  throw fail(`expected ${bytes} reserved bytes, got ${reserved}`);
 }
 
 /** Reaps a directory when this thread first makes a region there. */

@@ -5,6 +5,7 @@ import {
   fstatSync,
   openSync,
   readdirSync,
+  rmSync,
   statfsSync,
   unlinkSync,
 } from 'node:fs';
@@ -12,7 +13,8 @@ import { basename, dirname, join } from 'node:path';
 import { ShmError, systemError } from '../errors.js';
 import { now } from '../timers.js';
 import { addon } from './addon.js';
-import { regionDirectory, unsafe } from './directory.js';
+import { existingDirectory, unsafe } from './directory.js';
+import { checkMappable } from './limits.js';
 import { trace } from './trace.js';
 
 export const noFollow = constants.O_NOFOLLOW ?? 0; // Windows has no such flag
@@ -22,6 +24,9 @@ const namePattern = /^(region|ring|mem|link|bell|bus)-[0-9a-f]{24}$/;
 
 /** How long a maker waits for who has the lease of its new file, in milliseconds. */
 const leasePatience = 1000;
+
+/** How long an opener waits for the maker of an empty file, in milliseconds. */
+const makerPatience = 100;
 
 export type SegmentKind = 'region' | 'ring' | 'mem' | 'link';
 
@@ -52,6 +57,7 @@ export function createSegment(
   bytes: number,
   directory: string,
 ): SegmentFile {
+  checkMappable(operation, bytes, directory);
   for (;;) {
     const name = `${kind}-${randomBytes(12).toString('hex')}`;
     const file = tryCreate(operation, join(directory, name), bytes);
@@ -92,8 +98,17 @@ function tryCreate(operation: string, path: string, bytes: number): SegmentFile 
   } catch (cause) {
     const error = explainFull(cause, operation, path, bytes);
     closeSync(fd);
-    unlinkSync(path);
+    removeNew(path);
     throw error;
+  }
+}
+
+/** Its random name is nobody else's. What cannot be removed now is left to the next reap. */
+function removeNew(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // The first error is the one to be told.
   }
 }
 
@@ -113,10 +128,12 @@ function leasedLater(fd: number): boolean {
 }
 
 /**
- * Opens a file of shared memory and takes a shared lease on it.
+ * Opens a file of shared memory and takes a shared lease on it. One that is still empty is
+ * waited for: its maker may be about to reserve its blocks.
  *
  * @throws {ShmError} `ENOENT` where it is gone, `ERR_UNSAFE_FILE` where the file is not a
- *   plain file of this user's that only this user can open
+ *   plain file of this user's that only this user can open, `ERR_OUT_OF_RANGE` where it is
+ *   longer than a view can be, `ERR_CORRUPT` where it stays empty
  */
 export function openSegment(operation: string, path: string, writable: boolean): SegmentFile {
   let fd: number | undefined;
@@ -127,15 +144,25 @@ export function openSegment(operation: string, path: string, writable: boolean):
     if (!addon.tryLease(fd, 0) || fstatSync(fd).nlink === 0) {
       throw new ShmError('ENOENT', 'its last user is gone', operation, path);
     }
-    if (file.size === 0) {
-      const detail = 'expected shared memory, got an empty file';
-      throw new ShmError('ERR_OUT_OF_RANGE', detail, operation, path);
+    const size = file.size > 0 ? file.size : sizeOnceMade(fd);
+    if (size === 0) {
+      const detail =
+        'expected shared memory, got an empty file: its maker was killed, or it was cut';
+      throw new ShmError('ERR_CORRUPT', detail, operation, path);
     }
-    return { path, ...file };
+    checkMappable(operation, size, path);
+    return { path, fd, size };
   } catch (cause) {
     if (fd !== undefined) closeSync(fd);
     throw systemError(cause, operation, path);
   }
+}
+
+function sizeOnceMade(fd: number): number {
+  const deadline = now() + makerPatience;
+  let size = 0;
+  while (size === 0 && now() < deadline) ({ size } = fstatSync(fd));
+  return size;
 }
 
 /**
@@ -176,26 +203,37 @@ export function openOwnFile(
  * this is right across containers and never touches a live one. Blocks for a few system
  * calls per file.
  *
- * @param directory @default the per-user region directory
+ * @param directory @default the per-user region directory. Where there is none, none is made.
  * @returns the names removed; this thread's own array
- * @throws {ShmError} `ERR_UNSAFE_DIRECTORY`, and nothing has been removed
+ * @throws {ShmError} `ERR_UNSAFE_DIRECTORY`, `ERR_INVALID_ARG` and the errno names of reading a
+ *   directory, and nothing has been removed
  * @example
  * console.log(reap().length, 'leftovers of killed processes removed');
  */
 export function reap(directory?: string): string[] {
-  return reapExcept(regionDirectory(directory), new Set());
+  const home = existingDirectory(directory);
+  return home === undefined ? [] : reapExcept(home, new Set());
 }
 
 /** The same, without a look at names that are known to be in use. */
 export function reapExcept(home: string, inUse: ReadonlySet<string>): string[] {
-  const removed = readdirSync(home).filter(
+  const removed = namesIn(home).filter(
     name => kindOfName(name) && !inUse.has(name) && reapOne(join(home, name)),
   );
   for (const name of removed) trace('reap', { directory: home, name });
   return removed;
 }
 
+function namesIn(home: string): string[] {
+  try {
+    return readdirSync(home);
+  } catch (cause) {
+    throw systemError(cause, 'region.reap', home);
+  }
+}
+
 function reapOne(path: string): boolean {
+  if (isBell(path)) return isBellDead(path) && unlinkQuietly(path);
   return withExclusiveLock(path, () => {
     // The socket of a bus's peer lies beside the file that is under its lease.
     if (kindOfName(basename(path)) === 'bus') unlinkQuietly(`${path}.sock`);
@@ -208,25 +246,43 @@ function reapOne(path: string): boolean {
  * lease is taken for a moment, in which somebody who opens the file finds it gone.
  */
 export function isLeftOver(path: string): boolean {
+  if (isBell(path)) return isBellDead(path);
   return withExclusiveLock(path, () => true);
+}
+
+const isBell = (path: string) => kindOfName(basename(path)) === 'bell';
+
+/** The kernel's word, without a lease: nobody has the FIFO open for reading, or ever will. */
+function isBellDead(path: string): boolean {
+  try {
+    return addon.isBellDead(path);
+  } catch {
+    return false; // not ours to open
+  }
 }
 
 /** Does something under the lease of a file that nobody else has one on; else gives false. */
 function withExclusiveLock(path: string, act: () => boolean): boolean {
   let fd: number;
   try {
-    // The doorbells that lie beside the regions are FIFOs.
-    const kind = kindOfName(basename(path)) === 'bell' ? 'FIFO' : 'file';
-    ({ fd } = openOwnFile('region.reap', path, constants.O_RDWR | noFollow, { kind }));
+    ({ fd } = openOwnFile('region.reap', path, constants.O_RDWR | noFollow));
   } catch {
     return false; // gone already, or not ours to open
   }
   try {
-    if (!addon.tryLease(fd, 1)) return false;
-    // Reaped by another one meanwhile, the name may be that of a new file already.
-    return fstatSync(fd).nlink > 0 && act();
+    return leasedAlone(fd) && act();
   } finally {
     closeSync(fd);
+  }
+}
+
+/** False too where the system cannot tell: then it may be in use. */
+function leasedAlone(fd: number): boolean {
+  try {
+    // Reaped by another one meanwhile, the name may be that of a new file already.
+    return addon.tryLease(fd, 1) && fstatSync(fd).nlink > 0;
+  } catch {
+    return false;
   }
 }
 
@@ -243,20 +299,38 @@ export function unlinkQuietly(path: string): boolean {
   }
 }
 
-/** A full file system is told with what was wanted and what there is. */
+/**
+ * A full file system is told with what was wanted and what there is.
+ *
+ * @param place a path on that file system. @default where the file lies
+ */
 export function explainFull(
   cause: unknown,
   operation: string,
   path: string,
   wanted: number,
+  place = dirname(path),
 ): ShmError {
   const error = systemError(cause, operation, path);
-  if (error.code === 'EFBIG') {
-    const detail = `wanted ${wanted} bytes, beyond the limit of this process or file system`;
-    return new ShmError(error.code, detail, operation, path, cause);
+  const fail = (detail: string) =>
+    new ShmError(error.code, `wanted ${wanted} bytes, ${detail}`, operation, path, cause);
+  switch (error.code) {
+    case 'EFBIG':
+      return fail('beyond the limit of this process or file system');
+    case 'EDQUOT':
+      return fail("beyond this user's quota");
+    case 'ENOSPC':
+      return fail(freeBytes(place));
+    default:
+      return error;
   }
-  if (error.code !== 'ENOSPC') return error;
-  const { bavail, bsize } = statfsSync(dirname(path));
-  const detail = `wanted ${wanted} bytes, ${bavail * bsize} are free on the file system`;
-  return new ShmError(error.code, detail, operation, path, cause);
+}
+
+function freeBytes(place: string): string {
+  try {
+    const { bavail, bsize } = statfsSync(place);
+    return `${bavail * bsize} are free on the file system`;
+  } catch {
+    return 'what is free on the file system cannot be told';
+  }
 }

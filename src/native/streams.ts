@@ -1,93 +1,161 @@
-import { Readable, Writable } from 'node:stream';
-import { outOfRange } from '../errors.js';
+import { createReadStream, createWriteStream, type ReadStream, type WriteStream } from 'node:fs';
+import type { Readable, Writable } from 'node:stream';
+import { outOfRange, systemError } from '../errors.js';
 import { keepFreedHeap } from './heap.js';
+import { maxLength } from './limits.js';
+import type { MappedView } from './mapped-view.js';
+import { sync } from './pages.js';
 
-/** As in `node:fs`: positions are bytes of the mapping, `end` is the last byte's. */
+/** Those of `fs.createReadStream` that say nothing of a path; positions are bytes of the mapping. */
 export interface ReadStreamOptions {
-  /** First byte, at most `length`. @default 0 */
-  start?: number;
-  /** Last byte, included. @default the last of the mapping */
-  end?: number;
+  /** First byte. @default 0 */
+  start?: number | undefined;
+  /** Last byte, included; Infinity for the last of the mapping. @default Infinity */
+  end?: number | undefined;
   /** Bytes per chunk, and bytes read ahead of the reader. @default 65536 */
-  highWaterMark?: number;
+  highWaterMark?: number | undefined;
+  /** Gives strings instead of Buffers. */
+  encoding?: BufferEncoding | null | undefined;
   /** Destroys the stream when it aborts. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | null | undefined;
+  /** Whether the stream destroys itself at its end. @default true */
+  autoClose?: boolean | undefined;
+  /** Whether it emits 'close'. @default true */
+  emitClose?: boolean | undefined;
 }
 
+/** Those of `fs.createWriteStream` that say nothing of a path. */
 export interface WriteStreamOptions {
-  /** Where the first byte goes, at most `length`. @default 0 */
-  start?: number;
-  /** Bytes buffered before `write()` says false. @default 65536 */
-  highWaterMark?: number;
+  /** Where the first byte goes. @default 0 */
+  start?: number | undefined;
+  /** Bytes buffered before `write()` says false. @default 16384 */
+  highWaterMark?: number | undefined;
+  /** Of strings that are written. @default 'utf8' */
+  encoding?: BufferEncoding | null | undefined;
   /** Destroys the stream when it aborts. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | null | undefined;
+  /** Whether the stream destroys itself at its end. @default true */
+  autoClose?: boolean | undefined;
+  /** Whether it emits 'close'. @default true */
+  emitClose?: boolean | undefined;
+  /** Writes to the device before 'finish', as {@link Mapped.sync} does. @default false */
+  flush?: boolean | undefined;
 }
 
-/** What is streamed: bytes that can be read and written anywhere. */
-export interface RandomAccess {
-  readonly length: number;
-  readAt(target: Uint8Array, position: number): number;
-  writeAt(source: Uint8Array, position: number): number;
-}
+/*
+ * The streams are those of node:fs, with all that they know of options, of events and of their
+ * ends; only where bytes come from and go to is ours. The descriptor is none, so that nobody who
+ * finds it in a stream closes another file.
+ */
 
-const defaultChunk = 65536;
+const noDescriptor = 2 ** 31 - 1;
 
 /** See `Mapped.createReadStream`. */
-export function readStream(mapped: RandomAccess, options: ReadStreamOptions): Readable {
-  const { start = 0, end = mapped.length - 1, highWaterMark = defaultChunk } = options;
-  checkPosition('createReadStream', 'start', start, mapped.length);
-  if (end !== -1) checkPosition('createReadStream', 'end', end, Number.MAX_SAFE_INTEGER);
-  checkChunk('createReadStream', highWaterMark);
-  const past = Math.min(end + 1, mapped.length);
+export function readStream(
+  hold: MappedView,
+  given: ReadStreamOptions | BufferEncoding | null | undefined,
+): Readable {
+  const operation = 'createReadStream';
+  const options = optionsOf(hold, operation, given);
+  let stream: ReadStream;
+  try {
+    const fs = { open: refuse, read: refuse, close: closeNothing };
+    stream = createReadStream('', Object.assign(options, { fd: noDescriptor, fs }));
+  } catch (cause) {
+    throw systemError(cause, nameOf(hold, operation), hold.source.address);
+  }
+  const { start = 0, end = Infinity } = options as ReadStreamOptions;
+  const past = Math.min(end + 1, hold.source.length);
   let position = start;
-  return new Readable({
-    highWaterMark,
-    ...(options.signal && { signal: options.signal }),
-    // Chunks are copies: who keeps one may close the mapping.
-    read() {
-      try {
-        const length = Math.min(highWaterMark, past - position);
-        if (length <= 0) {
-          this.push(null);
-          return;
-        }
-        keepFreedHeap(length);
-        const chunk = Buffer.allocUnsafeSlow(length);
-        position += mapped.readAt(chunk, position);
-        this.push(chunk);
-      } catch (error) {
-        this.destroy(error as Error);
+  // Chunks are copies: who keeps one may close the mapping.
+  stream._read = size => {
+    try {
+      // As node:fs, which knows the end that was asked for and not the file's.
+      if (Math.min(size, end + 1 - position) > maxLength) {
+        throw outOfRange(nameOf(hold, operation), 'highWaterMark', `at most ${maxLength}`, size);
       }
-    },
-  });
+      const length = Math.min(size, past - position);
+      if (length <= 0) {
+        stream.push(null);
+        return;
+      }
+      keepFreedHeap(length);
+      const chunk = Buffer.allocUnsafeSlow(length);
+      const count = hold.copyOut(operation, chunk, position);
+      // A file that was cut within its last page shows zeros there, and no page is lost.
+      hold.checkLength(operation);
+      position += count;
+      stream.bytesRead += count;
+      stream.push(chunk);
+    } catch (error) {
+      stream.destroy(error as Error);
+    }
+  };
+  return stream;
 }
 
 /** See `Mapped.createWriteStream`. */
-export function writeStream(mapped: RandomAccess, options: WriteStreamOptions): Writable {
-  const { start = 0, highWaterMark = defaultChunk } = options;
-  checkPosition('createWriteStream', 'start', start, mapped.length);
-  checkChunk('createWriteStream', highWaterMark);
-  let position = start;
-  return new Writable({
-    highWaterMark,
-    ...(options.signal && { signal: options.signal }),
-    write(chunk: Buffer, _encoding, done) {
-      try {
-        position += mapped.writeAt(chunk, position);
-        done();
-      } catch (error) {
-        done(error as Error);
-      }
-    },
-  });
+export function writeStream(
+  hold: MappedView,
+  given: WriteStreamOptions | BufferEncoding | null | undefined,
+): Writable {
+  const operation = 'createWriteStream';
+  const options = optionsOf(hold, operation, given);
+  let stream: WriteStream;
+  try {
+    const fs = { open: refuse, write: refuse, fsync: flush, close: closeNothing };
+    stream = createWriteStream('', Object.assign(options, { fd: noDescriptor, fs }));
+  } catch (cause) {
+    throw systemError(cause, nameOf(hold, operation), hold.source.address);
+  }
+  let { start: position = 0 } = options as WriteStreamOptions;
+  stream._write = (chunk: Buffer, _encoding, done) => {
+    try {
+      const count = hold.copyIn(operation, chunk, position);
+      if (count < chunk.length) throw hold.shortWrite(operation, chunk.length, count);
+      hold.checkLength(operation);
+      position += count;
+      stream.bytesWritten += count;
+      done();
+    } catch (error) {
+      done(error as Error);
+    }
+  };
+  return stream;
+
+  function flush(_fd: number, done: (error?: Error) => void): void {
+    try {
+      sync(hold, {});
+      done();
+    } catch (error) {
+      done(error as Error);
+    }
+  }
 }
 
-function checkPosition(operation: string, name: string, value: number, most: number): void {
-  if (Number.isInteger(value) && value >= 0 && value <= most) return;
-  throw outOfRange(operation, name, `a whole number from 0 to ${most}`, value);
+function nameOf({ source }: MappedView, operation: string): string {
+  return `${source.kind}.${operation}`;
 }
 
-function checkChunk(operation: string, value: number): void {
-  if (Number.isInteger(value) && value > 0) return;
-  throw outOfRange(operation, 'highWaterMark', 'a whole number above 0', value);
+type Options = Record<string, unknown>;
+
+/** A copy, as node:fs takes it: an encoding may stand for all, and nothing for none. */
+function optionsOf(hold: MappedView, operation: string, given: unknown): Options {
+  if (given === null || given === undefined) return {};
+  if (typeof given === 'string') return { encoding: given };
+  if (typeof given !== 'object') {
+    const detail = `options must be an object or an encoding, got ${typeof given}`;
+    throw hold.error('ERR_INVALID_ARG_TYPE', detail, operation);
+  }
+  const copy: Options = {};
+  // With what it inherits, as node:fs does.
+  for (const name in given) copy[name] = (given as Options)[name];
+  return copy;
 }
+
+function closeNothing(_fd: number, done: (error?: Error | null) => void): void {
+  done(null);
+}
+
+/** Never called; node:fs asks for it. */
+function refuse(): void {}

@@ -1,7 +1,7 @@
 import { channel } from 'node:diagnostics_channel';
 import { debuglog } from 'node:util';
 
-/** What happens to mapped memory, as told to listeners. */
+/** What happens to mapped memory, as reported to listeners. */
 export interface MappingEvent {
   /** What was done, e.g. `openFile`. */
   operation: string;
@@ -11,7 +11,7 @@ export interface MappingEvent {
   length: number;
 }
 
-/** A segment whose users had all died, and which is gone now. */
+/** A segment whose users had all died, and which has been removed. */
 export interface ReapEvent {
   directory: string;
   name: string;
@@ -27,8 +27,8 @@ const channels = {
 };
 
 /**
- * Tells the channel `mmap-transport:<event>` of `node:diagnostics_channel`, and prints a
- * line where `NODE_DEBUG` names `mmap-transport`. Next to nothing where nobody listens.
+ * Publishes on the channel `mmap-transport:<event>` of `node:diagnostics_channel`, and prints a
+ * line if `NODE_DEBUG` names `mmap-transport`. Costs next to nothing if nobody listens.
  */
 export function trace(event: 'open' | 'close' | 'truncated', message: MappingEvent): void;
 export function trace(event: 'reap', message: ReapEvent): void;

@@ -43,17 +43,6 @@ export function attachBuffer(buffer: SharedArrayBuffer, operation: string): Nati
 }
 
 /**
- * A plain view of this thread on shared memory that another thread mapped and handed
- * over, so that copies run at the speed of `memcpy`. Valid as long as it is reachable,
- * also when the other thread closes the memory meanwhile.
- *
- * @throws {ShmError} `ERR_INVALID_ARG` where `buffer` is not the `buffer` of a region
- */
-export function plainView(buffer: SharedArrayBuffer): Uint8Array<ArrayBuffer> {
-  return plainBytes(attachBuffer(buffer, 'plainView'));
-}
-
-/**
  * A handle of this thread on a mapping that another thread of this process has open, found
  * by its name; undefined where there is none.
  */

@@ -41,7 +41,7 @@ const onWindows = process.platform === 'win32';
 
 const run = (...args: string[]) => outcome(startAlone(script, args));
 
-/** What the command printed, where all went well. */
+/** What the command printed, if it succeeded. */
 async function told(...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await run(...args);
   expect([code, stderr]).to.deep.equal([0, '']);
@@ -64,7 +64,7 @@ describe('The command', () => {
   });
 
   afterEach(async () => {
-    if (onWindows) await collect(); // until then it removes no file that was mapped
+    if (onWindows) await collect(); // until then it removes no mapped file
     rmSync(directory, { recursive: true });
   });
 
@@ -91,7 +91,7 @@ describe('The command', () => {
     expect(text).to.match(/1 of 2 parts in use, 0 tasks/);
     expect(text).not.to.match(/doorbell/);
     const all = await told('ls', '--all');
-    if (!onWindows) expect(all).to.match(/doorbell/); // there it is no file
+    if (!onWindows) expect(all).to.match(/doorbell/); // it is not a file there
   });
 
   it('stat: counters, roles and processes; by name, by its beginning, by path', async () => {
@@ -173,7 +173,9 @@ describe('The command', () => {
 
   it('top in a terminal: q and Ctrl-C end it, and the terminal is as it was', async () => {
     for (const key of ['qq', '\u0003']) {
-      const line = `${process.execPath} ${script} top --interval 60000; stty -a`;
+      // A clone may lie in a folder whose name has a blank, or anything else.
+      const quoted = [process.execPath, script].map(path => `'${path.replaceAll("'", "'\\''")}'`);
+      const line = `${quoted.join(' ')} top --interval 60000; stty -a`;
       const child = startProgram('script', ['-qec', line, '/dev/null']);
       let screen = '';
       child.stdout.on('data', (chunk: Buffer) => (screen += chunk.toString()));

@@ -1,9 +1,9 @@
-// Has one region of each kind that a process can make alone, and tells their names.
+// Has one region of each kind that a process can make alone, and sends their names.
 import { basename } from 'node:path';
 import { Bus, Channel, listen, openMem, Ring } from '../../src/index.js';
 import { PayloadArena } from '../../src/transport/piscina/index.js';
 
-/** What the test is told. */
+/** What the test gets. */
 export interface Names {
   ring: string;
   channel: string;
@@ -35,5 +35,5 @@ process.send!({
 process.once('message', (address: string) => {
   void listen(address, conn => conn.resume()).then(() => process.send!('listening'));
 });
-// What the test is to see must not be collected.
+// What the test looks for must not be collected.
 Object.assign(globalThis, { kept: [ring, channel, memory, arena, payload, bus] });

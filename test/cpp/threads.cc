@@ -36,11 +36,11 @@ int MakeFile(size_t bytes) {
   return fd;
 }
 
-Mapping* Map(int fd) {
+Mapping* Map(int fd, size_t bytes = kBytes) {
   platform::File file;
   Check(file.Duplicate(fd).ok(), "Duplicate");
   const platform::MapRequest request = {
-      .offset = 0, .length = kBytes, .access = platform::Access::kReadWrite, .prefault = false};
+      .offset = 0, .length = bytes, .access = platform::Access::kReadWrite, .prefault = false};
   Mapping* mapping = nullptr;
   Check(Mapping::Create(file, request, "test", &mapping).ok(), "Create");
   return mapping;
@@ -90,13 +90,13 @@ void Crowd(int fd) {
       nullptr);
 }
 
-// Not watched by the sanitizer: it takes the mapping of a zero page, which the system does in one
-// step, for a write by the thread whose fault it answers.
+// Not watched by the sanitizer: it mistakes the mapping of a zero page, which the system does in
+// one step, for a write by the thread whose fault it answers.
 __attribute__((no_sanitize("thread"), noinline)) uint32_t Look(const volatile uint32_t* word) {
   return *word;
 }
 
-// A file that is cut short under the hands of all threads: each fault is answered.
+// A file that is truncated while all threads use it: each fault is answered.
 void Fault() {
   for (int round = 0; round < 20; round++) {
     const int fd = MakeFile(kBytes);
@@ -114,6 +114,37 @@ void Fault() {
     mapping->ReleaseHandle(true);
     close(fd);
   }
+}
+
+size_t CountMappings() {
+  std::FILE* maps = std::fopen("/proc/self/maps", "r");
+  Check(maps != nullptr, "fopen");
+  size_t lines = 0;
+  for (int c; (c = std::fgetc(maps)) != EOF;) lines += c == '\n';
+  std::fclose(maps);
+  return lines;
+}
+
+// Where nothing tells the file's length any more (its descriptor was closed): each fault from the
+// last page downwards takes one page more, and all of them stay one mapping.
+void FaultDownwards() {
+  constexpr size_t kLarge = size_t{16} << 20;
+  const int fd = MakeFile(kLarge);
+  Mapping* mapping = Map(fd, kLarge);
+  Check(ftruncate(fd, 0) == 0, "ftruncate");
+  const size_t before = CountMappings();
+  for (size_t at = kLarge; at > 0; at -= 4096) {
+    auto* word = reinterpret_cast<uint32_t*>(mapping->data() + at - 4096);
+    Check(Look(word) == 0, "zeros in the place of lost pages");
+    *word = static_cast<uint32_t>(at);
+  }
+  for (size_t at = kLarge; at > 0; at -= 4096) {
+    const auto* word = reinterpret_cast<uint32_t*>(mapping->data() + at - 4096);
+    Check(*word == static_cast<uint32_t>(at), "what was stored since stays");
+  }
+  Check(CountMappings() < before + 20, "one mapping for all that is lost");
+  mapping->ReleaseHandle(true);
+  close(fd);
 }
 
 // Two threads answer each other through two words.
@@ -154,6 +185,7 @@ int main() {
   Share(fd);
   Crowd(fd);
   Fault();
+  FaultDownwards();
   Wake(fd);
   close(fd);
   std::puts("threads: ok");

@@ -18,7 +18,7 @@ function childrenOf(pid: number): number[] {
 }
 
 function mapsRing(pid: number): boolean {
-  // Just forked, it has its parent's program and mappings still.
+  // Just forked, it still has its parent's program and mappings.
   if (!readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('worker.js')) return false;
   return readFileSync(`/proc/${pid}/maps`, 'utf8').includes('/ring-');
 }

@@ -41,7 +41,7 @@ describe('Examples of payloads', () => {
     }
   });
 
-  it('thumbnails says which file is none', async () => {
+  it('thumbnails says which file is not an image', async () => {
     const { code, stderr } = await run('thumbnails', home, '/no/such/image');
     expect(stderr).to.match(/^thumbnails: ENOENT/);
     expect(code).to.equal(1);

@@ -13,9 +13,9 @@ export interface Model<S> {
   steps(state: S): Step<S>[];
   /** The same text for the same state. */
   key(state: S): string;
-  /** What is wrong with this state; undefined where nothing is. */
+  /** What is wrong with this state; undefined if nothing is. */
   fault(state: S): string | undefined;
-  /** Whether all is over as it should be. */
+  /** Whether everything is over, as it should be. */
   isFinal(state: S): boolean;
 }
 

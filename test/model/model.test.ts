@@ -59,7 +59,7 @@ describe('Model of the ring, all interleavings', function () {
     });
   }
 
-  // Whoever ended between the two looks is seen to have ended by the last look at the ring.
+  // A peer that ended between the two looks is seen to have ended by the last look at the ring.
   it(`shows what is harmless: ${redundant}`, () => {
     for (const { bounds } of scenarios) {
       for (const pair of pairs) {

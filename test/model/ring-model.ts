@@ -18,7 +18,7 @@ import {
 /*
  * A ring with its two sides as step machines: each step is one access to shared memory,
  * one system call, or a death. The names of the steps are those of the code: `look` is
- * `ready()`, `wake…` is `Side.wakePeer`, `peer…` is `Side.checkPeer`.
+ * `ready()`, `wake…` is `RoleHolder.wakePeer`, `peer…` is `RoleHolder.checkPeer`.
  */
 
 export class RingModel implements Model<RingState> {
@@ -49,12 +49,12 @@ export class RingModel implements Model<RingState> {
   isFinal({ producer, consumer }: RingState): boolean {
     const isOver = (side: Side) => over.includes(side.at);
     if (isOver(producer) && isOver(consumer)) return true;
-    // Asleep is as it should be where there is nothing to read, and will be nothing.
+    // Sleeping is right if there is nothing to read and never will be.
     if (producer.at === 'lingers') {
       const sleeps = consumer.asleep || (consumer.at === 'parked' && !consumer.bell);
       return Boolean(sleeps) && consumer.position === producer.shared;
     }
-    // Who died before it had attached was never there: one waits for whoever will come.
+    // A side that died before it had attached was never there: its peer waits for one to come.
     const neverCame = (side: Side) => side.at === 'dead' && side.state === RoleState.never;
     return neverCame(producer) || neverCame(consumer);
   }
@@ -184,7 +184,7 @@ export class RingModel implements Model<RingState> {
   #step(role: Role, next: RingState, own: Side, peer: Side): void {
     const slot = own.position % this.#bounds.capacity;
     switch (own.at) {
-      // Side: its constructor, and where the producer and the consumer take up a ring
+      // RoleHolder: its constructor, and where producer and consumer start on a ring
       case 'lock':
         own.locked = 1;
         own.at = own.state === RoleState.attached && this.#attachesFirst ? 'load' : 'reset';
@@ -199,7 +199,7 @@ export class RingModel implements Model<RingState> {
         return;
       case 'load':
         own.position = own.shared;
-        // Nothing is known of the peer yet: the first look tells.
+        // Nothing is known about the peer yet: the first look finds out.
         own.seen = role === 'consumer' ? own.position : own.position - this.#bounds.capacity;
         return this.#idle(role, own);
 
@@ -234,7 +234,7 @@ export class RingModel implements Model<RingState> {
         own.shared = own.position + 1;
         return this.#advance(role, own, 'release');
 
-      // Side.close
+      // RoleHolder.close
       case 'end':
         own.waiting = Waiting.none;
         own.at = this.#unlocksFirst ? 'unlock' : 'end state';
@@ -267,7 +267,7 @@ export class RingModel implements Model<RingState> {
     return own.at === 'wake' || own.at === 'take' || own.at === 'ring' || own.at === 'late take';
   }
 
-  /** Side.wakePeer: a load; where it says so an exchange; and the ring. */
+  /** RoleHolder.wakePeer: a load; if it says so, an exchange; and the ring. */
   #wake(role: Role, own: Side, peer: Side): void {
     const ringsFirst = this.#is('waiting is cleared after the ring, not before');
     if (own.at === 'wake' && peer.waiting !== Waiting.none) {
@@ -299,7 +299,7 @@ export class RingModel implements Model<RingState> {
     }
   }
 
-  /** Side.waitSync and LoopWaiter: look, set the flag, look again, sleep. */
+  /** RoleHolder.waitSync and LoopWaiter: look, set the flag, look again, sleep. */
   #wait(role: Role, own: Side, peer: Side): void {
     switch (own.at) {
       case 'look':
@@ -354,7 +354,7 @@ export class RingModel implements Model<RingState> {
     return own.position - own.seen < this.#bounds.capacity;
   }
 
-  /** Where a look leads to, by what it was for. */
+  /** What follows a look, by what it was for. */
   #looked(role: Role, own: Side, ready: boolean): void {
     const { then } = own;
     own.then = '';

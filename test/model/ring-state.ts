@@ -31,13 +31,13 @@ export interface Bounds {
   readonly consumer: Mode;
   /** Sleepers look by themselves from time to time. */
   readonly repoll?: boolean;
-  /** Who may be killed, at any step. */
+  /** The roles that may be killed, at any step. */
   readonly deaths?: readonly Role[];
   /** A killed consumer is followed by another one, once. */
   readonly restart?: boolean;
-  /** The consumer closes after so many records. */
+  /** The consumer closes after this many records. */
   readonly stopAfter?: number;
-  /** The producer neither ends nor writes after its last record: nobody wakes a sleeper late. */
+  /** The producer neither ends nor writes after its last record: no late event wakes a sleeper. */
   readonly lingers?: boolean;
   readonly mutation?: Mutation;
 }

@@ -119,7 +119,7 @@ describe('Mapped: cursor and copies', () => {
         expect(mapped.length).to.equal(size);
       });
 
-      it('refuses nonsense and changes nothing', () => {
+      it('refuses bad arguments and changes nothing', () => {
         const before = Buffer.from(mapped.bytes);
         for (const nonsense of [
           'text',

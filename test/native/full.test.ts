@@ -1,11 +1,19 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, statfsSync, statSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  readdirSync,
+  statfsSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { openFile, openMem, Ring } from '../../src/index.js';
 import { sibling } from '../support/processes.js';
 import { thrown } from '../support/errors.js';
-import { scratch, skip } from './support.js';
+import { collect, scratch, skip } from './support.js';
 
 const size = 4 << 20;
 const module = sibling(import.meta.url, '../../src/index.js');
@@ -23,7 +31,8 @@ describe('A full file system', function () {
       mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', options, 'none', full]).status === 0;
       if (!mounted) skip(this, 'this user may not mount a tmpfs');
     });
-    after(() => {
+    after(async () => {
+      await collect();
       if (mounted) expect(spawnSync('umount', [full]).status, 'nothing holds it').to.equal(0);
     });
 
@@ -48,6 +57,57 @@ describe('A full file system', function () {
         expect(free(), 'no block is kept').to.equal(room);
       }
       openMem({ bytes: size / 2, directory: full }).close();
+    });
+
+    it('a closed ring gives its memory back at once, to the hundredth', () => {
+      const room = free();
+      for (let round = 0; round < 100; round++) {
+        const ring = Ring.create({ capacity: 1 << 20, directory: full });
+        const other = Ring.open(ring.handle);
+        const producer = ring.producer();
+        const consumer = other.consumer();
+        producer.tryWrite(Buffer.alloc(500_000, 1));
+        producer.tryWrite(Buffer.alloc(10, 2));
+        expect(consumer.drain(() => {})).to.equal(2);
+        ring.close();
+        other.close();
+        expect(free()).to.equal(room);
+      }
+    });
+
+    it('a ring that is closed by its reader shows the record until that is done with it', () => {
+      const room = free();
+      const ring = Ring.create({ capacity: 1 << 20, directory: full });
+      const producer = ring.producer();
+      const consumer = ring.consumer();
+      for (let i = 0; i < 3; i++) producer.tryWrite(Buffer.alloc(10_000, 7));
+      const seen = consumer.drain((bytes, offset, length) => {
+        ring.close();
+        expect([...new Set(bytes.subarray(offset, offset + length))]).to.deep.equal([7]);
+      });
+      expect(seen).to.equal(1);
+
+      const lending = Ring.create({ capacity: 1 << 20, directory: full });
+      lending.producer().tryWrite(Buffer.alloc(10_000, 7));
+      const record = lending.consumer().borrow()!;
+      lending.close();
+      expect([...new Set(record.bytes)]).to.deep.equal([7]);
+      expect(room - free(), 'held until they are collected').to.be.above(0);
+    });
+
+    it('what is free is told of the file system that a link leads to', () => {
+      const link = path('link');
+      symlinkSync(join(full, 'far'), link);
+      for (const made of [false, true]) {
+        const error = thrown(() =>
+          openFile(link, { access: 'read-write', create: true, size: 2 * size }),
+        );
+        expect(error.message).to.contain(`${free()} are free`);
+        expect(readdirSync(full)).to.deep.equal(made ? ['far'] : []);
+        if (!made) writeFileSync(join(full, 'far'), 'text');
+        else expect(statSync(join(full, 'far')).size).to.equal(4);
+      }
+      unlinkSync(join(full, 'far'));
     });
 
     it('openFile leaves no file that it made', () => {

@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { openMem } from '../../src/index.js';
 import { addon } from '../../src/native/addon.js';
 
-/** Closes the descriptor that the word names, a little after it was named. */
+/** Closes the descriptor that is written into the word, a little later. */
 const closer = `
   const { closeSync } = require('node:fs');
   const { workerData } = require('node:worker_threads');
@@ -27,7 +27,7 @@ describe('A new file whose lease somebody else has for a moment', () => {
     const word = new Int32Array(new SharedArrayBuffer(4));
     const worker = new Worker(closer, { eval: true, workerData: word.buffer });
     const ended = new Promise(resolve => worker.once('exit', resolve));
-    // As a look at whether it is left over does: between its making and its lease.
+    // As a check for leftovers does: between the making of the file and its lease.
     fs.openSync = (...args: Parameters<typeof openSync>) => {
       const fd = openSync(...args);
       if (word[0] === 0 && Number(args[1]) & fs.constants.O_CREAT) {

@@ -71,7 +71,7 @@ describe('Lifetime of a mapping', () => {
     expect(holdsOf(file)).to.deep.equal({ descriptors: 0, mappings: 0 });
   });
 
-  it('who keeps only a view keeps the memory', async () => {
+  it('a view alone keeps the memory', async () => {
     const kept = {
       bytes: openFile(file).bytes as Uint8Array | undefined,
       buffer: openMem({ bytes: size }).buffer as SharedArrayBuffer | undefined,

@@ -6,11 +6,11 @@ import { scratch } from './support.js';
 
 const root = sibling(import.meta.url, '../../../');
 
-/** The package as somebody has it whose addon is missing, broken, or not welcome. */
+/** A copy of the package whose addon is missing, broken, or not allowed. */
 describe('An addon that does not load', () => {
   const path = scratch();
 
-  /** What a program says that imports a copy of the package with these prebuilt addons. */
+  /** What a program prints that imports a copy of the package with these prebuilt addons. */
   async function said(name: string, prebuilds: Record<string, string>, before = '') {
     const copy = path(name);
     cpSync(join(root, 'dist/src'), join(copy, 'dist/src'), { recursive: true });

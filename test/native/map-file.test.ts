@@ -222,7 +222,7 @@ describe('openFile', () => {
     });
   });
 
-  it('refuses nonsense and changes nothing', () => {
+  it('refuses bad arguments and changes nothing', () => {
     const bad: [unknown, unknown, string][] = [
       [5, {}, 'ERR_INVALID_ARG'],
       ['', {}, 'ERR_INVALID_ARG'],

@@ -54,7 +54,7 @@ describe('openMem', () => {
     expect(statSync(home()).mode & 0o777).to.equal(0o700);
   });
 
-  it("the name goes with the owner's close; who has it open keeps it", () => {
+  it("the name goes with the owner's close; other handles keep the memory", () => {
     const mine = openMem();
     const theirs = openMem(mine.id);
     mine.writeByte(5);
@@ -73,7 +73,7 @@ describe('openMem', () => {
     openMem(mine.id).close();
   });
 
-  it('refuses sizes beyond the segment, ids that are none, and nonsense', () => {
+  it('refuses sizes beyond the segment, malformed ids and bad arguments', () => {
     using mem = openMem({ bytes: 5000 });
     const error = thrown(() => openMem(mem.id, { bytes: 5001 }));
     expect(error.code).to.equal('ERR_OUT_OF_RANGE');
@@ -225,7 +225,7 @@ describe('openMem', () => {
       const directory = own('files');
       const name = join(directory, `mem-${'a'.repeat(24)}`);
       const code = () => thrown(() => openMem('a'.repeat(24), { directory })).code;
-      // Held open under a lease, else it would just be reaped.
+      // Held open under a lease, or it would just be reaped.
       const victim = openMem({ directory });
       const victimPath = join(directory, `mem-${victim.id}`);
       symlinkSync(victimPath, name);

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -5,7 +6,7 @@ import { collect } from '../support/garbage.js';
 
 export { collect };
 
-/** A directory that goes with the suite. */
+/** A directory that is removed with the suite. */
 export function scratch(): (name: string) => string {
   let home: string;
   before(() => (home = mkdtempSync(join(tmpdir(), 'mmap-transport-'))));
@@ -21,7 +22,15 @@ export function scratch(): (name: string) => string {
   return name => join(home, name);
 }
 
-/** Why a test cannot run here, in the report; then leaves it. */
+/** Skips a test that has more files open at once than a process may have here. */
+export function needsDescriptors(test: Mocha.Context, count: number): void {
+  if (process.platform === 'win32') return;
+  const { stdout } = spawnSync('sh', ['-c', 'ulimit -n'], { encoding: 'utf8' });
+  // Where it says 'unlimited' this is NaN, and not below anything.
+  if (Number(stdout) < count) skip(test, `a process may have ${stdout.trim()} files open here`);
+}
+
+/** Reports why a test cannot run here, and skips it. */
 export function skip(test: Mocha.Context, reason: string): never {
   console.log(`      skipped: ${reason}`);
   test.skip();

@@ -1,6 +1,6 @@
-// A process that touches a file which another one cuts short: see truncated.test.ts.
+// A process that touches a file which another one truncates: see truncated.test.ts.
 import { once } from 'node:events';
-import { readSync } from 'node:fs';
+import { readFileSync, readSync } from 'node:fs';
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { type Mapped, openFile, openMem, type ShmError } from '../../src/index.js';
 
@@ -59,11 +59,52 @@ function touch(way: string, mapped: Mapped, offset: number): Touched {
   return { value: first.value, code: next.code, message: next.message, later };
 }
 
+/** Orders in which pages are touched; all but the first leave gaps for long. */
+const orders: Record<string, (count: number) => Iterable<number>> = {
+  *'every second, upwards'(count) {
+    for (let i = 0; i < count; i += 2) yield i;
+  },
+  *'every second, downwards'(count) {
+    for (let i = count - 1; i > 0; i -= 2) yield i;
+  },
+  *random(count) {
+    for (let i = 0; i < count; i += 4) yield Math.floor(Math.random() * count);
+  },
+};
+
+/** The sum of what is seen at these pages. */
+function sum(bytes: Uint8Array, order: string): number {
+  let seen = 0;
+  for (const index of orders[order]!(bytes.length / page)) seen += bytes[index * page]!;
+  return seen;
+}
+
+/** All of a large file is lost: it is touched in an order, by several threads where so wanted. */
+async function sparse(mapped: Mapped, order: string, threads: number): Promise<void> {
+  const { bytes, buffer } = mapped;
+  const mappings = () => readFileSync('/proc/self/maps', 'latin1').split('\n').length;
+  const workers = Array.from(
+    { length: threads },
+    () => new Worker(new URL(import.meta.url), { workerData: { buffer, order } }),
+  );
+  await Promise.all(workers.map(worker => once(worker, 'message')));
+  process.send!('mapped');
+  await once(process, 'message');
+  const before = mappings();
+  const done = workers.map(worker => once(worker, 'message') as Promise<[number]>);
+  for (const worker of workers) worker.postMessage('touch');
+  const seen = threads > 0 ? (await Promise.all(done)).flat() : [sum(bytes, order)];
+  const added = mappings() - before;
+  process.send!({ seen, added, code: attempt(() => mapped.at(0)).code });
+  process.disconnect();
+}
+
 async function main(): Promise<void> {
   const [file, way, access] = process.argv.slice(2) as [string, string, 'read' | 'read-write'];
   const { openSync } = await import('node:fs');
   zero = openSync('/dev/zero', 'r');
   const mapped = openFile(file, { access });
+  if (way in orders) return sparse(mapped, way, Number(process.argv[5]));
   using untouched = openFile(process.execPath);
   raw.set(mapped, { bytes: mapped.bytes, buffer: mapped.buffer });
   const worker =
@@ -86,10 +127,14 @@ async function main(): Promise<void> {
 if (isMainThread) {
   await main();
 } else {
-  const mapped = openMem(workerData as SharedArrayBuffer);
-  raw.set(mapped, { bytes: mapped.bytes, buffer: mapped.buffer });
+  const data = workerData as SharedArrayBuffer | { buffer: SharedArrayBuffer; order: string };
+  const { buffer, order } = 'order' in data ? data : { buffer: data, order: '' };
+  const mapped = openMem(buffer);
+  const { bytes } = mapped;
+  raw.set(mapped, { bytes, buffer: mapped.buffer });
   parentPort!.once('message', () => {
-    parentPort!.postMessage(touch('bytes read', mapped, 4 * page));
+    const seen = order ? sum(bytes, order) : touch('bytes read', mapped, 4 * page);
+    parentPort!.postMessage(seen);
   });
   parentPort!.postMessage('ready');
 }

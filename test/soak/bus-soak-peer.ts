@@ -1,11 +1,11 @@
-// A peer of the soak: sends to everyone it sees, for as long as it may, and checks what comes.
+// A peer of the soak: sends to all peers it sees, until it is stopped, and checks what comes.
 import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import { Bus } from '../../src/index.js';
 import { random } from '../support/traffic.js';
 
-/** What it tells when it has stopped: how many messages, by the other's id. */
+/** What it reports when it has stopped: how many messages, by the other peer's id. */
 export interface Tally {
   sent: Record<string, number>;
   received: Record<string, number>;
@@ -24,7 +24,7 @@ let senders: Promise<void>[] = [];
 
 let closed = false;
 
-// Without its soak it would go on for ever.
+// Without its parent it would run for ever.
 process.once('disconnect', () => {
   if (!closed) process.exit(1);
 });

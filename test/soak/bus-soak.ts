@@ -1,18 +1,17 @@
 /*
  * Peers that all send to all, while they are killed and replaced at random. At the end, among
- * those that live: everything sent was received, in order, whole, once; and nothing is left.
+ * the live ones: everything sent was received, in order, whole, once; and nothing is left.
  *
  *   node dist/test/soak/bus-soak.js [--seconds 60] [--peers 8] [--longest 262144]
  */
 import type { ChildProcess } from 'node:child_process';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readdirSync, rmSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { makeRegionHome } from '../../bench/region-home.js';
 import { reap } from '../../src/index.js';
 import type { Tally } from './bus-soak-peer.js';
 
@@ -23,8 +22,7 @@ const { values } = parseArgs({
     longest: { type: 'string', default: String(256 * 1024) },
   },
 });
-const shared = process.platform === 'linux' ? '/dev/shm' : tmpdir();
-const directory = mkdtempSync(join(shared, 'mmap-transport-soak-'));
+const directory = makeRegionHome('mmap-transport-soak-');
 const script = fileURLToPath(new URL('./bus-soak-peer.js', import.meta.url));
 const peers = new Map<string, ChildProcess>();
 let count = 0;
@@ -99,7 +97,7 @@ const closing = [...peers.values()].map(child => {
 });
 peers.clear();
 await Promise.all(closing);
-// There a killed peer's names stay until somebody reaps them: see src/native/region.ts.
+// A killed peer's names stay there until the next reap: see src/native/region.ts.
 if (process.platform === 'win32') reap(directory);
 const left = readdirSync(directory);
 rmSync(directory, { recursive: true });

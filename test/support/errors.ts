@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { ShmError } from '../../src/index.js';
 
-/** What a call throws, as a ShmError; fails where it throws nothing. */
+/** What a call throws, as a ShmError; fails if it throws nothing. */
 export function thrown(call: () => unknown): ShmError {
   try {
     call();
@@ -12,7 +12,7 @@ export function thrown(call: () => unknown): ShmError {
   throw new Error('expected an error');
 }
 
-/** What a promise is rejected with, as a ShmError; a signal's reason passes for one. */
+/** What a promise is rejected with, as a ShmError; a signal's reason is accepted too. */
 export async function rejected(promise: Promise<unknown>): Promise<ShmError> {
   try {
     await promise;

@@ -1,13 +1,13 @@
 import { Ring, ShmError } from '../../src/index.js';
 import type { Consumer, BorrowedRecord } from '../../src/transport/ring/consumer.js';
 import { Field, ringHeaderBytes } from '../../src/transport/ring/layout.js';
-import { HeapMemory } from '../../src/transport/ring/memory.js';
+import { HeapMemory } from './heap-memory.js';
 import type { Producer } from '../../src/transport/ring/producer.js';
 
 const guardBytes = 256;
 const canary = 0xa5;
 
-/** A ring in the middle of a larger buffer, whose rest nobody may touch. */
+/** A ring in the middle of a larger buffer; the rest of it must never be touched. */
 export class GuardedRing {
   readonly memory: HeapMemory;
   readonly #before: Buffer;
@@ -31,14 +31,14 @@ export class GuardedRing {
     return Ring.format(this.memory, this.capacity);
   }
 
-  /** Throws where a byte beside the ring was changed. */
+  /** Throws if a byte outside the ring was changed. */
   checkGuards(): void {
     const intact = GuardedRing.#intact;
     if (this.#before.equals(intact) && this.#after.equals(intact)) return;
     throw new Error('a byte outside the ring was written');
   }
 
-  /** Throws where a range of `Ring.buffer` does not lie within the ring's records. */
+  /** Throws if a range of `Ring.buffer` does not lie within the ring's records. */
   checkRange(offset: number, length: number): void {
     const first = guardBytes + ringHeaderBytes;
     if (offset >= first && length >= 0 && offset + length <= first + this.capacity) return;
@@ -77,7 +77,7 @@ export class Driver {
   constructor(
     readonly guarded: GuardedRing,
     ring: Ring,
-    /** Told every record that was read, in place or as a copy. */
+    /** Called with every record that was read, in place or as a copy. */
     readonly onRecord: (bytes: Uint8Array) => void = () => {},
     /** Called before every write, for the payload. */
     readonly payload: (length: number) => Uint8Array = length => new Uint8Array(length),

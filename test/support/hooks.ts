@@ -1,17 +1,15 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readdirSync, rmSync } from 'node:fs';
 import { expect } from 'chai';
+import { makeRegionHome } from '../../bench/region-home.js';
 import { reap } from '../../src/index.js';
 import { collect } from './garbage.js';
 import { killAll } from './processes.js';
 import { cannotRun } from './platform.js';
 
 const onWindows = process.platform === 'win32';
-const shared = process.platform === 'linux' ? '/dev/shm' : tmpdir();
 
 // Every run has a region directory of its own, which its children inherit.
-const directory = mkdtempSync(join(shared, 'mmap-transport-test-'));
+const directory = makeRegionHome('mmap-transport-test-');
 process.env.MMAP_TRANSPORT_DIR = directory;
 
 export const mochaHooks = {
@@ -25,9 +23,9 @@ export const mochaHooks = {
   async afterEach(): Promise<void> {
     await killAll();
     if (onWindows) await collect();
-    reap(directory); // what killed children left, which is theirs by right
-    // There a name stays until the last view of its file is collected, and a variable of a
-    // suite may still hold one: scripts/wine.mjs looks when the process has ended.
+    reap(directory); // what killed children left, which is allowed
+    // On Windows a name stays until the last view of its file is collected, and a variable of a
+    // suite may still hold one: scripts/wine.mjs checks when the process has ended.
     if (onWindows) return;
     expect(readdirSync(directory), 'left in the region directory').to.deep.equal([]);
   },

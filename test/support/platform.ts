@@ -8,8 +8,8 @@ const noProc = 'there is no /proc to look into';
 const noLinks = 'Wine makes no symbolic links';
 
 /**
- * What cannot pass on Windows, or not under Wine, by the beginnings of the tests' full titles:
- * why. Everything else of the suite runs there.
+ * Why a test cannot pass on Windows, or not under Wine, by the beginning of its full title.
+ * Everything else of the suite runs there.
  */
 const reasons: Record<string, string> = {
   'openFile maps an empty file as length 0': noProc,
@@ -50,6 +50,10 @@ const reasons: Record<string, string> = {
   'A full file system by a limit': 'Windows has no limit on the size of files',
   'Traces tell diagnostics_channel of open, close, truncation':
     'Windows lets nobody cut a mapped file short',
+  'What openFile undoes a link to nowhere': noLinks,
+  'A ring kept in a file a private one is gone': keepsNames,
+  'A ring whose file is cut': 'Windows lets nobody cut a mapped file short',
+  'Mapped: streams fail with ERR_TRUNCATED': 'Windows lets nobody cut a mapped file short',
   'A file cut short while it is mapped': 'Windows lets nobody cut a mapped file short',
   'listen and dial a busy address': 'Wine lets two listen at one pipe',
   'listen and dial refuse a folder that is not there': 'a pipe of Windows lies in no folder',
@@ -103,7 +107,7 @@ export function socketPath(name: string): string {
 }
 
 /**
- * How many may dial at one moment. With Wine's pipes that takes a time that grows with the
+ * How many may dial at the same time. With Wine's pipes the time for that grows with the
  * square of their number.
  */
 export function atOnce(count: number): number {

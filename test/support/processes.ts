@@ -13,8 +13,8 @@ import { Worker } from 'node:worker_threads';
 const children = new Set<ChildProcess>();
 
 /**
- * Each child leads a process group, so that its own children end with it, also where it was
- * killed before it could see to them.
+ * Each child leads a process group, so that its own children end with it, even if it is
+ * killed before it can end them.
  */
 const detached = process.platform !== 'win32';
 const groups = new Set<number>();
@@ -50,7 +50,7 @@ function track(child: ChildProcess): ChildProcess {
 }
 
 /**
- * The next message of a child or thread; fails where it ends first. A thread's message and
+ * The next message of a child or thread; fails if it ends first. A thread's message and
  * its error may come in either order, but both before its end.
  */
 export function message<T>(peer: ChildProcess | Worker): Promise<T> {
@@ -112,7 +112,7 @@ function killGroups(): void {
     try {
       process.kill(-group, 'SIGKILL');
     } catch (error) {
-      // Ended already; macOS says EPERM of what its parent has not heard of yet.
+      // Ended already; macOS says EPERM of a process whose parent has not been notified yet.
       const { code } = error as NodeJS.ErrnoException;
       if (code !== 'ESRCH' && code !== 'EPERM') throw error;
     }
@@ -120,5 +120,5 @@ function killGroups(): void {
   groups.clear();
 }
 
-// They do not hear of Ctrl-C: that goes to the terminal's own group.
+// They do not get Ctrl-C, which goes to the terminal's own group.
 process.once('exit', killGroups);

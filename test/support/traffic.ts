@@ -10,7 +10,7 @@ export function random(seed: number): (bound: number) => number {
 }
 
 /**
- * An endless row of messages, the same for the same seed: pieces of random length at
+ * An endless sequence of messages, the same for the same seed: pieces of random length at
  * random places of a pool of random bytes. One side sends them, the other compares.
  */
 export class Traffic {
@@ -28,7 +28,7 @@ export class Traffic {
     for (let i = 0; i < this.#pool.length; i++) this.#pool[i] = this.#next(256);
   }
 
-  /** The next message; valid for good, not to be changed. */
+  /** The next message; stays valid; must not be changed. */
   next(): Buffer {
     const length = this.#next(this.#longest + 1);
     const at = this.#next(this.#pool.length - length);
@@ -37,7 +37,7 @@ export class Traffic {
     return this.#pool.subarray(at, at + length);
   }
 
-  /** Compares every byte of a received message with the next one of the row. */
+  /** Compares every byte of a received message with the next one of the sequence. */
   verify(bytes: Uint8Array, offset = 0, length = bytes.length): void {
     const expected = this.next();
     const got = Buffer.from(bytes.buffer, bytes.byteOffset + offset, length);

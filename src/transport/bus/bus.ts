@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { EventEmitter } from 'node:events';
 import { invalidArgument, ShmError } from '../../errors.js';
-import { queueMicrotask } from '../../timers.js';
+import { delay, nextTick } from '../../timers.js';
 import { defaultCapacity } from '../channel/options.js';
-import type { CodecOption } from '../codec/types.js';
 import { checkCapacity } from '../ring/layout.js';
-import type { WaitStrategy } from '../ring/wait.js';
+import { MessageEmitter } from '../ring/message-emitter.js';
+import { checkTimeout } from '../ring/wait.js';
 import {
   type Envelope,
   EnvelopeKind,
@@ -14,35 +13,25 @@ import {
   failureOf,
   shortened,
 } from './envelope.js';
+import { HeldMessages } from './held-messages.js';
 import { longestId, Mesh, type MeshOptions } from './mesh.js';
-import { isLeaving, type LeaveReason, type Peer } from './peer.js';
-import { PendingRequests, type RequestOptions } from './pending-requests.js';
+import type {
+  BusEvents,
+  BusOptions,
+  BusStats,
+  LeaveReason,
+  RequestOptions,
+  Route,
+} from './options.js';
+import { isLeaving } from './outbox.js';
+import type { Peer } from './peer.js';
+import { PendingRequests } from './pending-requests.js';
 
-export interface BusOptions<T> {
-  /** This peer's id: no other live one of the bus may have it. @default a random one */
-  id?: string;
-  /** Where the peers find each other. @default the per-user region directory */
-  directory?: string;
-  /** Turns values into bytes and back; the same at all peers. @default 'structured' */
-  codec?: CodecOption<T>;
-  /**
-   * Bytes each direction between two peers holds, once they talk: a power of two from 4 KiB
-   * to 1 GiB; a message takes at most half. Of two peers' capacities the smaller counts.
-   * @default 1 MiB
-   */
-  capacity?: number;
-  /** How this peer waits. @default 'park' */
-  wait?: WaitStrategy;
-}
+/** Milliseconds that peers which do not answer are waited for at the close. */
+const defaultCloseTimeout = 5000;
 
-export interface BusEvents<T> {
-  message: [value: T, from: string];
-  join: [id: string];
-  leave: [id: string, reason: LeaveReason];
-  drain: [id: string];
-  error: [error: Error];
-  close: [];
-}
+/** Milliseconds after joining in which a request waits for a handler. */
+const handlerPatience = 1000;
 
 type Handler<T> = (value: T, from: string) => T | Promise<T>;
 
@@ -51,13 +40,14 @@ type Handler<T> = (value: T, from: string) => T | Promise<T>;
  * nothing of each other but the bus's name. Messages between two peers arrive in the order
  * they were sent, none is lost while both live.
  *
- * Events:
- * - `message` (value, from): from the first listener on; before that, messages wait at their
- *   senders
+ * Events, whose listeners run in the asynchronous context in which the bus was joined:
+ * - `message` (value, from): while nobody listens, messages wait: as many bytes of them as the
+ *   capacity here, the rest at their senders
  * - `join` (id), `leave` (id, reason): 'closed', or 'died' where the peer was killed or ended
  *   without `close`; after everything it had sent was delivered
  * - `drain` (id): there is room again for a peer, after `send` said false
- * - `error`: a link broke that should not have (`ERR_CORRUPT`)
+ * - `route` (id, route, reason): messages to a peer go over a socket, and why; or through memory again
+ * - `error`: a link broke that should not have (`ERR_CORRUPT`), or cannot be made (the errno name)
  * - `close`: this peer has left
  *
  * @example
@@ -65,12 +55,17 @@ type Handler<T> = (value: T, from: string) => T | Promise<T>;
  * bus.on('message', (job, from) => …);
  * for (const id of bus.peers) if (!bus.send(id, job)) await bus.ready(id);
  */
-export class Bus<T = unknown> extends EventEmitter<BusEvents<T>> {
+export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
   readonly id: string;
   readonly #mesh: Mesh;
-  readonly #asking = new PendingRequests();
+  readonly #pending = new PendingRequests();
+  readonly #held: HeldMessages;
+  readonly #requestTimeout: number | undefined;
+  readonly #closeTimeout: number;
   #handler: Handler<T> | undefined;
-  #flowing = false;
+  /** Over when requests no longer wait for a handler. */
+  #patience: Promise<void> | undefined;
+  #handlerSet: (() => void) | undefined;
   #closing: Promise<void> | undefined;
 
   /**
@@ -84,35 +79,45 @@ export class Bus<T = unknown> extends EventEmitter<BusEvents<T>> {
     if (typeof name !== 'string' || name === '') {
       throw invalidArgument('bus.join', 'name', 'a text', name);
     }
+    if (typeof options !== 'object' || options === null) {
+      throw invalidArgument('bus.join', 'options', 'an object', options);
+    }
     const { id = randomUUID(), capacity = defaultCapacity } = options;
+    checkTimeout('bus.join', options.requestTimeout);
+    checkTimeout('bus.join', options.closeTimeout);
     if (typeof id !== 'string' || id === '' || id.length > longestId) {
       throw invalidArgument('bus.join', 'id', `a text of 1 to ${longestId} characters`, id);
     }
     checkCapacity('bus.join', capacity);
-    const bus = new Bus<T>({ ...options, name, id, capacity, directory: options.directory });
+    const bus = new Bus<T>({ ...options, name, id, capacity });
     try {
       await bus.#mesh.join();
     } catch (error) {
-      await bus.close();
+      await bus.close().catch(() => {}); // why joining failed says more
       throw error;
     }
     return bus;
   }
 
-  private constructor(options: MeshOptions) {
-    super();
-    this.id = options.id;
-    this.#mesh = new Mesh(options, {
-      joined: peer => this.emit('join', peer.id),
+  private constructor(options: BusOptions<T> & { name: string; id: string; capacity: number }) {
+    super('MMAP_BUS');
+    const { id, capacity, directory, requestTimeout, closeTimeout } = options;
+    this.id = id;
+    this.#requestTimeout = requestTimeout;
+    this.#closeTimeout = closeTimeout ?? defaultCloseTimeout;
+    const meshOptions: MeshOptions = {
+      ...(options as BusOptions<unknown> & { name: string }),
+      ...{ id, capacity, directory, scope: this.scope },
+    };
+    this.#mesh = new Mesh(meshOptions, {
+      joined: peer => this.#joined(peer),
+      failed: (error, peer) => this.#failed(error, peer),
+      routed: peer => this.#later(() => this.emit('route', ...this.#routeOf(peer))),
       left: (peer, reason) => this.#left(peer, reason),
       received: (peer, envelope) => this.#receive(peer, envelope),
-      drained: peer => this.emit('drain', peer.id),
-      failed: (error, peer) => this.#failed(error, peer),
+      drained: peer => this.#later(() => this.emit('drain', peer.id)),
     });
-    (this as EventEmitter).on('newListener', (event: string) => {
-      // In a later turn, so that other listeners can be added beside it.
-      if (event === 'message') queueMicrotask(() => this.#flow());
-    });
+    this.#held = new HeldMessages(capacity, paused => this.#mesh.setPaused(paused));
   }
 
   /** The ids of the others that are there. Changes as they come and go. */
@@ -162,16 +167,18 @@ export class Bus<T = unknown> extends EventEmitter<BusEvents<T>> {
    *
    * @returns its answer
    * @throws {ShmError} (rejects) as {@link send}; `ETIMEDOUT`; the signal's reason;
-   *   `ERR_PEER_DIED` or `ERR_PEER_CLOSED` where it left before it answered,
-   *   `ERR_NO_HANDLER`. What the handler throws arrives as an Error with its name, message
+   *   `ERR_PEER_DIED` or `ERR_PEER_CLOSED` where it left before it answered; `ERR_NO_HANDLER`
+   *   where it has no handler, nor gets one in its first second on the bus. What the handler throws arrives as an Error with its name, message
    *   and code.
    */
   async request(to: string, value: T, options: RequestOptions = {}): Promise<T> {
     const peer = this.#peer('request', to);
-    this.#flow();
     const { request } = EnvelopeKind;
-    const post = (id: number) => this.#post(peer, { kind: request, id, value });
-    return (await this.#asking.ask(peer, options, post)) as T;
+    const { timeout = this.#requestTimeout } = options;
+    const limits = { ...options, ...(timeout !== undefined && { timeout }) };
+    return (await this.#pending.ask(peer, limits, (id, settle) =>
+      peer.post({ kind: request, id, value }, settle),
+    )) as T;
   }
 
   /** Answers what others ask, from now on; a second handler replaces the first. */
@@ -180,7 +187,7 @@ export class Bus<T = unknown> extends EventEmitter<BusEvents<T>> {
       throw invalidArgument('bus.onRequest', 'handler', 'a function', handler);
     }
     this.#handler = handler;
-    this.#flow();
+    this.#handlerSet?.();
   }
 
   /** Resolves once `send` to that peer may succeed again. @throws {ShmError} as `send` */
@@ -201,8 +208,32 @@ export class Bus<T = unknown> extends EventEmitter<BusEvents<T>> {
   }
 
   /**
+   * How messages reach a peer. Shared memory is what is expected as long as there is no link yet.
+   *
+   * @throws {ShmError} `ERR_UNKNOWN_PEER`, `ERR_CLOSED`
+   */
+  route(id: string): Route {
+    return this.#routeOf(this.#peer('route', id))[1];
+  }
+
+  stats(): BusStats {
+    const peers = [...this.#mesh.peers.values()].map(peer => {
+      const { id, fallbackReason, isLinked: linked } = peer;
+      return { id, route: this.#routeOf(peer)[1], fallbackReason, linked };
+    });
+    return {
+      peers,
+      pendingRequests: this.#pending.size,
+      heldMessages: this.#held.size,
+    };
+  }
+
+  /**
    * Delivers what was accepted, then leaves; the others see `leave` with 'closed'. Requests
-   * that have no answer yet are rejected with `ERR_CLOSED`.
+   * that have no answer yet are rejected with `ERR_CLOSED`. Peers that do not answer are waited for
+   * as long as `closeTimeout` says: what they have not taken by then is lost.
+   *
+   * @throws {ShmError} (rejects) what failed on the way; the bus is closed all the same
    */
   close(): Promise<void> {
     return (this.#closing ??= this.#close());
@@ -212,47 +243,67 @@ export class Bus<T = unknown> extends EventEmitter<BusEvents<T>> {
     return this.close();
   }
 
+  /** At once: whoever reads `peers` and listens for `join` hears of each peer by one of the two. */
+  #joined(peer: Peer): void {
+    try {
+      this.scope.run(() => this.emit('join', peer.id));
+    } catch (error) {
+      // What meets the peer goes on.
+      nextTick(() => {
+        throw error;
+      });
+    }
+  }
+
   #left(peer: Peer, reason: LeaveReason): void {
     const code = reason === 'died' ? 'ERR_PEER_DIED' : 'ERR_PEER_CLOSED';
     const detail = `the peer ${reason} before it answered`;
-    this.#asking.fail(new ShmError(code, detail, 'bus.request', peer.id), peer);
+    this.#pending.fail(new ShmError(code, detail, 'bus.request', peer.id), peer);
     if (!this.closed) this.emit('leave', peer.id, reason);
   }
 
   /** What was asked over a broken link may never have arrived, or its answer may not. */
   #failed(error: Error, peer: Peer | undefined): void {
-    if (peer) this.#asking.fail(error, peer);
-    this.emit('error', error);
+    if (peer) this.#pending.fail(error, peer);
+    this.#later(() => this.emit('error', error));
   }
 
-  #flow(): void {
-    if (this.#flowing || this.closed) return;
-    this.#flowing = true;
-    this.#mesh.flow();
+  #later(action: () => void): void {
+    nextTick(() => this.scope.run(action));
   }
 
-  #receive(peer: Peer, { kind, id, value }: Envelope): void {
+  #routeOf({ id, fallbackReason }: Peer): [id: string, route: Route, reason?: string] {
+    return fallbackReason === undefined ? [id, 'memory'] : [id, 'socket', fallbackReason];
+  }
+
+  /** @internal */
+  protected override startFlow(): void {
+    this.#held.release((value, from) => {
+      this.emit('message', value as T, from);
+      return this.listening;
+    });
+  }
+
+  #receive(peer: Peer, { kind, id, value, bytes }: Envelope): void {
     if (kind === EnvelopeKind.message) {
-      this.emit('message', value as T, peer.id);
+      if (this.listening && this.#held.size === 0) this.emit('message', value as T, peer.id);
+      else this.#held.add(value, peer.id, bytes ?? 0);
     } else if (kind === EnvelopeKind.request) {
       void this.#answer(peer, id, value as T);
     } else if (kind === EnvelopeKind.reply) {
-      this.#asking.answer(peer, id, asked => asked.resolve(value));
+      this.#pending.answer(peer, id, asked => asked.resolve(value));
     } else {
-      this.#asking.answer(peer, id, asked => asked.reject(errorOf(value as Failure)));
+      this.#pending.answer(peer, id, asked => asked.reject(errorOf(value as Failure)));
     }
   }
 
   async #answer(peer: Peer, id: number, value: T): Promise<void> {
     const { reply } = EnvelopeKind;
     try {
+      if (!this.#handler) await this.#handlerComes();
       if (!this.#handler) {
-        throw new ShmError(
-          'ERR_NO_HANDLER',
-          'nobody answers requests here',
-          'bus.request',
-          this.id,
-        );
+        const detail = 'the peer has no handler; it sets one by onRequest';
+        throw new ShmError('ERR_NO_HANDLER', detail, 'bus.request', this.id);
       }
       const answer = await this.#handler(value, peer.id);
       await this.#post(peer, { kind: reply, id, value: answer });
@@ -260,6 +311,15 @@ export class Bus<T = unknown> extends EventEmitter<BusEvents<T>> {
       // Also where the answer cannot be sent as it is.
       await this.#postFailure(peer, id, failureOf(error)).catch(() => {}); // nobody waits
     }
+  }
+
+  /** A bus that has just been joined may still get its handler. */
+  #handlerComes(): Promise<void> {
+    this.#patience ??= Promise.race([
+      delay(handlerPatience, { ref: false }),
+      new Promise<void>(resolve => (this.#handlerSet = resolve)),
+    ]);
+    return this.#patience;
   }
 
   async #postFailure(peer: Peer, id: number, value: Failure): Promise<void> {
@@ -272,9 +332,10 @@ export class Bus<T = unknown> extends EventEmitter<BusEvents<T>> {
     }
   }
 
-  /** Sends when there is room. */
-  async #post(peer: Peer, envelope: Envelope): Promise<void> {
-    while (peer.present && !peer.send(envelope)) await peer.ready();
+  #post(peer: Peer, envelope: Envelope): Promise<void> {
+    return new Promise((resolve, reject) => {
+      peer.post(envelope, error => (error ? reject(error) : resolve()));
+    });
   }
 
   #peer(operation: string, id: string): Peer {
@@ -290,8 +351,11 @@ export class Bus<T = unknown> extends EventEmitter<BusEvents<T>> {
   }
 
   async #close(): Promise<void> {
-    this.#asking.fail(new ShmError('ERR_CLOSED', 'the bus was closed', 'bus.request', this.id));
-    await this.#mesh.close();
-    this.emit('close');
+    this.#pending.fail(new ShmError('ERR_CLOSED', 'the bus was closed', 'bus.request', this.id));
+    try {
+      await this.#mesh.close(this.#closeTimeout);
+    } finally {
+      this.#later(() => this.emit('close'));
+    }
   }
 }

@@ -19,6 +19,8 @@ export interface Envelope {
   id: number;
   /** For a failure: a {@link Failure}. */
   value: unknown;
+  /** Of one that was received: bytes it took. */
+  bytes?: number;
 }
 
 /** An error of the one who was asked, as it travels. */
@@ -73,7 +75,8 @@ export function envelopeCodec<T>(option: CodecOption<T> | undefined): RangeCodec
         kind === failure
           ? parseFailure(bytes.toString('utf8', from, end))
           : inner.decode(bytes, from, end);
-      return { kind: kind as Envelope['kind'], id: bytes.readUInt32LE(start + 4), value };
+      const id = bytes.readUInt32LE(start + 4);
+      return { kind: kind as Envelope['kind'], id, value, bytes: end - start };
     },
   };
 }
@@ -121,7 +124,7 @@ export function failureOf(error: unknown): Failure {
     const { name, message, code } = error as Partial<Record<keyof Failure, unknown>>;
     return { name: String(name), message: String(message), ...(isCode(code) && { code }) };
   } catch {
-    return { name: 'Error', message: 'what was thrown cannot be told' };
+    return { name: 'Error', message: 'what was thrown has no message' };
   }
 }
 

@@ -1,17 +1,19 @@
 import { setMaxListeners } from 'node:events';
-import { ShmError } from '../../errors.js';
-import { clearTimeout, delay, setTimeout } from '../../timers.js';
-import type { Channel } from '../channel/channel.js';
+import { ShmError, systemError } from '../../errors.js';
+import { clearTimeout, delay, setTimeout, timerLimit } from '../../timers.js';
+import { Channel } from '../channel/channel.js';
 import type { ChannelOptions } from '../channel/options.js';
 import { isCapacity } from '../ring/layout.js';
-import { dialLink } from '../link/dial-link.js';
+import type { ListenerScope } from '../ring/listener-scope.js';
+import { dialLink, type EarlyUse } from '../link/dial-link.js';
 import type { Link } from '../link/handshake.js';
 import { handshakeTimeout, LinkServer } from '../link/server.js';
 import type { LinkKind } from '../link/sharing.js';
 import { channelKind, linkedChannel } from '../channel/link-kind.js';
 import type { MessageRings } from '../channel/message-rings.js';
 import { type Envelope, envelopeCodec } from './envelope.js';
-import { type LeaveReason, Peer, type PeerCallbacks, retryInterval } from './peer.js';
+import type { LeaveReason } from './options.js';
+import { Peer, type PeerCallbacks, retryInterval } from './peer.js';
 import { PeerDirectory } from './peer-directory.js';
 
 /** How long joining waits for a peer that does not answer, in milliseconds. */
@@ -24,16 +26,20 @@ export interface MeshOptions extends ChannelOptions<unknown> {
   id: string;
   capacity: number;
   directory: string | undefined;
+  /** Where everything below is called. */
+  scope: ListenerScope;
 }
 
-/** What a mesh tells of. */
+/** What a mesh reports. */
 export interface MeshEvents {
   joined(peer: Peer): void;
   /** It has gone, and everything it had sent has been delivered. */
   left(peer: Peer, reason: LeaveReason): void;
   received(peer: Peer, envelope: Envelope): void;
   drained(peer: Peer): void;
-  /** The link to a peer broke, or a peer could not be met. */
+  /** Messages to it go another way now. */
+  routed(peer: Peer): void;
+  /** The link to a peer broke or cannot be made, or a peer could not be met. */
   failed(error: Error, peer?: Peer): void;
 }
 
@@ -63,7 +69,7 @@ export class Mesh {
   readonly #successors = new Map<string, { greeting: Greeting; presence: Channel<Envelope> }>();
   readonly #abort = new AbortController();
   readonly #host: PeerCallbacks;
-  #flowing = false;
+  #isPaused = false;
   #refed = true;
   #closed = false;
 
@@ -80,13 +86,17 @@ export class Mesh {
     this.#server = new LinkServer<MessageRings>(
       this.#kind,
       { capacity, directory, exclusive: true, greeting },
-      { link: link => this.#accept(link), refused: () => {} },
+      { link: link => options.scope.run(() => this.#accept(link)), refused: () => {} },
     );
     this.#host = {
+      instance,
       codec: () => envelopeCodec(options.codec),
-      connect: async peer => this.#channel(await this.#dial(peer.instance, 'link')),
+      dial: (peer, early) => this.#dial(peer.instance, 'link', peer.capacity, early),
+      earlyChannel: rings => Channel.make(rings, envelopeCodec(options.codec), this.#origin),
+      channel: link => this.#channel(link),
       received: (peer, envelope) => events.received(peer, envelope),
       drained: peer => events.drained(peer),
+      routed: peer => events.routed(peer),
       failed: (peer, error) => events.failed(error, peer),
       left: (peer, reason) => this.#left(peer, reason),
     };
@@ -114,7 +124,7 @@ export class Mesh {
     } finally {
       clearTimeout(timer);
       for (const dial of dials) {
-        // Those that did not answer yet go on being dialled. Why joining failed is told by it.
+        // Those that did not answer yet go on being dialled. Why joining failed is its own error.
         dial.catch((error: unknown) => {
           if (joined && !this.#closed) this.#events.failed(error as Error);
         });
@@ -127,7 +137,7 @@ export class Mesh {
     const { signal } = this.#abort;
     while (!signal.aborted && this.#directory.has(instance)) {
       try {
-        const link = await this.#dial(instance, 'presence');
+        const link = await this.#dial(instance, 'presence', this.#options.capacity);
         return this.#meet(link);
       } catch (error) {
         const { code } = error as ShmError;
@@ -152,20 +162,32 @@ export class Mesh {
     this.#welcome(greeting, presence);
   }
 
-  #dial(instance: string, purpose: 'presence' | 'link'): Promise<Link<MessageRings>> {
-    const { id, capacity } = this.#options;
+  #dial(
+    instance: string,
+    purpose: 'presence' | 'link',
+    capacity: number,
+    early?: EarlyUse<MessageRings>,
+  ): Promise<Link<MessageRings>> {
+    const { id, directory } = this.#options;
+    const own = this.#directory.instance;
     return dialLink(this.#directory.address(instance), this.#kind, {
       capacity,
+      directory,
       signal: this.#abort.signal,
       timeout: handshakeTimeout,
       sharedMemory: purpose === 'link',
-      greeting: { id, instance: this.#directory.instance, capacity, purpose } satisfies Greeting,
+      greeting: { id, instance: own, capacity, purpose } satisfies Greeting,
+      ...(early && { early }),
     });
   }
 
+  /** A peer that ends without `close` is one that died. */
+  get #origin() {
+    return { scope: this.#options.scope, endsAtExit: false };
+  }
+
   #channel(link: Link<MessageRings>): Channel<Envelope> {
-    // A peer that ends without `close` is one that died.
-    return linkedChannel(link, envelopeCodec(this.#options.codec), { endsAtExit: false });
+    return linkedChannel(link, envelopeCodec(this.#options.codec), this.#origin);
   }
 
   /** Somebody has dialled this peer. */
@@ -177,13 +199,13 @@ export class Mesh {
     }
     const channel = this.#channel(link);
     if (greeting.purpose === 'presence') {
-      // Of two with one id, the one who finds that out leaves.
+      // If two peers share an id, the one that detects it leaves.
       if (greeting.id === this.#options.id) channel.on('message', () => {}).on('error', () => {});
       else this.#welcome(greeting, channel);
       return;
     }
     const peer = this.#peers.get(greeting.id);
-    if (peer?.instance === greeting.instance && peer.present) peer.addChannel(channel);
+    if (peer?.instance === greeting.instance && peer.present) peer.accept(channel);
     else void channel.close();
   }
 
@@ -205,7 +227,7 @@ export class Mesh {
     this.#ids.add(id);
     peer.setRef(this.#refed);
     peer.addPresence(presence);
-    if (this.#flowing) peer.flow();
+    if (this.#isPaused) peer.setPaused(true);
     this.#events.joined(peer);
   }
 
@@ -235,10 +257,10 @@ export class Mesh {
     }
   }
 
-  /** From now on what the peers send is handed out. */
-  flow(): void {
-    this.#flowing = true;
-    for (const peer of this.#peers.values()) peer.flow();
+  /** Stops or goes on handing over what the peers send: meanwhile it waits with them. */
+  setPaused(paused: boolean): void {
+    this.#isPaused = paused;
+    for (const peer of this.#peers.values()) peer.setPaused(paused);
   }
 
   setRef(refed: boolean): void {
@@ -249,16 +271,35 @@ export class Mesh {
     for (const peer of this.#peers.values()) peer.setRef(refed);
   }
 
-  /** Sends what was accepted, then leaves. */
-  async close(): Promise<void> {
+  /**
+   * Sends what was accepted, then leaves, whatever fails on the way.
+   *
+   * @param timeout milliseconds that peers have which do not answer
+   * @throws {ShmError} the first failure, after everything is closed
+   */
+  async close(timeout: number): Promise<void> {
     this.#closed = true;
-    this.#directory.hide();
-    this.#server.close();
+    let failure: unknown;
+    const attempt = (action: () => void) => {
+      try {
+        action();
+      } catch (error) {
+        failure ??= error;
+      }
+    };
+    attempt(() => this.#directory.hide());
+    attempt(() => this.#server.close());
     for (const { presence } of this.#successors.values()) void presence.close();
-    await Promise.all([...this.#peers.values()].map(peer => peer.close()));
+    let timer: NodeJS.Timeout | undefined;
+    const limit = new Promise<void>(resolve => {
+      if (timeout < timerLimit) timer = setTimeout(resolve, timeout);
+    });
+    await Promise.all([...this.#peers.values()].map(peer => peer.close(limit)));
+    clearTimeout(timer);
     this.#abort.abort(new ShmError('ERR_CLOSED', 'the bus was closed', 'bus.dial'));
     this.#peers.clear();
     this.#ids.clear();
+    if (failure !== undefined) throw systemError(failure, 'bus.close', this.#options.id);
   }
 }
 

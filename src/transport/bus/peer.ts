@@ -1,57 +1,72 @@
 import { ShmError } from '../../errors.js';
-import { delay, queueMicrotask } from '../../timers.js';
+import { delay, nextTick } from '../../timers.js';
 import type { Channel } from '../channel/channel.js';
+import type { MessageRings } from '../channel/message-rings.js';
 import type { RangeCodec } from '../codec/types.js';
-import { maxPayload } from '../ring/layout.js';
+import type { EarlyUse } from '../link/dial-link.js';
+import type { Link } from '../link/handshake.js';
 import type { Envelope } from './envelope.js';
-
-/** Why a peer left: it closed its bus; or it was killed, or ended without closing. */
-export type LeaveReason = 'closed' | 'died';
+import type { LeaveReason } from './options.js';
+import { Outbox } from './outbox.js';
 
 /** Milliseconds between two tries to reach a peer that is there. */
 export const retryInterval = 100;
 
 /** What a peer needs of its bus. */
 export interface PeerCallbacks {
+  /** Of the bus's own peer. */
+  readonly instance: string;
   /** Makes a codec that no channel uses. */
   codec(): RangeCodec<Envelope>;
-  /** Makes a link to the peer. */
-  connect(peer: Peer): Promise<Channel<Envelope>>;
+  /** Dials the peer for a link. */
+  dial(peer: Peer, early: EarlyUse<MessageRings>): Promise<Link<MessageRings>>;
+  /** A channel over rings whose link is being made. */
+  earlyChannel(rings: MessageRings): Channel<Envelope>;
+  /** A channel over a link. */
+  channel(link: Link<MessageRings>): Channel<Envelope>;
   received(peer: Peer, envelope: Envelope): void;
   drained(peer: Peer): void;
-  /** A link to it broke, though it is there. */
+  /** Messages go another way now. */
+  routed(peer: Peer): void;
+  /** A link to it broke, or could not be made, though it is there. */
   failed(peer: Peer, error: Error): void;
   /** It has gone, and everything it had sent has been delivered. */
   left(peer: Peer, reason: LeaveReason): void;
 }
 
-interface Pending {
-  envelope: Envelope;
-  bytes: number;
-}
+/** Why dialling a peer fails that is about to leave, or slow; then there is nothing to report. */
+const passing = ['ECONNREFUSED', 'ENOENT', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ERR_CLOSED'];
 
 /**
- * Another peer of the bus, as this one sees it: its presence, a connection that only tells
- * that it lives; and once somebody wrote, the link that messages go over, both ways.
+ * Another peer of the bus, as this one sees it: its presence, a connection that only shows that it
+ * lives; and once somebody wrote, the link that messages go over, both ways.
+ *
+ * The side that dials makes the memory, and writes into it before the other has answered. Where both
+ * dial at once, the link of the one with the smaller instance stays: the other ends its own once it
+ * stands, then sends over the one that stays, which is not read before the other one has ended.
  */
 export class Peer {
   readonly id: string;
   readonly instance: string;
-  /** The longest message: by the smaller of the two sides' capacities. */
-  readonly maxLength: number;
+  /** Bytes each direction of a link holds: the smaller of what the two sides want. */
+  readonly capacity: number;
   readonly #host: PeerCallbacks;
-  readonly #capacity: number;
   /** Two, where both came to the bus at one moment and dialled each other. */
   readonly #presences = new Set<Channel<Envelope>>();
+  /** Those that are read, the newest last. */
   readonly #channels = new Set<Channel<Envelope>>();
-  /** The channel that this side sends over; absent until all that waited for it is sent. */
-  #link: Channel<Envelope> | undefined;
+  /** The channel that this side sends over. */
+  #sending: Channel<Envelope> | undefined;
+  /** The one that this side has dialled. */
+  #own: Channel<Envelope> | undefined;
+  /** The one to send over instead, once the own one stands. */
+  #better: Channel<Envelope> | undefined;
   #linking: Promise<void> | undefined;
-  readonly #pending: Pending[] = [];
-  #pendingBytes = 0;
-  #toldFull = false;
+  readonly #outbox = new Outbox();
+  /** A `send` said false. */
+  #owesDrain = false;
   #waiters: (() => void)[] = [];
-  #flowing = false;
+  #isPaused = false;
   #refed = true;
   #reason: LeaveReason | undefined;
   #gone = false;
@@ -60,13 +75,21 @@ export class Peer {
     this.#host = host;
     this.id = id;
     this.instance = instance;
-    this.#capacity = capacity;
-    this.maxLength = maxPayload(capacity);
+    this.capacity = capacity;
   }
 
   /** Whether it can still be sent to. */
   get present(): boolean {
     return this.#reason === undefined && !this.#gone;
+  }
+
+  /** Why messages go over a socket; undefined where they do not. */
+  get fallbackReason(): string | undefined {
+    return this.#sending?.fallbackReason;
+  }
+
+  get isLinked(): boolean {
+    return this.#sending?.closed === false;
   }
 
   addPresence(presence: Channel<Envelope>): void {
@@ -81,28 +104,29 @@ export class Peer {
     });
   }
 
-  /** Takes a link that either side has made. */
-  addChannel(channel: Channel<Envelope>): void {
-    this.#channels.add(channel);
-    this.#setRef(channel);
-    if (!this.#linking) this.#link ??= channel;
-    channel.on('drain', () => this.#host.drained(this));
-    channel.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ERR_PEER_DIED') this.#host.failed(this, error);
-    });
-    channel.once('close', () => {
-      this.#channels.delete(channel);
-      if (this.#link === channel) this.#link = undefined;
-      this.#settle();
-    });
-    if (this.#flowing) this.#listen(channel);
+  /** Takes a link that the other side has dialled. */
+  accept(channel: Channel<Envelope>): void {
+    this.#read(channel);
+    const own = this.#own;
+    if (!own || own.closed) {
+      this.#use(channel);
+    } else if (this.#host.instance < this.instance) {
+      // The other side ends it. What it has sent over it comes before what it sends over this one.
+      this.#stopReading(own);
+      channel.once('close', () => this.#startReading(own));
+    } else {
+      this.#better = channel;
+      if (!this.#linking) this.#switchOver();
+    }
   }
 
-  /** From now on what comes is handed to the host. */
-  flow(): void {
-    if (this.#flowing) return;
-    this.#flowing = true;
-    for (const channel of this.#channels) this.#listen(channel);
+  /** Stops or goes on handing over what comes: the rest waits at the peer. */
+  setPaused(paused: boolean): void {
+    this.#isPaused = paused;
+    for (const channel of this.#channels) {
+      if (paused) this.#stopReading(channel);
+      else this.#startReading(channel);
+    }
   }
 
   setRef(refed: boolean): void {
@@ -110,51 +134,56 @@ export class Peer {
     for (const channel of [...this.#presences, ...this.#channels]) this.#setRef(channel);
   }
 
-  /**
-   * Sends, or keeps it until there is a link.
-   *
-   * @returns false: full, and it was not sent; the host hears of `drained`
-   */
+  /** @returns false: full, and it was not sent; the host hears of `drained` */
   send(envelope: Envelope): boolean {
-    if (this.#link?.closed === false) return this.#link.send(envelope);
-    this.#link = undefined; // it broke, and its 'close' is yet to come
+    if (this.#outbox.isEmpty) {
+      if (!this.isLinked) this.#connect();
+      if (this.isLinked && this.#sending!.send(envelope)) return true;
+    }
+    this.#owesDrain = true;
+    return false;
+  }
+
+  /**
+   * Sends as soon as there is room.
+   *
+   * @param settle called once it is sent or can never be, never within this call
+   * @returns gives it up, if it has not been sent by then
+   * @throws {ShmError} for a value that cannot be sent at all
+   */
+  post(envelope: Envelope, settle: (error?: Error) => void): () => void {
+    if (!this.present || this.send(envelope)) {
+      nextTick(() => settle(this.present ? undefined : this.#leftError()));
+      return () => {};
+    }
     // Kept as it is now: the caller may change it afterwards.
     const bytes = Buffer.from(this.#host.codec().encode(envelope));
-    if (bytes.length > this.maxLength) {
-      const detail = `a message holds at most ${this.maxLength} bytes, got ${bytes.length}`;
-      throw new ShmError('ERR_TOO_LARGE', detail, 'bus.send', this.id);
-    }
-    this.#linking ??= this.#makeLink();
-    if (this.#pendingBytes + bytes.length > this.#capacity) {
-      this.#toldFull = true;
-      return false;
-    }
     const copy = this.#host.codec().decode(bytes, 0, bytes.length);
-    this.#pending.push({ envelope: copy, bytes: bytes.length });
-    this.#pendingBytes += bytes.length;
-    return true;
+    return this.#outbox.add({ envelope: copy, settle });
   }
 
   /** Resolves when `send` may succeed again, or never will. */
   async ready(): Promise<void> {
-    if (this.#link) {
-      await this.#link.ready().catch(() => {}); // closed: the next `send` says so
-    } else if (this.#toldFull && this.present) {
+    if (this.isLinked && this.#outbox.isEmpty) {
+      await this.#sending!.ready().catch(() => {}); // closed: the next `send` says so
+    } else if (this.#owesDrain && this.present) {
       await new Promise<void>(resolve => this.#waiters.push(resolve));
     }
   }
 
-  /** Sends what is kept, then says goodbye. */
-  async close(): Promise<void> {
-    if (this.present) await this.#linking;
+  /**
+   * Sends what is kept, then says goodbye; does not fail.
+   *
+   * @param limit after which nothing is waited for any more
+   */
+  async close(limit: Promise<void>): Promise<void> {
+    // The memory of a link that is being made holds what was accepted; only the peer can take it.
+    if (this.present) await Promise.race([this.#linking, limit]);
     this.#gone = true;
     this.#wakeWaiters();
-    await Promise.all([...this.#channels].map(channel => channel.close()));
-    await Promise.all([...this.#presences].map(presence => presence.close()));
-  }
-
-  #listen(channel: Channel<Envelope>): void {
-    channel.on('message', envelope => this.#host.received(this, envelope));
+    const channels = [...this.#channels, ...this.#presences];
+    await Promise.race([Promise.allSettled(channels.map(channel => channel.close())), limit]);
+    this.#outbox.fail(new ShmError('ERR_CLOSED', 'the bus was closed', 'bus.send', this.id));
   }
 
   #setRef(channel: Channel<Envelope>): void {
@@ -162,42 +191,133 @@ export class Peer {
     else channel.unref();
   }
 
+  /** Reads a channel until it closes. */
+  #read(channel: Channel<Envelope>): void {
+    this.#channels.add(channel);
+    this.#setRef(channel);
+    channel.on('drain', () => this.#roomCame(channel));
+    channel.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ERR_PEER_DIED') this.#host.failed(this, error);
+    });
+    channel.once('close', () => this.#closed(channel));
+    if (!this.#isPaused) this.#startReading(channel);
+  }
+
+  readonly #received = (envelope: Envelope) => this.#host.received(this, envelope);
+
+  #startReading(channel: Channel<Envelope>): void {
+    if (!this.#isPaused && channel.listenerCount('message') === 0) {
+      channel.on('message', this.#received);
+    }
+  }
+
+  #stopReading(channel: Channel<Envelope>): void {
+    channel.off('message', this.#received);
+  }
+
+  #closed(channel: Channel<Envelope>): void {
+    this.#channels.delete(channel);
+    if (this.#own === channel) this.#own = undefined;
+    if (this.#better === channel) this.#better = undefined;
+    if (this.#sending === channel) {
+      const other = this.#newest();
+      this.#sending = undefined;
+      if (other) this.#use(other);
+      else if (!this.#outbox.isEmpty) this.#connect();
+    }
+    this.#settle();
+  }
+
+  #newest(): Channel<Envelope> | undefined {
+    return [...this.#channels].reverse().find(channel => !channel.closed);
+  }
+
+  #use(channel: Channel<Envelope>): void {
+    const before = this.#sending;
+    this.#sending = channel;
+    if (before?.fallbackReason !== channel.fallbackReason) this.#host.routed(this);
+    this.#roomCame(channel);
+  }
+
+  #roomCame(channel: Channel<Envelope>): void {
+    if (channel !== this.#sending) return;
+    try {
+      this.#outbox.flush(channel);
+    } catch {
+      return; // it is about to close
+    }
+    if (!this.#outbox.isEmpty || !this.#owesDrain) return;
+    this.#owesDrain = false;
+    this.#wakeWaiters();
+    this.#host.drained(this);
+  }
+
+  /** Ends the own link for the better one. */
+  #switchOver(): void {
+    const own = this.#own;
+    const better = this.#better;
+    this.#better = undefined;
+    if (!better || better.closed) return;
+    this.#own = undefined;
+    this.#use(better);
+    void own?.close();
+  }
+
+  #connect(): void {
+    if (!this.present) return;
+    this.#linking ??= this.#dialUntilLinked().finally(() => {
+      this.#linking = undefined;
+      this.#switchOver();
+      if (!this.isLinked) this.#wakeWaiters();
+    });
+  }
+
   /** While the peer lives, what was accepted for it is not given up. */
-  async #makeLink(): Promise<void> {
-    while (this.present && !this.#link) {
+  async #dialUntilLinked(): Promise<void> {
+    let isFirst = true;
+    while (this.present && !(this.isLinked && this.#sending !== this.#own)) {
       try {
-        const channel = await this.#host.connect(this);
-        this.addChannel(channel);
-        await this.#sendPending(channel);
-      } catch {
-        // It does not answer, or the link broke, or it leaves, which is told soon.
+        await this.#dial();
+        return;
+      } catch (error) {
+        // It does not answer, or leaves, which is seen soon; or this side cannot.
+        const isPassing = passing.includes((error as ShmError).code);
+        if (isFirst && !isPassing && this.present) this.#host.failed(this, error as Error);
+        isFirst &&= isPassing;
+        const other = this.#better ?? this.#newest();
+        if (other) return this.#use(other);
         await delay(retryInterval, { ref: this.#refed });
       }
     }
-    this.#linking = undefined;
-    this.#wakeWaiters();
-    if (this.#toldFull && this.#link) this.#host.drained(this);
-    this.#toldFull = false;
   }
 
-  /** What was kept goes first, in order; only then does `send` use the link directly. */
-  async #sendPending(channel: Channel<Envelope>): Promise<void> {
-    while (this.#pending.length > 0) {
-      const { envelope, bytes } = this.#pending[0]!;
-      try {
-        if (!channel.send(envelope)) {
-          await channel.ready();
-          continue;
-        }
-      } catch (error) {
-        if (channel.closed || error instanceof ShmError) throw error;
-        // A user's codec does not take what it made. This one is lost, and that is told.
-        queueMicrotask(() => this.#host.failed(this, error as Error));
-      }
-      this.#pending.shift();
-      this.#pendingBytes -= bytes;
+  async #dial(): Promise<void> {
+    let early: Channel<Envelope> | undefined;
+    const link = await this.#host.dial(this, {
+      rings: ({ ends }) => {
+        this.#own = early = this.#host.earlyChannel(ends);
+        this.#read(early);
+        this.#use(early);
+      },
+      takeBack: ({ ends }) => {
+        const envelopes: Envelope[] = [];
+        const codec = this.#host.codec();
+        ends.reclaim((bytes, offset, length) => {
+          envelopes.push(codec.decode(bytes, offset, offset + length));
+        });
+        this.#outbox.putBack(envelopes, error => this.#host.failed(this, error));
+        if (this.#sending === early) this.#sending = undefined;
+        void early?.close();
+        early = undefined;
+      },
+    });
+    if (early && link.ends) {
+      link.ends.own(link.region!, link.socket);
+      return;
     }
-    this.#link = channel;
+    this.#own = this.#host.channel(link);
+    this.#read(this.#own);
+    this.#use(this.#own);
   }
 
   #wakeWaiters(): void {
@@ -209,8 +329,9 @@ export class Peer {
     if (this.#reason !== undefined) return;
     this.#reason = reason;
     this.#wakeWaiters();
+    this.#outbox.fail(this.#leftError());
     // With nobody to take the messages, they would never end.
-    if (!this.#flowing) for (const channel of this.#channels) void channel.close();
+    if (this.#isPaused) for (const channel of this.#channels) void channel.close();
     this.#settle();
   }
 
@@ -219,10 +340,8 @@ export class Peer {
     this.#gone = true;
     this.#host.left(this, this.#reason);
   }
-}
 
-/** Whether a send failed only because the peer is about to leave. */
-export function isLeaving(error: unknown): boolean {
-  const { code } = error as NodeJS.ErrnoException;
-  return code === 'ERR_PEER_CLOSED' || code === 'ERR_PEER_DIED' || code === 'ERR_CLOSED';
+  #leftError(): ShmError {
+    return new ShmError('ERR_PEER_CLOSED', 'the peer left', 'bus.send', this.id);
+  }
 }

@@ -1,14 +1,8 @@
 import { ShmError } from '../../errors.js';
 import { Limit } from '../../timers.js';
 import { checkTimeout } from '../ring/wait.js';
+import type { RequestOptions } from './options.js';
 import type { Peer } from './peer.js';
-
-export interface RequestOptions {
-  /** Milliseconds to wait for the answer. @default no limit */
-  timeout?: number;
-  /** Gives up with the signal's reason; the peer's handler runs on. */
-  signal?: AbortSignal;
-}
 
 interface PendingRequest {
   peer: Peer;
@@ -16,27 +10,35 @@ interface PendingRequest {
   reject: (error: Error) => void;
 }
 
-/** What this peer of the bus has asked others and not been told yet. */
+/** What this peer of the bus has asked others, without an answer yet. */
 export class PendingRequests {
   readonly #asked = new Map<number, PendingRequest>();
   #lastId = 0;
 
+  /** Requests without an answer. */
+  get size(): number {
+    return this.#asked.size;
+  }
+
   /**
-   * @param post sends the request, with its id; may throw
+   * @param post sends the request with its id, or calls back why it cannot be sent; gives a function
+   *   that gives the request up
    * @returns the answer
    */
   ask(
     peer: Peer,
     { timeout, signal }: RequestOptions,
-    post: (id: number) => Promise<void>,
+    post: (id: number, settle: (error?: Error) => void) => () => void,
   ): Promise<unknown> {
     const milliseconds = checkTimeout('bus.request', timeout);
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
       const id = (this.#lastId = (this.#lastId + 1) >>> 0);
+      let giveUp = () => {};
       const finish = () => {
         this.#asked.delete(id);
         limit.clear();
+        giveUp();
       };
       const fail = (error: Error) => (finish(), reject(error));
       const late = () => {
@@ -45,11 +47,15 @@ export class PendingRequests {
       };
       const limit = new Limit(milliseconds, signal, late, fail);
       this.#asked.set(id, { peer, resolve: value => (finish(), resolve(value)), reject: fail });
-      post(id).catch(fail);
+      try {
+        giveUp = post(id, error => error && fail(error));
+      } catch (error) {
+        fail(error as Error);
+      }
     });
   }
 
-  /** Only who was asked can answer; an answer that nobody waits for any more is dropped. */
+  /** Only the peer that was asked can answer; an answer that comes too late is dropped. */
   answer(peer: Peer, id: number, settle: (asked: PendingRequest) => void): void {
     const asked = this.#asked.get(id);
     if (asked?.peer === peer) settle(asked);

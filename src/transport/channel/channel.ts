@@ -113,8 +113,12 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
   }
 
   /** @internal Use {@link Channel.create}, {@link Channel.open}, `listenChannel`, `dialChannel`. */
-  constructor(ends: MessageEnds, codec: RangeCodec<T>, origin: ChannelOrigin) {
-    super('MMAP_CHANNEL');
+  static make<T>(ends: MessageEnds, codec: RangeCodec<T>, origin: ChannelOrigin): Channel<T> {
+    return new Channel(ends, codec, origin);
+  }
+
+  private constructor(ends: MessageEnds, codec: RangeCodec<T>, origin: ChannelOrigin) {
+    super(origin.scope ?? 'MMAP_CHANNEL');
     this.#ends = ends;
     this.#input = ends.input;
     this.#codec = codec;

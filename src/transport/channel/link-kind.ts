@@ -3,8 +3,8 @@ import type { RangeCodec } from '../codec/types.js';
 import type { Link } from '../link/handshake.js';
 import type { LinkKind } from '../link/sharing.js';
 import { Channel } from './channel.js';
-import { type ChannelOptions, defaultCapacity } from './options.js';
 import { MessageRings } from './message-rings.js';
+import { type ChannelOptions, type ChannelOrigin, defaultCapacity } from './options.js';
 import { SocketEnds } from './socket-ends.js';
 
 /** Both sides have to mean the same by their bytes: the codec is part of the name. */
@@ -22,8 +22,8 @@ export function channelKind<T>({ codec, wait }: ChannelOptions<T>): LinkKind<Mes
 export function linkedChannel<T>(
   { socket, region, ends, capacity, fallbackReason }: Link<MessageRings>,
   codec: RangeCodec<T>,
-  { endsAtExit = true } = {},
+  origin: ChannelOrigin = {},
 ): Channel<T> {
   const messages = ends ? ends.own(region!, socket) : new SocketEnds(socket, capacity);
-  return new Channel<T>(messages, codec, { fallbackReason, endsAtExit });
+  return Channel.make<T>(messages, codec, { ...origin, fallbackReason });
 }

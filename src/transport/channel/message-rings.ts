@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { ShmError } from '../../errors.js';
 import type { Region } from '../../native/region.js';
-import type { Consumer } from '../ring/consumer.js';
+import { Consumer, type RecordHandler } from '../ring/consumer.js';
 import { LinkedRings } from '../link/linked-rings.js';
 import type { RegionMemory } from '../ring/memory.js';
 import type { Producer } from '../ring/producer.js';
@@ -13,6 +13,7 @@ import type { MessageEnds } from './message-ends.js';
 export class MessageRings extends LinkedRings<Producer, Consumer> implements MessageEnds {
   #region: Region | undefined;
   #socket: Socket | undefined;
+  #refed = true;
 
   /** Lays two rings into zeroed memory, and takes their first ends. */
   static create(
@@ -55,6 +56,7 @@ export class MessageRings extends LinkedRings<Producer, Consumer> implements Mes
     this.#region = region;
     this.#socket = socket;
     if (!socket) return this;
+    if (!this.#refed) socket.unref();
     socket.on('data', () => socket.destroy()); // it has nothing to say any more
     socket.on('end', () => socket.destroy());
     socket.on('error', () => socket.destroy());
@@ -69,6 +71,7 @@ export class MessageRings extends LinkedRings<Producer, Consumer> implements Mes
 
   override setRef(refed: boolean): void {
     super.setRef(refed);
+    this.#refed = refed;
     if (refed) this.#socket?.ref();
     else this.#socket?.unref();
   }
@@ -100,10 +103,34 @@ export class MessageRings extends LinkedRings<Producer, Consumer> implements Mes
     return Promise.resolve();
   }
 
+  /**
+   * Reads back what was written, where the peer never took these rings: the reader's role can be
+   * taken once.
+   */
+  reclaim(handler: RecordHandler): void {
+    const { memory } = this.output.roleHolder;
+    this.output.end();
+    let consumer: Consumer;
+    try {
+      consumer = Consumer.make(memory, this.output.records.length, { first: true });
+    } catch (error) {
+      if (error instanceof ShmError && error.code === 'ERR_ROLE_TAKEN') return; // the peer reads it
+      throw error;
+    }
+    try {
+      consumer.drain(handler);
+    } finally {
+      consumer.close();
+    }
+  }
+
   /** The socket beside the rings is closed: the peer has gone, in good order or not. */
   #lost(): void {
     for (const side of this.roles) side.markPeerLost();
-    this.receiving.sweep();
-    this.draining.sweep();
+    try {
+      this.receiving.sweep();
+    } finally {
+      this.draining.sweep();
+    }
   }
 }

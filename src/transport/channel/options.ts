@@ -1,4 +1,5 @@
 import type { CodecOption } from '../codec/types.js';
+import type { ListenerScope } from '../ring/listener-scope.js';
 import type { WaitStrategy } from '../ring/wait.js';
 
 export interface ChannelOptions<T> {
@@ -39,4 +40,6 @@ export interface ChannelOrigin {
   readonly fallbackReason?: string | undefined;
   /** The peer sees `end` where this process ends with code 0 without closing. @default true */
   readonly endsAtExit?: boolean;
+  /** Where its listeners run. @default the context in which it is made */
+  readonly scope?: ListenerScope;
 }

@@ -1,6 +1,7 @@
 import cluster from 'node:cluster';
 import { readFileSync } from 'node:fs';
-import { Bus, type BusOptions } from '../bus/bus.js';
+import { Bus } from '../bus/bus.js';
+import type { BusOptions } from '../bus/options.js';
 
 export interface ClusterBusOptions<T> extends Omit<BusOptions<T>, 'id'> {
   /** Tells several buses of one cluster apart. @default '' */

@@ -58,7 +58,11 @@ export class Conn extends Duplex {
   #reset = false;
 
   /** @internal Use {@link listen} and {@link dial}. */
-  constructor(link: Link<StreamRings>, options: ConnOptions) {
+  static make(link: Link<StreamRings>, options: ConnOptions): Conn {
+    return new Conn(link, options);
+  }
+
+  private constructor(link: Link<StreamRings>, options: ConnOptions) {
     super({
       allowHalfOpen: options.allowHalfOpen ?? false,
       emitClose: false, // it is this class that says so, with `hadError`

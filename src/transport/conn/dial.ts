@@ -25,7 +25,7 @@ export async function dial(address: Address, options: DialOptions = {}): Promise
   const { signal, onread } = options;
   checkOnRead('dial', onread);
   const link = await dialLink(address, streamKind(options.wait), options);
-  const conn = new Conn(link, options);
+  const conn = Conn.make(link, options);
   const abort = () => conn.destroy(signal!.reason as Error);
   signal?.addEventListener('abort', abort, { once: true });
   conn.once('close', () => signal?.removeEventListener('abort', abort));

@@ -24,7 +24,7 @@ export async function listen(
   if (typeof options === 'function') return listen(address, {}, options);
   checkOnRead('listen', options.onread);
   const content = streamKind(options.wait);
-  const listener = await Listener.open(address, content, options, link => new Conn(link, options));
+  const listener = await Listener.open(address, content, options, link => Conn.make(link, options));
   if (onConnection) listener.on('connection', onConnection);
   return listener;
 }

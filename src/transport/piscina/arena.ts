@@ -1,7 +1,9 @@
 import { invalidArgument, outOfRange } from '../../errors.js';
-import { bytesKind, bytesOf, kindOf } from './kinds.js';
+import { ArenaCore, type PayloadEntry } from './arena-core.js';
+import { geometryFor, maxPartitions, payloadBytes } from './arena-layout.js';
 import { Payload } from './payload.js';
-import { type Holding, Store } from './store.js';
+import { isObject } from './task-messages.js';
+import { bytesKind, bytesOf, checkLength, kindOf, ownMemory } from './view-kinds.js';
 
 /** How a pool's threads and other processes find an arena: plain data. */
 export interface ArenaHandle {
@@ -12,15 +14,13 @@ export interface ArenaOptions {
   /** Bytes for payloads and results, all parts together; rounded up to whole pages. */
   bytes: number;
   /**
-   * In how many parts of equal size. Every process, or thread, that sends payloads has one
-   * to itself, from its first payload until it closes the arena or dies; a payload has to
-   * fit into a part. @default 1
+   * Equal parts of it. Every process, or thread, that sends payloads has one to itself, from its
+   * first payload until it closes the arena or dies; a payload has to fit into one. @default 1
    */
   parts?: number;
   /**
-   * Finds mistakes, slowly: freed bytes are poisoned, and whoever writes into them later is
-   * told of by `ERR_USE_AFTER_FREE`; views that a task was given are detached at its end.
-   * @default false
+   * Finds mistakes, slowly: a write into freed bytes is reported as `ERR_USE_AFTER_FREE`, and views
+   * that a task was given are detached at its end. @default false
    */
   debug?: boolean;
   /** Directory of the memory. @default the per-user region directory */
@@ -35,38 +35,26 @@ export interface ShareOptions {
 export interface ArenaStats {
   /** Bytes of a part, the most that this process can have in use. */
   capacity: number;
-  /** In use: payloads, results, and 64 bytes for each task under way. */
+  /** In use: payloads, and results with the room that waits for them. */
   blocks: number;
   /** Bytes that were asked for, of blocks in use. */
   bytes: number;
   /** The most bytes that were in use at once. */
   highWater: number;
-  /**
-   * Bytes that serve nobody: what blocks in use were rounded up by, and what is free in
-   * pieces smaller than the largest block that was ever asked for.
-   */
+  /** Bytes of no use: by rounding up, and free in pieces smaller than the largest ever asked for. */
   wasted: number;
-  /** Payloads and results that were cloned since there was no room. */
+  /** Views that were cloned: for want of room, or since they were no payloads of their task. */
   fallbacks: number;
   /** Payloads and results that nobody released, and that came back by being collected. */
   leaks: number;
 }
 
-/** The arenas that this thread has open, by path. */
-const open = new Map<string, Set<PayloadArena>>();
-
-/** An arena of this thread; how a pool's own handle is understood. */
-export function openArena(path: string): PayloadArena | undefined {
-  const [arena] = open.get(path) ?? [];
-  return arena;
-}
-
-/** What lies behind an arena. */
-export let storeOf: (arena: PayloadArena) => Store;
+/** @internal What lies behind an arena; undefined for anything else. */
+export let coreOf: (arena: unknown) => ArenaCore | undefined;
 
 /**
- * Shared memory for the large parts of Piscina's tasks and results, which then go to a
- * pool's threads and back without being cloned.
+ * Shared memory for the large parts of Piscina's tasks and results, which then go to a pool's
+ * threads and back without being cloned.
  *
  * @example
  * const arena = PayloadArena.create({ bytes: 256 << 20 });
@@ -74,60 +62,71 @@ export let storeOf: (arena: PayloadArena) => Store;
  * const thumbnail = await runWithPayloads(pool, { image: arena.share(bytes), width: 200 });
  */
 export class PayloadArena {
-  readonly #store: Store;
+  readonly #core: ArenaCore;
 
   static {
-    storeOf = arena => arena.#store;
+    coreOf = arena => (isObject(arena) && #core in arena ? arena.#core : undefined);
   }
 
-  private constructor(store: Store) {
-    this.#store = store;
-    const arenas = open.get(store.path) ?? new Set();
-    open.set(store.path, arenas.add(this));
+  private constructor(core: ArenaCore) {
+    this.#core = core;
   }
 
   /**
    * Makes an arena, its memory reserved.
    *
-   * @throws {ShmError} `ERR_OUT_OF_RANGE`, `ERR_INVALID_ARG`; `ENOSPC` with the bytes wanted
-   *   and free, and no file is left
+   * @throws {ShmError} `ERR_OUT_OF_RANGE`, also where this Node cannot view so many bytes;
+   *   `ERR_INVALID_ARG`; `ENOSPC` with the bytes wanted and free. No file is left then.
    */
   static create(options: ArenaOptions): PayloadArena {
-    const { bytes, parts = 1, debug = false, directory } = options ?? {};
-    return new PayloadArena(Store.create(bytes, parts, debug, directory));
+    const operation = 'arena.create';
+    if (!isObject(options)) throw invalidArgument(operation, 'options', 'an object', options);
+    const { bytes, parts = 1, debug = false, directory } = options;
+    const isFrom1 = (value: number, most: number) =>
+      Number.isInteger(value) && value > 0 && value <= most;
+    if (typeof bytes !== 'number') throw invalidArgument(operation, 'bytes', 'a number', bytes);
+    if (!isFrom1(bytes, Infinity))
+      throw outOfRange(operation, 'bytes', 'a whole number from 1', bytes);
+    if (!isFrom1(parts, maxPartitions)) {
+      throw outOfRange(operation, 'parts', `a whole number from 1 to ${maxPartitions}`, parts);
+    }
+    if (directory !== undefined && typeof directory !== 'string') {
+      throw invalidArgument(operation, 'directory', 'a string', directory);
+    }
+    return new PayloadArena(ArenaCore.create(geometryFor(bytes, parts, debug), directory));
   }
 
   /**
-   * Opens the arena of another process, to send payloads to pools of this one. It has a
-   * part of its own; where all parts are taken, everything is cloned, and counted.
+   * Opens the arena of another process, to send payloads to pools of this one. It has a part of its
+   * own; where all parts are taken, everything is cloned, and counted.
    *
    * @throws {ShmError} `ENOENT` where it is gone, `ERR_CORRUPT` where the file is no arena,
-   *   `ERR_VERSION` where another version of this package made it
+   *   `ERR_VERSION` where another version of this package made it, `ERR_OUT_OF_RANGE` where this
+   *   Node cannot view so many bytes
    */
   static open(handle: ArenaHandle): PayloadArena {
     if (typeof handle?.path !== 'string') {
       throw invalidArgument('arena.open', 'handle', 'the handle of an arena', handle);
     }
-    return new PayloadArena(Store.open(handle.path));
+    return new PayloadArena(ArenaCore.open(handle.path));
   }
 
   /**
    * For `new Piscina({ workerData: { payloads: arena.handle } })`, and for
-   * {@link PayloadArena.open} in another process: it goes through `process.send` or, as
-   * JSON, the environment. Good as long as somebody has the arena open.
+   * {@link PayloadArena.open} in another process: it goes through `process.send` or, as JSON, the
+   * environment. Good as long as somebody has the arena open.
    */
   get handle(): ArenaHandle {
-    return { path: this.#store.path };
+    return { path: this.#core.path };
   }
 
   get closed(): boolean {
-    return this.#store.closed;
+    return this.#core.closed;
   }
 
   /**
-   * Copies bytes into the arena, once. Where there is no room for them the payload holds
-   * its own copy, which is cloned on the way, as without an arena; `stats().fallbacks`
-   * counts that.
+   * Copies bytes into the arena, once. Where there is no room for them the payload holds its own
+   * copy, which is cloned on the way, as without an arena; `stats().fallbacks` counts that.
    *
    * @param source a view of any kind, which is the kind that the task sees
    * @throws {ShmError} `ERR_INVALID_ARG`, `ERR_CLOSED`
@@ -138,82 +137,69 @@ export class PayloadArena {
       throw invalidArgument('arena.share', 'source', 'a typed array, Buffer or DataView', source);
     }
     const bytes = bytesOf(source);
-    const holding = this.#hold('share', kind, bytes.length, options.keep ?? false);
-    if (holding.block) this.#store.region.bytes.set(bytes, holding.block.offset);
-    else holding.data!.set(bytes);
-    return new Payload(holding);
+    const entry = this.#hold('arena.share', kind, bytes.length, options);
+    if (entry.block) this.#core.region.bytes.set(bytes, entry.block.offset);
+    else entry.data!.set(bytes);
+    return new Payload(entry);
   }
 
   /**
-   * Takes room to be filled in place, through `bytes`: nothing is copied at all. What is in
-   * it at first is undefined. Without room in the arena it is memory of its own, as with
-   * {@link share}.
+   * Takes room to be filled in place, through `bytes`: nothing is copied at all. What is in it at
+   * first is undefined. Without room in the arena it is memory of its own, as with {@link share}.
    *
    * @param length bytes, from 0
-   * @throws {ShmError} `ERR_OUT_OF_RANGE`, `ERR_CLOSED`
+   * @throws {ShmError} `ERR_OUT_OF_RANGE`, `ERR_INVALID_ARG`, `ERR_CLOSED`; `ENOMEM` where there is
+   *   no such amount of memory
    */
   allocate(length: number, options: ShareOptions = {}): Payload {
-    if (!Number.isSafeInteger(length) || length < 0) {
-      throw outOfRange('arena.allocate', 'length', 'a whole number from 0', length);
-    }
-    return new Payload(this.#hold('allocate', bytesKind, length, options.keep ?? false));
+    checkLength('arena.allocate', length);
+    return new Payload(this.#hold('arena.allocate', bytesKind, length, options));
   }
 
-  #hold(operation: string, kind: number, length: number, keep: boolean): Holding {
-    this.#store.checkOpen(operation);
-    const block = this.#store.take(length);
-    if (!block) this.#store.fallbacks++;
-    const data = block ? undefined : new Uint8Array(length);
-    const holding: Holding = {
-      store: this.#store,
+  #hold(operation: string, kind: number, length: number, options: ShareOptions): PayloadEntry {
+    if (!isObject(options)) throw invalidArgument(operation, 'options', 'an object', options);
+    const core = this.#core;
+    core.checkOpen(operation);
+    const block = core.take(length);
+    if (!block) core.fallbacks++;
+    const entry: PayloadEntry = {
+      core,
       block,
-      data,
+      data: block ? undefined : ownMemory(operation, length),
       kind,
       length,
-      keep,
+      keep: options.keep ?? false,
       uses: 0,
       released: false,
-      index: -1,
       view: undefined,
     };
-    if (block) this.#store.add(holding);
-    return holding;
+    if (block) core.add(entry);
+    return entry;
   }
 
   /** What is in use in this process's part, and what became of the rest. */
   stats(): ArenaStats {
-    const { fallbacks, leaks, capacity } = this.#store;
-    const { blocks, requested, highWater, wasted } = this.#store.stats();
-    return {
-      capacity,
-      blocks,
-      bytes: requested,
-      highWater,
-      wasted,
-      fallbacks,
-      leaks,
-    };
+    const { fallbacks, leaks, geometry } = this.#core;
+    const { blocks, requested, highWater, wasted } = this.#core.stats();
+    const capacity = payloadBytes(geometry);
+    return { capacity, blocks, bytes: requested, highWater, wasted, fallbacks, leaks };
   }
 
   /**
-   * Resolves when nothing is in use: every task has settled, aborted ones included, whose
-   * threads end a little later than their promises; and every loan and payload has been
-   * released.
+   * Resolves when nothing is in use: every task has settled, aborted ones included, whose threads
+   * end a little later than their promises; and every borrowed result and payload was released.
    */
   whenEmpty(): Promise<void> {
-    return this.#store.whenEmpty();
+    return this.#core.whenEmpty();
   }
 
   /**
-   * Refuses further payloads, and releases those that no task has. What tasks and loans
-   * have stays until they end; then the memory goes, and with its last user its name.
-   * A second call does nothing.
+   * Refuses further payloads, and releases those that no task has. What tasks and borrowed results
+   * have stays until they end. Then the memory goes: at once, or with the last thread of a pool
+   * that was sent payloads; and with the arena's last user its name. A second call does nothing.
    */
   close(): void {
-    const { path } = this.#store;
-    const arenas = open.get(path);
-    if (arenas?.delete(this) && arenas.size === 0) open.delete(path);
-    this.#store.close();
+    this.#core.close();
   }
 
   [Symbol.dispose](): void {

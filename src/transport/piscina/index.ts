@@ -5,7 +5,7 @@ export {
   PayloadArena,
   type ShareOptions,
 } from './arena.js';
-export type { Borrowed } from './loan.js';
+export type { Borrowed } from './borrowed.js';
 export type { Payload } from './payload.js';
-export { type PayloadRunOptions, type Pool, runWithPayloads } from './pool.js';
-export { type PayloadContext, payloadTask } from './task.js';
+export { type PayloadContext, payloadTask } from './payload-task.js';
+export { type PayloadRunOptions, type Pool, runWithPayloads } from './run-with-payloads.js';

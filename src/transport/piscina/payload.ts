@@ -1,15 +1,15 @@
-import { type Description, transferable, valueOf } from './messages.js';
-import type { Holding } from './store.js';
+import { ShmError } from '../../errors.js';
+import type { PayloadEntry } from './arena-core.js';
 
-/** Payloads that nobody can reach any more. */
-const forgotten = new FinalizationRegistry<Holding>(holding => {
-  if (holding.released) return;
-  holding.released = true;
-  holding.store.leaks++;
-  if (holding.uses === 0) holding.store.drop(holding);
+/** Payloads that are no longer reachable. */
+const forgotten = new FinalizationRegistry<PayloadEntry>(entry => {
+  if (entry.released) return;
+  entry.released = true;
+  entry.core.leaks++;
+  if (entry.uses === 0) entry.core.drop(entry);
 });
 
-/** Payloads of this turn, most of which a task takes at once: those need no watching. */
+/** Payloads of this turn. Most are given to a task at once, and those need no watching. */
 let fresh: Payload[] = [];
 const resolved = Promise.resolve();
 
@@ -17,117 +17,95 @@ function watchFresh(): void {
   const payloads = fresh;
   fresh = [];
   for (const payload of payloads) {
-    const holding = holdingOf(payload);
-    if (holding.released || (holding.uses > 0 && !holding.keep)) continue;
-    forgotten.register(payload, holding);
+    const entry = entryOf(payload)!;
+    if (entry.released || (entry.uses > 0 && !entry.keep)) continue;
+    forgotten.register(payload, entry);
   }
 }
 
-/** Who keeps the bytes keeps the payload. */
+/** The bytes keep their payload alive. */
 const owners = new WeakMap<ArrayBufferLike, Payload>();
 
-/** What lies behind a payload. */
-export let holdingOf: (payload: Payload) => Holding;
+/** @internal What lies behind a payload; undefined for anything else. */
+export let entryOf: (value: object) => PayloadEntry | undefined;
+
+/** Structured cloning reads own properties, and so finds this one. */
+const refusal: PropertyDescriptor = {
+  enumerable: true,
+  get() {
+    const detail =
+      'expected a payload to be sent by runWithPayloads(pool, task), alone or in items of arrays, ' +
+      'Maps and Sets and properties of objects; got another way, which would clone it';
+    throw new ShmError('ERR_INVALID_ARG', detail, 'payload.clone');
+  },
+};
 
 /**
- * Bytes in the arena, to be passed to `runWithPayloads` or `pool.run`, alone or anywhere
- * inside a task. There they arrive as a view of the same memory, of the kind that was
- * shared.
+ * Bytes in the arena, to be passed to `runWithPayloads`, alone or anywhere inside a task. They
+ * arrive there as a view of the same memory, of the kind that was shared. Everything else that
+ * would clone it, `pool.run` included, throws.
  *
- * It is given away with its task: when that has settled, the bytes are free for others and
- * this object is of no more use. With `keep` it stays, for more tasks. Without a task it is
- * yours until `release()`; a forgotten one comes back when it is collected.
+ * It is given away with its task: when that has settled, the bytes can be used for others and this
+ * object has no more use. With `keep` it stays, for more tasks. Without a task it is yours until
+ * `release()`; a forgotten one comes back when it is collected.
  */
 export class Payload {
-  readonly #holding: Holding;
+  readonly #entry: PayloadEntry;
   #bytes: Uint8Array<ArrayBuffer> | undefined;
 
   static {
-    holdingOf = payload => payload.#holding;
+    entryOf = value => (#entry in value ? value.#entry : undefined);
   }
 
-  // An own property of each payload, since cloning reads those: the one sign that a pool
-  // gives when a task goes out.
-  static readonly #description: PropertyDescriptor & ThisType<Payload> = {
-    enumerable: true,
-    get() {
-      return describeSent(this.#holding);
-    },
-  };
-
   /** @internal */
-  constructor(holding: Holding) {
-    this.#holding = holding;
-    Object.defineProperty(this, 'mmapPayload', Payload.#description);
-    if (!holding.block) return;
-    if (fresh.length > 0) {
-      fresh.push(this);
-    } else {
-      fresh = [this];
-      void resolved.then(watchFresh); // a tenth of what queueMicrotask costs
-    }
+  constructor(entry: PayloadEntry) {
+    this.#entry = entry;
+    Object.defineProperty(this, 'runWithPayloads', refusal);
+    if (!entry.block) return;
+    if (fresh.push(this) === 1) void resolved.then(watchFresh); // a tenth of queueMicrotask's cost
   }
 
   /** Bytes. */
   get length(): number {
-    return this.#holding.length;
+    return this.#entry.length;
   }
 
-  /** Whether it is of no more use: released, or its task has settled. */
+  /** Whether it is of no more use: it was released, or its task has settled. */
   get released(): boolean {
-    return this.#holding.released;
+    return this.#entry.released;
   }
 
   /**
-   * The bytes, to be filled or read in place. When the payload is released they are
-   * detached: every view of them has a length of 0 then, and its methods throw.
+   * The bytes, to be filled or read in place. When the payload is released they are detached:
+   * every view of them then has a length of 0, and its methods throw.
    *
    * @throws {ShmError} `ERR_RELEASED`
    */
   get bytes(): Uint8Array<ArrayBuffer> {
-    const holding = this.#holding;
-    if (holding.released) {
-      throw holding.store.error('ERR_RELEASED', 'this payload was released', 'payload.bytes');
-    }
-    return (this.#bytes ??= holding.data ?? this.#view(holding));
-  }
-
-  #view(holding: Holding): Uint8Array<ArrayBuffer> {
-    if (holding.length === 0) return new Uint8Array(0);
-    const buffer = holding.store.region.piece(holding.block!.offset, holding.length);
+    const { core, data, block, length, released } = this.#entry;
+    if (released) throw core.error('ERR_RELEASED', 'it was released', 'payload.bytes');
+    if (this.#bytes) return this.#bytes;
+    if (data || length === 0) return (this.#bytes = data ?? new Uint8Array(0));
+    const buffer = core.region.piece(block!.offset, length);
     owners.set(buffer, this);
-    holding.view = new WeakRef(buffer);
-    return new Uint8Array(buffer);
+    this.#entry.view = new WeakRef(buffer);
+    return (this.#bytes = new Uint8Array(buffer));
   }
 
   /**
-   * Gives the bytes back; where a task still has them, when that has settled. A second call
-   * does nothing.
+   * Gives the bytes back; where a task still has them, when that has settled. A second call does
+   * nothing.
    */
   release(): void {
-    const holding = this.#holding;
-    if (holding.released) return;
-    holding.released = true;
+    const entry = this.#entry;
+    if (entry.released) return;
+    entry.released = true;
     this.#bytes = undefined;
-    holding.store.blind(holding);
-    if (holding.uses === 0) holding.store.drop(holding);
+    entry.core.detachView(entry);
+    if (entry.uses === 0) entry.core.drop(entry);
   }
 
   [Symbol.dispose](): void {
     this.release();
   }
-
-  /** Piscina's own protocol, so that `Piscina.move(payload)` is the payload itself. */
-  get [transferable](): object {
-    return [];
-  }
-
-  get [valueOf](): object {
-    return describeSent(this.#holding);
-  }
-}
-
-/** What a pool gets that clones a payload right now. */
-function describeSent(holding: Holding): Description {
-  return holding.store.sent.describe(holding);
 }

@@ -1,23 +1,21 @@
 import type { Worker } from 'node:worker_threads';
 
 /*
- * Which worker threads that this thread started are alive. A task that was aborted may go
- * on for a while: its thread stops when V8 next looks, or when a native call returns. Its
- * blocks may serve others only when the thread is gone, which `exit` tells and nothing
- * else does.
+ * Which of the worker threads that this thread started are alive. A task that was aborted may go on
+ * for a while: its thread stops when V8 next checks, or when a native call returns. Its blocks may
+ * be used again only when the thread has ended, of which `exit` is the only proof.
  */
 
-/** By threadId: who wants to hear of its end. */
+/** By threadId: called when it has ended. */
 const live = new Map<number, (() => void)[]>();
 const known = new WeakSet<Worker>();
-/** Ended threads that were started before anybody watched; later ones need no entry. */
-const goneBefore = new Set<number>();
+/** Ended threads that were started before the first watcher came; later ones need no entry. */
+const endedEarly = new Set<number>();
 let watchers = 0;
-/** The first thread that was started while somebody watched: ids only grow. */
+/** The first thread that was started while there was a watcher: ids only grow. */
 let firstWatched = Infinity;
-let newest = 0;
 
-/** Learns of every thread that this one starts, until {@link unwatchThreads}. */
+/** Keeps track of every thread that this one starts, until {@link unwatchThreads}. */
 export function watchThreads(): void {
   if (watchers++ > 0) return;
   firstWatched = Infinity;
@@ -29,45 +27,30 @@ export function unwatchThreads(): void {
 }
 
 function onWorker(worker: Worker): void {
-  // Ended already: its id is gone, and nobody can have heard of it.
+  // It has ended already, and its id is gone.
   if (worker.threadId < 0) return;
   firstWatched = Math.min(firstWatched, worker.threadId);
   knowThread(worker);
 }
 
-/** For a thread that was perhaps started before anybody watched. */
+/** For a thread that may have been started before the first watcher came. */
 export function knowThread(worker: Worker): void {
   const { threadId } = worker;
   if (threadId < 0 || known.has(worker)) return;
   known.add(worker);
   if (!live.has(threadId)) live.set(threadId, []);
-  newest = Math.max(newest, threadId);
   worker.once('exit', () => {
     const listeners = live.get(threadId) ?? [];
     live.delete(threadId);
-    if (threadId < firstWatched) goneBefore.add(threadId);
+    if (threadId < firstWatched) endedEarly.add(threadId);
     for (const listener of listeners) listener();
   });
 }
 
-/** Whether it has ended for certain. */
-export function isThreadGone(threadId: number): boolean {
-  return !live.has(threadId) && (threadId >= firstWatched || goneBefore.has(threadId));
-}
-
-/** Calls back when the thread has ended. */
+/** Calls back when the thread has ended, at once too; never, where nothing is known of it. */
 export function whenThreadGone(threadId: number, listener: () => void): void {
-  if (isThreadGone(threadId)) listener();
-  else if (live.has(threadId)) live.get(threadId)!.push(listener);
-  else live.set(threadId, [listener]); // never heard of: nothing is given to others then
-}
-
-export function newestThread(): number {
-  return newest;
-}
-
-/** Whether any thread up to this id is still there. */
-export function anyThreadUpTo(threadId: number): boolean {
-  for (const id of live.keys()) if (id <= threadId) return true;
-  return false;
+  const listeners = live.get(threadId);
+  if (listeners) listeners.push(listener);
+  else if (threadId >= firstWatched || endedEarly.has(threadId)) listener();
+  else live.set(threadId, [listener]);
 }

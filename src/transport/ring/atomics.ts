@@ -55,22 +55,3 @@ export function replaceWord(
 ): boolean {
   return Atomics.compareExchange(words, field, expected, value) === expected;
 }
-
-/**
- * Blocks on a word of memory that no other process maps. False: the time ran out.
- * For shared mappings there is the addon's `wait`: this one is keyed by address inside
- * one process and would never hear of another.
- */
-export function waitInProcess(
-  words: Int32Array,
-  field: number,
-  expected: number,
-  timeout: number,
-): boolean {
-  return Atomics.wait(words, field, expected, timeout) !== 'timed-out';
-}
-
-/** Wakes those in {@link waitInProcess}. */
-export function wakeInProcess(words: Int32Array, field: number): void {
-  Atomics.notify(words, field);
-}

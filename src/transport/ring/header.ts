@@ -8,11 +8,23 @@ const openTimeout = 100;
 
 /** Writes the constants of an empty ring into zeroed memory. */
 export function formatHeader(memory: RingMemory, magic: number, capacity: number): void {
-  storeWord(memory.words, Field.version, layoutVersion);
-  storeWord(memory.words, Field.capacity, capacity);
-  // Last: whoever sees the magic sees the rest.
-  storeWord(memory.words, Field.magic, magic);
+  writeConstants(memory.words, magic, capacity, false);
   memory.wake(Field.magic);
+}
+
+/** The first and the last bytes of a file that a ring is to be kept in. */
+export function keptEnds(magic: number, capacity: number): { first: Uint8Array; last: Uint8Array } {
+  const words = new Int32Array(ringHeaderBytes / 4);
+  writeConstants(words, magic, capacity, true);
+  return { first: new Uint8Array(words.buffer), last: new Uint8Array(Int32Array.of(magic).buffer) };
+}
+
+function writeConstants(words: Int32Array, magic: number, capacity: number, kept: boolean): void {
+  storeWord(words, Field.version, layoutVersion);
+  storeWord(words, Field.capacity, capacity);
+  storeWord(words, Field.kept, Number(kept));
+  // Last: whoever sees the magic sees the rest.
+  storeWord(words, Field.magic, magic);
 }
 
 /**
@@ -27,7 +39,14 @@ export function checkHeader(memory: RingMemory, magic: number, operation: string
   if (words.byteLength >= leastBytes && loadWord(words, Field.magic) === 0) {
     memory.wait(Field.magic, 0, openTimeout);
   }
-  return readCapacity(memory, magic, operation);
+  const capacity = readCapacity(memory, magic, operation);
+  memory.populate(ringHeaderBytes + capacity);
+  return capacity;
+}
+
+/** Of a ring whose header has been checked. */
+export function isKept({ words }: Pick<RingMemory, 'words'>): boolean {
+  return loadWord(words, Field.kept) !== 0;
 }
 
 /** The shortest ring. */
@@ -44,6 +63,10 @@ export function readCapacity(
     throw fail('ERR_CORRUPT', `expected at least ${leastBytes} bytes, got ${words.byteLength}`);
   }
   const found = loadWord(words, Field.magic);
+  if (found === 0) {
+    const detail = 'expected the magic of a ring, got 0: it is still being made, or was cut';
+    throw fail('ERR_CORRUPT', detail);
+  }
   if (found !== magic) {
     throw fail('ERR_CORRUPT', `expected the magic of a ring (${magic}), got ${found}`);
   }

@@ -3,7 +3,7 @@ import { ShmError } from '../../errors.js';
 /*
  * A ring in memory: a header of eight lines, then `capacity` bytes of records.
  *
- *   byte 0      constants       magic, version, capacity: written once, magic last; nonces
+ *   byte 0      constants       magic, version, capacity, kept: written once, magic last; nonces
  *   byte 128    producer line   tail, state, pid, counters     written by the producer
  *   byte 256    consumer line   head, state, pid, counters     written by the consumer
  *   byte 384    consumer park   waiting: set by the consumer, taken by the producer
@@ -11,6 +11,8 @@ import { ShmError } from '../../errors.js';
  *   byte 640    consumer bell   token, id, directory           written by the consumer
  *   byte 832    producer bell   token, id, directory           written by the producer
  *   byte 1024   records
+ *   the end     of a ring kept in a file: a line whose last word is the magic again. Wherever
+ *               somebody cuts the file short, that word is gone, also when the file grows again.
  *
  * The park lines are apart from the position lines because both sides write them, rarely;
  * the bells are written once per holder of a role, before `waiting` says that they count.
@@ -46,6 +48,8 @@ export const Field = {
   /** Stand in for the kernel's locks where the memory is JavaScript's own. */
   producerLock: word(0, 3),
   consumerLock: word(0, 4),
+  /** 1: the ring is kept in an ordinary file, which stays when its users have gone. */
+  kept: word(0, 5),
   /** Four words each, in a link's first ring: what shows both sides that they map one file. */
   listenerNonce: word(0, 8),
   dialerNonce: word(0, 12),
@@ -117,6 +121,8 @@ export const Waiting = {
 export const RecordKind = { data: 1, padding: 2 } as const;
 
 export const ringHeaderBytes = 8 * lineBytes;
+/** Only of a ring kept in a file. */
+export const ringTrailerBytes = lineBytes;
 export const recordHeaderBytes = 8;
 export const recordAlignment = 8;
 export const minCapacity = 4096;

@@ -1,7 +1,8 @@
 import { ShmError } from '../../errors.js';
+import { stateChanges } from '../../native/addon.js';
 import type { Region } from '../../native/region.js';
-import { replaceWord, storeWord, waitInProcess, wakeInProcess } from './atomics.js';
-import { Field } from './layout.js';
+import { loadWord } from './atomics.js';
+import { Field, minCapacity, ringHeaderBytes } from './layout.js';
 
 /** The two roles of a ring; each is held by one thread of one process. */
 export type Role = 'producer' | 'consumer';
@@ -25,7 +26,20 @@ export interface RingMemory {
   unlock(role: Role): void;
   /** Whether anyone holds the role's lock, this memory object included. */
   isLocked(role: Role): boolean;
-  close(): void;
+  /** One word, which changes when pages of some memory were lost: then `fault` is to be asked. */
+  readonly changes: Int32Array;
+  /** Why pages are lost: the file was cut short, or its file system failed. */
+  fault(operation: string): ShmError | undefined;
+  /** The same, with a look at the file, which may have been cut within a page, or grown again. */
+  cut(operation: string): ShmError | undefined;
+  /** The last word of the file: where that is cut, it is lost or has another value. */
+  readonly last: Int32Array;
+  /** Its value, where it has one. */
+  readonly lastValue: number | undefined;
+  /** Enters the first bytes, which have been checked, into the page table; a hint. */
+  populate(bytes: number): void;
+  /** @param discard see {@link Region.close} */
+  close(discard?: boolean): void;
 }
 
 // Byte locks lie beyond any content, so that mandatory locks (Windows) hinder no access.
@@ -37,9 +51,6 @@ export const roleLocks = (offset: number): Record<Role, number> => ({
   consumer: firstLock + offset + 1,
 });
 
-/** Where the second of two rings may begin: its header has 64-bit counters, on lines of 128 bytes. */
-const pairAlignment = 128;
-
 /** A ring in a region, from `offset` on: between processes. */
 export class RegionMemory implements RingMemory {
   readonly words: Int32Array;
@@ -50,14 +61,29 @@ export class RegionMemory implements RingMemory {
   // A lock belongs to the open file, which does not see its own locks as taken.
   readonly #held = new Set<Role>();
   readonly #offset: number;
+  readonly changes = stateChanges;
+  readonly last: Int32Array;
+  lastValue: number | undefined;
 
   constructor(region: Region, offset = 0, bytes = region.bytes.length - offset) {
     this.#region = region;
     this.#offset = offset;
     this.#locks = roleLocks(offset);
-    this.words = new Int32Array(region.buffer, offset, bytes >> 2);
+    this.words = new Int32Array(region.buffer, offset, Math.floor(bytes / 4));
     this.plain = region.bytes.subarray(offset, offset + bytes);
     this.address = region.path;
+    const words = Math.floor(region.bytes.length / 4);
+    this.last = new Int32Array(region.bytes.buffer, Math.max(0, 4 * (words - 1)), 1);
+  }
+
+  /** From now on the last word is what it was found to be. @throws {ShmError} `ERR_TRUNCATED` */
+  guard(): void {
+    const magic = loadWord(this.words, Field.magic);
+    if (this.last[0] !== magic) {
+      const detail = `expected the magic ${magic} at the file's end, got ${this.last[0]!}: it was cut`;
+      throw new ShmError('ERR_TRUNCATED', detail, 'ring.open', this.address);
+    }
+    this.lastValue = magic;
   }
 
   wait(field: number, expected: number, timeout: number): boolean {
@@ -82,61 +108,39 @@ export class RegionMemory implements RingMemory {
     return this.#held.has(role) || this.#region.isLocked(this.#locks[role]);
   }
 
-  close(): void {
-    this.#region.close();
+  fault(operation: string): ShmError | undefined {
+    return this.#region.fault(operation);
+  }
+
+  cut(operation: string): ShmError | undefined {
+    const cut = this.#region.cut(operation);
+    if (cut || this.#region.closed) return cut;
+    const isWhole = this.lastValue === undefined || this.last[0] === this.lastValue;
+    if (isWhole && loadWord(this.words, Field.magic) !== 0) return undefined;
+    const detail =
+      'expected the ring that was there, got zeros: its file was cut, and has grown again';
+    return new ShmError('ERR_TRUNCATED', detail, operation, this.address);
+  }
+
+  populate(bytes: number): void {
+    this.#region.populate(this.#offset, bytes);
+  }
+
+  close(discard = true): void {
+    this.#region.close(discard);
   }
 }
 
 /**
  * Two rings of one size, one after the other, in one region.
  *
- * @throws {ShmError} `ERR_CORRUPT` where no two rings can have that size
+ * @throws {ShmError} `ERR_CORRUPT` where no two rings can fill it
  */
 export function halves(region: Region): [RegionMemory, RegionMemory] {
-  const { length } = region.bytes;
-  const bytes = length / 2;
-  if (bytes % pairAlignment !== 0) {
-    const detail = `expected two rings of one size, got ${length} bytes`;
-    throw new ShmError('ERR_CORRUPT', detail, 'ring.open', region.path);
+  const bytes = region.bytes.length / 2;
+  if (bytes % 8 !== 0 || bytes < ringHeaderBytes + minCapacity) {
+    const detail = `expected two rings of one size, got ${2 * bytes} bytes`;
+    throw new ShmError('ERR_CORRUPT', detail, 'region.open', region.path);
   }
   return [new RegionMemory(region, 0, bytes), new RegionMemory(region, bytes, bytes)];
-}
-
-/** A ring in JavaScript's own memory: for tests without native code. */
-export class HeapMemory implements RingMemory {
-  readonly words: Int32Array;
-  readonly plain: Uint8Array<ArrayBuffer>;
-  readonly address = 'heap';
-  static readonly #lockField: Record<Role, number> = {
-    producer: Field.producerLock,
-    consumer: Field.consumerLock,
-  };
-
-  constructor(buffer: SharedArrayBuffer, offset = 0, bytes = buffer.byteLength - offset) {
-    this.words = new Int32Array(buffer, offset, bytes >> 2);
-    // Typed arrays take either kind of buffer; the cast only spares a second type everywhere.
-    this.plain = new Uint8Array(buffer as unknown as ArrayBuffer, offset, bytes);
-  }
-
-  wait(field: number, expected: number, timeout: number): boolean {
-    return waitInProcess(this.words, field, expected, timeout);
-  }
-
-  wake(field: number): void {
-    wakeInProcess(this.words, field);
-  }
-
-  tryLock(role: Role): boolean {
-    return replaceWord(this.words, HeapMemory.#lockField[role], 0, 1);
-  }
-
-  unlock(role: Role): void {
-    storeWord(this.words, HeapMemory.#lockField[role], 0);
-  }
-
-  isLocked(role: Role): boolean {
-    return !replaceWord(this.words, HeapMemory.#lockField[role], 0, 0);
-  }
-
-  close(): void {}
 }

@@ -18,10 +18,10 @@ export abstract class MessageEmitter<E extends Record<keyof E, unknown[]>> exten
   protected listening = false;
   #starting = false;
 
-  /** @internal @param type what `async_hooks` calls it */
-  constructor(type: string) {
+  /** @internal @param scope where its listeners run; or what `async_hooks` calls that of its own */
+  constructor(scope: ListenerScope | string) {
     super();
-    this.scope = new ListenerScope(type);
+    this.scope = typeof scope === 'string' ? new ListenerScope(scope) : scope;
   }
 
   /**

@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { invalidArgument, outOfRange } from '../../errors.js';
 import {
   Counter,
@@ -41,7 +42,11 @@ export class Producer extends RingWriter {
   #needed = 0;
 
   /** @internal Use {@link Ring.producer}. */
-  constructor(memory: RingMemory, capacity: number, options: RoleOptions = {}) {
+  static make(memory: RingMemory, capacity: number, options?: RoleOptions): Producer {
+    return new Producer(memory, capacity, options);
+  }
+
+  private constructor(memory: RingMemory, capacity: number, options: RoleOptions = {}) {
     super(memory, capacity, { ...options, spin: parseStrategy('ring.producer', options.wait) });
     const { buffer, byteOffset } = memory.plain;
     this.#records = Buffer.from(buffer, byteOffset + ringHeaderBytes, capacity);
@@ -69,10 +74,10 @@ export class Producer extends RingWriter {
    *   published then, so that the consumer can make room.
    * @throws {ShmError} `ERR_TOO_LARGE`, `ERR_INVALID_ARG`, `ERR_CLOSED`, `ERR_RESERVED`
    *   between reserve and commit: nothing was written. `ERR_CORRUPT`: the consumer's
-   *   position is impossible.
+   *   position is impossible. `ERR_TRUNCATED`: the ring's file was cut, and all is lost.
    */
   tryWrite(source: Uint8Array): boolean {
-    if (!(source instanceof Uint8Array)) {
+    if (!(source instanceof Uint8Array) && !types.isUint8Array(source)) {
       throw invalidArgument('producer.tryWrite', 'source', 'a Uint8Array', source);
     }
     const length = source.length;
@@ -191,7 +196,7 @@ export class Producer extends RingWriter {
   end(): void {
     if (this.roleHolder.closed) return;
     this.abort();
-    if (this.#maxLength >= 0 && this.published !== this.tail) this.publishTail();
+    if (this.#maxLength >= 0 && this.published !== this.tail) this.storeTail();
     this.#maxLength = -1;
     this.roleHolder.close();
     this.#writes?.close(this.roleHolder.error('ERR_CLOSED', 'write', 'the producer ended'));

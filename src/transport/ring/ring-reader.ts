@@ -9,8 +9,6 @@ import { type RoleClaim, RoleHolder } from './role-holder.js';
  *
  * Owns `head`. Keeps its own copy of it and a cached copy of `tail`, and reads shared memory only
  * when the cache says empty.
- *
- * @internal
  */
 export abstract class RingReader {
   /** @internal */
@@ -19,7 +17,9 @@ export abstract class RingReader {
   protected readonly words: Int32Array;
   /** @internal */
   protected readonly counters: Float64Array;
-  /** @internal Bytes. */
+  /** @internal The record area. */
+  protected readonly bytes: Uint8Array;
+  /** @internal Bytes of it. */
   protected readonly size: number;
   /** @internal The next byte to read; ahead of what is released. */
   protected head: number;
@@ -30,11 +30,13 @@ export abstract class RingReader {
   /** @internal Records, or pieces of a stream, read so far. */
   protected count: number;
 
+  /** @internal */
   constructor(memory: RingMemory, capacity: number, claim: RoleClaim) {
     this.roleHolder = new RoleHolder(memory, 'consumer', claim);
     const { buffer, byteOffset } = memory.plain;
     this.words = memory.words;
     this.counters = new Float64Array(buffer, byteOffset, ringHeaderBytes / 8);
+    this.bytes = new Uint8Array(buffer, byteOffset + ringHeaderBytes, capacity);
     this.size = capacity;
     // A ring kept in a file goes on where its last consumer left off.
     this.head = loadPosition(this.words, Field.head);
@@ -55,6 +57,7 @@ export abstract class RingReader {
    */
   protected refreshTail(alignment: number): boolean {
     const tail = loadPosition(this.words, Field.tail);
+    this.roleHolder.checkWhole('read');
     if (tail === this.head) return false;
     const used = (tail - this.head) | 0;
     const held = (tail - this.released) | 0;

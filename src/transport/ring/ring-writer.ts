@@ -10,8 +10,6 @@ import { type RoleClaim, RoleHolder } from './role-holder.js';
  * Owns `tail`. Keeps its own copy of it and a cached `limit` (the consumer's `head` plus the
  * capacity), and reads shared memory only when the cache says full: the idea of rigtorp's
  * SPSCQueue.
- *
- * @internal
  */
 export abstract class RingWriter {
   /** @internal */
@@ -31,6 +29,7 @@ export abstract class RingWriter {
   /** @internal Records, or pieces of a stream, published so far. */
   protected count: number;
 
+  /** @internal */
   constructor(memory: RingMemory, capacity: number, claim: RoleClaim) {
     this.roleHolder = new RoleHolder(memory, 'producer', claim);
     const { buffer, byteOffset } = memory.plain;
@@ -53,8 +52,15 @@ export abstract class RingWriter {
    * SYNC publish, and the waker's side of SYNC park: stores `tail`, then looks at `waiting`.
    *
    * @internal
+   * @throws {ShmError} `ERR_TRUNCATED`
    */
   protected publishTail(): void {
+    this.storeTail();
+    this.roleHolder.checkMemory('write');
+  }
+
+  /** The same for a last time: nobody is told that the file was cut. @internal */
+  protected storeTail(): void {
     if (this.published < 0 && this.tail >= 0) this.counters[Counter.tailWraps]!++;
     this.published = this.tail;
     this.counters[Counter.recordsWritten] = this.count;
@@ -78,6 +84,7 @@ export abstract class RingWriter {
         `expected head within ${this.size} bytes before tail ${this.tail}, got ${head}`,
       );
     }
+    this.roleHolder.checkWhole(operation);
     this.limit = (head + this.size) | 0;
   }
 }

@@ -1,8 +1,9 @@
 import { ShmError } from '../../errors.js';
 import { Region } from '../../native/region.js';
 import { Consumer } from './consumer.js';
-import { checkHeader, formatHeader } from './header.js';
-import { checkCapacity, ringHeaderBytes, maxPayload, Magic } from './layout.js';
+import type { FilePath } from '../../native/paths.js';
+import { checkHeader, formatHeader, isKept, keptEnds } from './header.js';
+import { checkCapacity, ringHeaderBytes, ringTrailerBytes, maxPayload, Magic } from './layout.js';
 import { RegionMemory, type RingMemory } from './memory.js';
 import { Producer, type RoleOptions } from './producer.js';
 import { readStats, type RingStats } from './stats.js';
@@ -21,9 +22,10 @@ export interface RingOptions {
   capacity: number;
   /**
    * An ordinary file to keep the ring in; it must not exist. Its unread records survive
-   * both users. Without it the ring is private, and gone with its last user.
+   * both users, however they open it. Without it the ring is private, and gone with its last
+   * user.
    */
-  path?: string;
+  path?: FilePath;
   /** Directory of a private ring. @default the per-user region directory */
   directory?: string;
 }
@@ -56,26 +58,47 @@ export class Ring {
   static create(options: RingOptions): Ring {
     checkCapacity('ring.create', options.capacity);
     const bytes = ringHeaderBytes + options.capacity;
-    const region = Region.create({ ...options, bytes, kind: 'ring' });
-    return Ring.format(new RegionMemory(region), options.capacity);
+    const { directory, path, capacity } = options;
+    if (path !== undefined) {
+      const ends = keptEnds(Magic.ring, capacity);
+      return Ring.#take(Region.createKept({ bytes: bytes + ringTrailerBytes, path, ends }));
+    }
+    const region = Region.create({ bytes, kind: 'ring', ...(directory && { directory }) });
+    return Ring.format(new RegionMemory(region), capacity);
   }
 
   /**
    * Opens a ring by its handle, or one kept in a file by its path.
    *
+   * @param handle a ring's {@link handle}; or text, a `file:` URL or bytes, as `path` of
+   *   {@link create}
    * @throws {ShmError} `ENOENT` where it is gone, `ERR_CORRUPT` where the file is no ring,
-   *   `ERR_VERSION` where another version of this package made it
+   *   `ERR_VERSION` where another version of this package made it, `ERR_OUT_OF_RANGE` where it
+   *   is longer than this Node can address, `ERR_INVALID_ARG`
    */
-  static open(handle: RingHandle | string): Ring {
-    const path = typeof handle === 'string' ? handle : handle?.path;
-    if (typeof path !== 'string') {
-      throw new ShmError('ERR_INVALID_ARG', 'expected a ring handle or a path', 'ring.open');
-    }
-    const region = Region.open(path, { keep: typeof handle === 'string' });
+  static open(handle: RingHandle | FilePath): Ring {
+    const { path } = (handle ?? {}) as Partial<RingHandle>;
+    return Ring.#take(Region.open(typeof path === 'string' ? path : (handle as FilePath)));
+  }
+
+  static #take(region: Region): Ring {
+    const memory = new RegionMemory(region);
     try {
-      return Ring.attach(new RegionMemory(region));
+      const capacity = checkHeader(memory, Magic.ring, 'ring.open');
+      const { byteLength } = memory.words;
+      if (byteLength === 2 * (ringHeaderBytes + capacity)) {
+        const detail = 'expected one ring, got the two of a channel; use Channel.open';
+        throw new ShmError('ERR_INVALID_ARG', detail, 'ring.open', region.path);
+      }
+      if (isKept(memory)) {
+        region.leaveName();
+        memory.guard();
+      }
+      return new Ring(memory, capacity);
     } catch (error) {
-      region.close();
+      // What is no ring of ours is not ours to remove.
+      region.leaveName();
+      region.close(true);
       throw error;
     }
   }
@@ -111,7 +134,7 @@ export class Ring {
    * @throws {ShmError} `ERR_ROLE_TAKEN` where this or another process holds it
    */
   producer(options?: RoleOptions): Producer {
-    const producer = new Producer(this.#memory, this.capacity, options);
+    const producer = Producer.make(this.#memory, this.capacity, options);
     this.#sides.producer = producer;
     return producer;
   }
@@ -122,21 +145,30 @@ export class Ring {
    * @throws {ShmError} `ERR_ROLE_TAKEN` where this or another process holds it
    */
   consumer(options?: RoleOptions): Consumer {
-    const consumer = new Consumer(this.#memory, this.capacity, options);
+    const consumer = Consumer.make(this.#memory, this.capacity, options);
     this.#sides.consumer = consumer;
     return consumer;
   }
 
   /** What is in the ring and who uses it, read from shared memory; also of a ring in use. */
   stats(): RingStats {
-    return readStats(this.#memory, this.capacity);
+    const stats = readStats(this.#memory, this.capacity);
+    const fault = this.#memory.fault('ring.stats');
+    if (fault) throw fault;
+    return stats;
   }
 
-  /** Gives up the roles taken through this object and its hold on the memory. */
+  /**
+   * Gives up the roles taken through this object and its hold on the memory, which goes back to
+   * the system at once: views that are left read zeros. Only while a handler of `drain` runs, or
+   * records are borrowed, does it stay until those views are collected.
+   */
   close(): void {
-    this.#sides.producer?.end();
-    this.#sides.consumer?.close();
-    this.#memory.close();
+    const { producer, consumer } = this.#sides;
+    const inUse = consumer?.inUse ?? false;
+    producer?.end();
+    consumer?.close();
+    this.#memory.close(!inUse);
   }
 
   [Symbol.dispose](): void {

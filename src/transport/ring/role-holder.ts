@@ -2,37 +2,10 @@ import { ShmError } from '../../errors.js';
 import { now } from '../../timers.js';
 import type { Doorbell } from '../../native/doorbell.js';
 import { loadWord, storeWord, takeWord } from './atomics.js';
-import { Bell, Counter, Field, RoleState, Waiting } from './layout.js';
+import { Bell, RoleState, Waiting } from './layout.js';
 import type { RingMemory, Role } from './memory.js';
 import { PeerBell } from './peer-bell.js';
-
-interface RoleFields {
-  readonly state: number;
-  readonly pid: number;
-  /** The flag this role sets before it sleeps. */
-  readonly waiting: number;
-  /** Where its doorbell is told. */
-  readonly bell: number;
-  /** Counts how often it woke the other. */
-  readonly wakes: number;
-}
-
-const fields: Record<Role, RoleFields> = {
-  producer: {
-    state: Field.producerState,
-    pid: Field.producerPid,
-    waiting: Field.producerWaiting,
-    bell: Bell.producer,
-    wakes: Counter.producerWakes,
-  },
-  consumer: {
-    state: Field.consumerState,
-    pid: Field.consumerPid,
-    waiting: Field.consumerWaiting,
-    bell: Bell.consumer,
-    wakes: Counter.consumerWakes,
-  },
-};
+import { type RoleFields, roleFields } from './role-fields.js';
 
 /** A sleeper looks after this many milliseconds whether its peer is still alive. */
 const livenessInterval = 100;
@@ -72,6 +45,9 @@ export class RoleHolder {
   #peerLost = false;
   /** Kept here too: the word in the header could be overwritten by who wrote the nonsense. */
   #poisoned = false;
+  readonly #changes: Int32Array;
+  /** What `changes` was when the memory was last found whole. */
+  #seen = Number.NaN;
 
   /**
    * @throws {ShmError} `ERR_ROLE_TAKEN` where somebody holds the role, `ERR_CORRUPT` where
@@ -83,10 +59,13 @@ export class RoleHolder {
     this.memory = memory;
     this.spin = spin;
     this.#words = memory.words;
+    this.#changes = memory.changes;
+    const cut = this.#cut('attach');
+    if (cut) throw cut;
     this.#counters = new Float64Array(memory.plain.buffer, memory.plain.byteOffset, 128);
-    this.#own = fields[role];
+    this.#own = roleFields[role];
     this.#peerRole = role === 'producer' ? 'consumer' : 'producer';
-    this.#peer = fields[this.#peerRole];
+    this.#peer = roleFields[this.#peerRole];
     if (!memory.tryLock(role)) {
       const pid = loadWord(this.#words, this.#own.pid);
       throw this.error('ERR_ROLE_TAKEN', 'attach', `the ${role}'s role is held by process ${pid}`);
@@ -109,6 +88,7 @@ export class RoleHolder {
     storeWord(this.#words, this.#own.waiting, Waiting.none);
     storeWord(this.#words, this.#own.pid, process.pid);
     storeWord(this.#words, this.#own.state, RoleState.attached);
+    this.checkMemory('attach');
   }
 
   get closed(): boolean {
@@ -172,8 +152,10 @@ export class RoleHolder {
    */
   checkPeer(operation: string): void {
     const state = loadWord(this.#words, this.#peer.state);
+    this.checkMemory(operation);
     if (state === RoleState.poisoned) {
-      throw this.error('ERR_CORRUPT', operation, `the ${this.#peerRole} found the ring corrupt`);
+      const detail = `the ${this.#peerRole} found the ring corrupt`;
+      throw this.#cut(operation) ?? this.error('ERR_CORRUPT', operation, detail);
     }
     if (state !== RoleState.attached) return;
     if (!this.#peerLost && this.memory.isLocked(this.#peerRole)) return;
@@ -274,25 +256,64 @@ export class RoleHolder {
     storeWord(this.#words, this.#own.waiting, Waiting.none);
   }
 
-  /** Marks the ring as unusable for both sides, and makes the error that says why. */
+  /**
+   * Marks the ring as unusable for both sides, and makes the error that says why: a file that was
+   * cut is not the peer's fault.
+   */
   poison(operation: string, detail: string): ShmError {
+    const error = this.#cut(operation) ?? this.error('ERR_CORRUPT', operation, detail);
     this.#poisoned = true;
     storeWord(this.#words, this.#own.state, RoleState.poisoned);
     this.wakePeer();
-    return this.error('ERR_CORRUPT', operation, detail);
+    return error;
+  }
+
+  /**
+   * To be called after the ring's memory was touched and before what was found there is used: a
+   * file that somebody cut shows zeros. Costs one load as long as that has not happened.
+   *
+   * @throws {ShmError} `ERR_TRUNCATED`, or what the file system says
+   */
+  checkMemory(operation: string): void {
+    if (this.#changes[0] !== this.#seen) this.#look(operation);
+  }
+
+  /**
+   * The same before anything new is used, with a look at the file's last word: a cut that loses no
+   * page, or pages that nobody has touched since, is found out too.
+   */
+  checkWhole(operation: string): void {
+    const { last, lastValue } = this.memory;
+    const value = last[0];
+    this.checkMemory(operation);
+    if (value !== lastValue && lastValue !== undefined) throw this.poison(operation, 'it was cut');
+  }
+
+  #look(operation: string): void {
+    const changes = this.#changes[0]!;
+    if (this.memory.fault(this.#name(operation))) throw this.poison(operation, '');
+    this.#seen = changes;
+  }
+
+  #cut(operation: string): ShmError | undefined {
+    return this.memory.cut(this.#name(operation));
   }
 
   /** Throws what stands in the way of any further use of this side. */
   checkUsable(operation: string): void {
     if (this.#closed) throw this.error('ERR_CLOSED', operation, `this ${this.role} is closed`);
     if (this.#poisoned || loadWord(this.#words, this.#own.state) === RoleState.poisoned) {
-      throw this.error('ERR_CORRUPT', operation, 'the ring was found corrupt before');
+      const detail = 'the ring was found corrupt before';
+      throw this.#cut(operation) ?? this.error('ERR_CORRUPT', operation, detail);
     }
   }
 
   error(code: string, operation: string, detail: string): ShmError {
+    return new ShmError(code, detail, this.#name(operation), this.memory.address);
+  }
+
+  #name(operation: string): string {
     const own = this.#operations?.[operation === 'attach' ? 'attach' : 'use'];
-    const name = own ?? `${this.role}.${operation}`;
-    return new ShmError(code, detail, name, this.memory.address);
+    return own ?? `${this.role}.${operation}`;
   }
 }

@@ -1,21 +1,11 @@
 import { keepFreedHeap } from '../../native/heap.js';
-import { ringHeaderBytes } from './layout.js';
-import type { RingMemory } from './memory.js';
 import { RingReader } from './ring-reader.js';
-import type { RoleClaim } from './role-holder.js';
 
 /** The reading end of the ring of a byte stream; see stream-producer.ts. */
 export class StreamConsumer extends RingReader {
-  readonly #bytes: Uint8Array;
   /** Bytes taken out that the producer has not been woken for. */
   #quiet = 0;
   #ended = false;
-
-  constructor(memory: RingMemory, capacity: number, claim: RoleClaim) {
-    super(memory, capacity, claim);
-    const { buffer, byteOffset } = memory.plain;
-    this.#bytes = new Uint8Array(buffer, byteOffset + ringHeaderBytes, capacity);
-  }
 
   /**
    * Takes out what there is, at most `limit` bytes. A producer that waits for room is woken
@@ -23,7 +13,7 @@ export class StreamConsumer extends RingReader {
    * before anybody waits: to wake it for each piece would cost more than the copying.
    *
    * @returns a copy, yours to keep; null: there is nothing
-   * @throws {ShmError} `ERR_CLOSED`; `ERR_CORRUPT`: the producer's position is impossible
+   * @throws {ShmError} `ERR_CLOSED`; `ERR_CORRUPT`: the producer's position is impossible; `ERR_TRUNCATED`
    */
   read(limit: number): Buffer | null {
     const count = Math.min(this.#available(), limit);
@@ -40,8 +30,9 @@ export class StreamConsumer extends RingReader {
     if (count === 0) return 0;
     const index = this.head & (this.size - 1);
     const first = Math.min(count, this.size - index);
-    target.set(this.#bytes.subarray(index, index + first));
-    if (first < count) target.set(this.#bytes.subarray(0, count - first), first);
+    target.set(this.bytes.subarray(index, index + first));
+    if (first < count) target.set(this.bytes.subarray(0, count - first), first);
+    this.roleHolder.checkMemory('read');
     this.head = (this.head + count) | 0;
     this.count++;
     // The waker's side of SYNC park comes now or in `settle`.

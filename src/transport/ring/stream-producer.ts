@@ -53,7 +53,7 @@ export class StreamProducer extends RingWriter {
     return count;
   }
 
-  /** Shows the consumer what was written. */
+  /** Shows the consumer what was written. @throws {ShmError} `ERR_TRUNCATED` */
   publish(): void {
     if (this.published === this.tail) return;
     this.count++;

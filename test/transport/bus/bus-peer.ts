@@ -11,7 +11,7 @@ export interface BusOrders extends Omit<BusOptions<unknown>, 'codec'> {
 export type Task =
   | { does: 'echo'; value: unknown }
   | { does: 'fail' | 'hang' | 'die' | 'leave' | 'peers' | 'exit' | 'events' }
-  /** Sends so many messages of {@link traffic}, all of them. */
+  /** Sends this many messages of {@link traffic}, all of them. */
   | { does: 'send'; to: string; count: number }
   /** How many messages of {@link traffic} came from there; checked as they come. */
   | { does: 'received'; from: string };
@@ -40,7 +40,7 @@ export async function sendTraffic(bus: Bus, to: string, count: number): Promise<
   }
 }
 
-/** Checks what comes, from whom it may; tells how many came from one peer. */
+/** Checks what comes, whoever sent it; says how many messages came from one peer. */
 export function receiveTraffic(bus: Bus): (from: string) => number {
   const received = new Map<string, Traffic>();
   bus.on('message', (bytes, from) => {

@@ -50,7 +50,7 @@ describe('Bus', function () {
 
   const ask = (bus: Bus, to: string, task: Task) => bus.request(to, task, { timeout: 30_000 });
 
-  /** Until a peer has told this bus that it came, or went. */
+  /** Until this bus has seen a peer come, or go. */
   async function sees(bus: Bus, ids: string[]): Promise<void> {
     const sorted = [...ids].sort().join();
     while ([...bus.peers].sort().join() !== sorted) {
@@ -65,7 +65,7 @@ describe('Bus', function () {
     workers = [];
   });
 
-  it('brings together processes, threads and strangers, each of whom sees all', async () => {
+  it('brings together processes, threads and unrelated programs, and each sees all others', async () => {
     const bus = await here('a');
     const joined: string[] = [];
     bus.on('join', id => joined.push(id));

@@ -16,8 +16,9 @@ export interface Orders {
   codec?: CodecOption<unknown>;
   wait?: WaitStrategy;
   /**
-   * `echo`: sends back what comes. `count`: after `end` tells how many came. `stall`: reads
-   * nothing until told to. `idle`: listens, unreferenced, and so ends at once. `loop`: stays.
+   * `echo`: sends back what comes. `count`: after `end` reports how many came. `stall`: reads
+   * nothing until it is asked to. `idle`: listens, unreferenced, and so ends at once. `loop`:
+   * stays.
    */
   does: 'echo' | 'count' | 'stall' | 'idle' | 'loop';
 }

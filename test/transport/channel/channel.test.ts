@@ -105,7 +105,7 @@ describe('Channel', function () {
     const channel = Channel.create<string>({ codec: 'string', wait: { spin: 1_000_000 } });
     await launch({ channel: channel.handle, codec: 'string', does: 'echo' });
     channel.unref();
-    // Left to a timer or to the sweep that looks after the dead, each would take 250 ms.
+    // Left to a timer or to the sweep that looks for dead peers, each would take 250 ms.
     const keepsTheLoop = setInterval(() => {}, 60_000);
     const start = performance.now();
     for (let i = 0; i < 40; i++) {

@@ -1,4 +1,4 @@
-// Run by PM2 in cluster mode: on the bus of its cluster, and on one with everybody.
+// Run by PM2 in cluster mode: on the bus of its cluster, and on one shared by all.
 import { Bus } from '../../../src/index.js';
 import { clusterBus } from '../../../src/transport/cluster/index.js';
 

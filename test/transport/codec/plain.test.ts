@@ -48,7 +48,7 @@ class Pair {
 
 const order = (id: number) => ({ id, name: 'some name', tags: ['a', 'b'], at: { city: 'Bonn' } });
 
-/** Decodes bytes that nobody made: a value, or ERR_CORRUPT. */
+/** Decodes bytes that no encoder made: a value, or ERR_CORRUPT. */
 function decodeAnything(decoder: PlainDecoder, bytes: Buffer): void {
   try {
     decoder.decode(bytes, 0, bytes.length);
@@ -373,7 +373,7 @@ describe('structured values over a channel', () => {
       for (let value; (value = other.receiveSync(0)) !== undefined;) received.push(value);
     };
     const nosy = {
-      a: { fresh: 1 }, // its shape is not told yet when the inner value goes out
+      a: { fresh: 1 }, // its shape is not defined yet when the inner value is sent
       get b() {
         // With the ring full, the outer value is encoded outside of it, so this one goes in.
         read();
@@ -411,7 +411,7 @@ describe('structured values over a channel', () => {
     closeOthers();
   });
 
-  it('come as ERR_CORRUPT where the peer wrote nonsense', async () => {
+  it('come as ERR_CORRUPT where the peer wrote garbage', async () => {
     for (const nonsense of ['c1', 'c1ff', 'ff0f', 'ff00ff00ff', 'dd', 'dfffffffff', 'd940', '']) {
       const one = Channel.create<Uint8Array>({ codec: 'bytes' });
       const other = Channel.open(one.handle);

@@ -144,7 +144,7 @@ describe('When the other end of a connection', function () {
     }
   });
 
-  it('is a thread terminated amid traffic, this one goes on', async () => {
+  it('is a thread terminated in the middle of traffic, this one goes on', async () => {
     for (let round = 0; round < 4; round++) {
       const { conn, peer } = await connected('dial', { does: 'count' }, 'thread');
       conn.on('error', () => {});
@@ -204,7 +204,7 @@ describe('When the other end of a connection', function () {
           } catch (error) {
             const { code } = error as NodeJS.ErrnoException;
             if (code === 'EAGAIN') continue;
-            // Whatever the kernel calls it, but not that the time ran out.
+            // Any error of the kernel, but not a timeout.
             expect(code).to.be.oneOf(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', ...gone]);
             break;
           }

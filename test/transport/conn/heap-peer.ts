@@ -1,4 +1,4 @@
-// Reads so many bytes from a listener; tells the page faults of the second half.
+// Reads this many bytes from a listener; reports the page faults of the second half.
 import { dial } from '../../../src/index.js';
 
 const [path, bytes] = process.argv.slice(2) as [string, string];

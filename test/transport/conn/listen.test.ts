@@ -93,7 +93,7 @@ describe('listen and dial', function () {
     const listener = await listen(at('busy'));
     renameSync(at('busy'), at('deserted'));
     await listener.close();
-    // Of several at once one gets it, and no other is led to believe so.
+    // Of several at once exactly one gets it, and the others are refused.
     const all = await Promise.allSettled([1, 2, 3].map(() => listen(at('deserted'))));
     const open = all.filter(result => result.status === 'fulfilled');
     expect(open).to.have.length(1);
@@ -111,7 +111,7 @@ describe('listen and dial', function () {
     expect(readFileSync(path('file'), 'utf8'), 'a file is left alone').to.equal('precious');
   });
 
-  it('refuse nonsense, and leave nothing', async () => {
+  it('refuse bad arguments, and leave nothing', async () => {
     for (const nonsense of ['', 5, null, { port: 70_000 }] as never[]) {
       expect((await rejected(listen(nonsense))).code).to.equal('ERR_INVALID_ARG');
     }
@@ -138,7 +138,7 @@ describe('listen and dial', function () {
     const closing = Promise.all([listener.close(), listener.close()]).then(() => (over = true));
     conn.write('still served');
     expect(String(await readBytes(conn, 12))).to.equal('still served');
-    // A pipe of Windows stays while a connection is open, and whoever dials it waits.
+    // A Windows pipe stays while a connection is open, and a dialer waits.
     const late = await rejected(dial(at('closing'), { timeout: 300 }));
     expect(late.code).to.equal(process.platform === 'win32' ? 'ETIMEDOUT' : 'ENOENT');
     expect([over, closes]).to.deep.equal([false, 0]);

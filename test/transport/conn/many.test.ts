@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdirSync, statfsSync } from 'node:fs';
 import { expect } from 'chai';
 import { type Conn, dial, listen } from '../../../src/index.js';
-import { collect, held, scratch } from '../../native/support.js';
+import { collect, held, needsDescriptors, scratch } from '../../native/support.js';
 import { atOnce, leftLinks, socketPath } from '../../support/platform.js';
 import { random } from '../../support/traffic.js';
 import { closed, readBytes } from './pairs.js';
@@ -57,7 +57,8 @@ describe('Many connections', function () {
     await listener.close();
   });
 
-  it('five hundred at once share memory within 256 MiB, and idle they cost no CPU', async () => {
+  it('five hundred at once share memory within 256 MiB, and idle they cost no CPU', async function () {
+    needsDescriptors(this, 2000);
     const directory = path('regions');
     mkdirSync(directory, { mode: 0o700 });
     const options = 'size=256m,mode=0700';
@@ -83,7 +84,7 @@ describe('Many connections', function () {
         expect(String(await readBytes(conn, 8 + String(i).length))).to.equal(`this is ${i}`);
       };
       await Promise.all(conns.map(echo));
-      // Idle: all that is left to do is to look at peers now and then.
+      // Idle: the only work left is to check peers now and then.
       await new Promise(resolve => setTimeout(resolve, 100));
       const start = process.cpuUsage();
       await new Promise(resolve => setTimeout(resolve, 1000));

@@ -46,8 +46,8 @@ describe('Over a Conn', function () {
 
   /** Hands each connection to a server of any kind. */
   async function serve(server: { emit(event: 'connection', conn: Conn): unknown }) {
-    // As `http.Server` and `tls.Server` ask of `net`: the end of a request is not yet the
-    // end of its answer.
+    // As `http.Server` and `tls.Server` ask `net` to: the end of a request is not yet the
+    // end of its response.
     const options = { allowHalfOpen: true };
     listener = await listen(at('socket'), options, conn => server.emit('connection', conn));
   }

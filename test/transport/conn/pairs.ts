@@ -51,7 +51,7 @@ export interface Backing {
 
 const onWindows = process.platform === 'win32';
 
-/** libuv closes a pipe whose own half has ended as soon as nothing has come for 50 ms. */
+/** When this side has ended its half of a pipe, libuv closes it after 50 ms without data. */
 export const noHalfClose = 'a pipe of Windows cannot be half-closed';
 
 let home: string;
@@ -121,7 +121,8 @@ const backings: readonly Backing[] = [
 ];
 
 /**
- * Runs a suite over every backing. `net.Socket` among them shows that the suite is true.
+ * Runs a suite over every backing. `net.Socket` among them shows that the suite expects the right
+ * thing.
  * After each test its connections are destroyed and its listeners closed.
  */
 export function overEach(title: string, suite: (backing: Backing) => void): void {
@@ -159,7 +160,7 @@ function cleaned(): void {
   });
 }
 
-/** All that comes until the end; leaves the other half alone, as async iteration would not. */
+/** Everything that comes until the end; leaves the other half open, unlike async iteration. */
 export function readAll(end: Readable): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
@@ -169,7 +170,7 @@ export function readAll(end: Readable): Promise<Buffer> {
   });
 }
 
-/** Exactly so many bytes; more must not have come. */
+/** Exactly this many bytes; fails if more came. */
 export async function readBytes(end: Duplex, count: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
@@ -193,7 +194,7 @@ export function written(end: Duplex, bytes: Uint8Array | string): Promise<void> 
   });
 }
 
-/** Resolved at 'close', with whether it told an error. */
+/** Resolved at 'close', with its `hadError`. */
 export function closed(end: Duplex): Promise<boolean> {
   return new Promise(resolve => end.once('close', resolve));
 }

@@ -17,7 +17,7 @@ export interface Orders {
   options?: DialOptions & ListenOptions;
   /**
    * What it does with a connection. `echo`: sends back what comes. `count`: writes numbers
-   * without end. `write`: writes so many bytes, says 'written' when they are on their way,
+   * without end. `write`: writes `bytes` bytes, says 'written' when they are on their way,
    * and idles. `exit`, `end-naturally`: writes them, then ends so. `exit-in-handler`: as soon
    * as something comes, writes them and exits at once.
    */

@@ -38,7 +38,7 @@ for (const end of ends) {
   if (does !== 'ref') end.unref();
 }
 if (does === 'again') {
-  // In the midst of a read, and of a wait for one.
+  // During a read, and during a wait for one.
   ends[1]!.ref().once('data', () => ends[1]!.unref().ref());
   ends[0]!.ref().write('x');
   ends[0]!.unref();

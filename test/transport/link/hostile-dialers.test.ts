@@ -5,7 +5,7 @@ import { protocolVersion } from '../../../src/transport/link/handshake-messages.
 import { type Conn, dial, listen, type Listener, type ListenOptions } from '../../../src/index.js';
 import { atOnce, leftLinks, socketPath } from '../../support/platform.js';
 import { random } from '../../support/traffic.js';
-import { collect, held, scratch } from '../../native/support.js';
+import { collect, held, needsDescriptors, scratch } from '../../native/support.js';
 import { readBytes } from '../conn/pairs.js';
 import { encode, Mouth } from '../link/raw-peer.js';
 
@@ -221,7 +221,8 @@ describe('A listener', function () {
     await serves();
   });
 
-  it('refuses a thousand of them at once, serves meanwhile, and keeps nothing', async () => {
+  it('refuses a thousand of them at once, serves meanwhile, and keeps nothing', async function () {
+    needsDescriptors(this, 4000);
     await open({ handshakeTimeout: 1000, backlog: 2000 });
     await serves();
     const pick = random(11);
@@ -253,7 +254,7 @@ describe('A listener', function () {
     await collect();
     const before = held();
     await round(atOnce(1000));
-    // The last refused are given half a second to read why; only then are theirs garbage.
+    // The last refused peers get half a second to read why; only then are their sockets garbage.
     for (let i = 0; i < 100; i++) {
       await collect();
       const now = held();

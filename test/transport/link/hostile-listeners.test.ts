@@ -61,7 +61,7 @@ describe('A dialer', function () {
       mouth => mouth.say(5, { code: 'EACCES', detail: 'not you\n' }),
     ],
     ['one that confirms', 'ERR_PROTOCOL', /message 2 or 4, got 6/, mouth => mouth.say(6, {})],
-    ['a start that says nothing', 'ERR_PROTOCOL', /a capacity/, mouth => mouth.say(4, {})],
+    ['a start that says nothing', 'ERR_PROTOCOL', /a nonce/, mouth => mouth.say(4, {})],
     [
       'a start without a nonce',
       'ERR_PROTOCOL',
@@ -131,7 +131,7 @@ describe('A dialer', function () {
     expect(await rejected(dial(address, { signal: AbortSignal.abort(reason) }))).to.equal(reason);
   });
 
-  it('says that nobody is there, and refuses nonsense', async () => {
+  it('says that nobody is there, and refuses bad addresses', async () => {
     expect((await rejected(dial(address('nobody')))).code).to.equal('ENOENT');
     for (const nonsense of ['', 7, null, {}, { port: -1 }, { port: 1, host: 5 }] as never[]) {
       expect((await rejected(dial(nonsense))).code).to.equal('ERR_INVALID_ARG');

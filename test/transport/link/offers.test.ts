@@ -144,12 +144,13 @@ describe('A listener that is offered', function () {
       expect((await mouth.hear())!.body).to.include.keys('nonce');
       const [conn] = await accepted;
       expect(existsSync(region.path)).to.equal(false);
+      // By itself, perhaps with an error, or because it is destroyed below.
+      const closed = new Promise<void>(resolve => conn.once('close', () => resolve()));
       ftruncateSync(fd, size);
       conn.write('x'.repeat(9000), () => {});
       conn.read(0);
       ends.input.roleHolder.ringPeer();
       await new Promise(resolve => setTimeout(resolve, 20));
-      const closed = once(conn, 'close');
       mouth.socket.destroy();
       conn.destroy();
       await closed;

@@ -66,7 +66,7 @@ export class Mouth {
   }
 }
 
-/** A listener that does to each that connects what it is told to. */
+/** A listener that treats each peer that connects as the test says. */
 export async function rawListener(
   path: string,
   meet: (mouth: Mouth) => Promise<void> | void,

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, openSync, read } from 'node:fs';
 import { createRequire } from 'node:module';
 import { setTimeout as delay } from 'node:timers/promises';
+import { runInNewContext } from 'node:vm';
 import { threadId } from 'node:worker_threads';
 import { move } from 'piscina';
 import { payloadTask } from '../../../src/transport/piscina/index.js';
@@ -122,3 +123,34 @@ export const random = payloadTask(
 
 /** No handler of payloadTask's. */
 export const plain = (task: unknown) => ({ got: typeof task });
+
+/** Handlers that were not made with payloadTask. */
+export const plainEcho = (task: unknown) => task;
+export const plainText = () => 'text';
+export const plainNothing = () => {};
+export const plainReader = (task: { image: Uint8Array }) => task.image.length;
+
+/** A result of another realm, as Jest's modules make them. */
+export const makeInRealm = payloadTask((bytes: Uint8Array): unknown =>
+  runInNewContext(
+    '({ list: [new Float64Array([1.5, 2])], map: new Map([["bytes", bytes]]), date: new Date(5) })',
+    { bytes },
+  ),
+);
+
+/** A view of shared memory. */
+export const shareMemory = payloadTask(({ memory }: { memory: SharedArrayBuffer }) => ({
+  view: new Int32Array(memory),
+}));
+
+/** Asks for memory that there cannot be. */
+export const allocateWrong = payloadTask((length: number, { allocate }) => {
+  try {
+    return allocate(length).length;
+  } catch (error) {
+    return (error as { code?: string }).code;
+  }
+});
+
+/** Takes anything, and returns none of it. */
+export const describeTask = payloadTask((task: unknown) => typeof task);

@@ -42,7 +42,7 @@ async function run({ task, wait = 'park', input, output, count = 0 }: AsyncOrder
       break;
     }
     case 'park':
-      // Nothing else keeps this process alive; what it read, it tells.
+      // Nothing else keeps this process alive; it reports what it read.
       tell(Buffer.from((await consumer!.read()) ?? []).toString());
       break;
     case 'attach':
@@ -65,7 +65,7 @@ async function idle(count: number): Promise<{ cpu: number; bells: number }> {
     void ring.consumer().read();
   }
   const second = () => new Promise(resolve => setTimeout(resolve, 1000));
-  await second(); // what making them left to do
+  await second(); // work left over from making them
   const before = process.cpuUsage();
   await second();
   const { user, system } = process.cpuUsage(before);

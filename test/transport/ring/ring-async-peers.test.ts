@@ -5,6 +5,7 @@ import { Worker } from 'node:worker_threads';
 import { expect } from 'chai';
 import { Ring, type ShmError, type WaitStrategy } from '../../../src/index.js';
 import { Field, RoleState, Waiting } from '../../../src/transport/ring/layout.js';
+import { needsDescriptors } from '../../native/support.js';
 import { message, sibling, start } from '../../support/processes.js';
 import { Traffic } from '../../support/traffic.js';
 import type { AsyncOrders } from './ring-async-peer.js';
@@ -19,7 +20,7 @@ function launch(kind: Kind, orders: AsyncOrders): ChildProcess | Worker {
   return start(peer, [JSON.stringify(orders)]);
 }
 
-/** Lets the loop turn until a word of the header says so: a barrier in the ring itself. */
+/** Lets the loop turn until a word of the header has the value: a barrier in the ring itself. */
 async function until(ring: Ring, field: number, value: number): Promise<void> {
   const words = new Int32Array(ring.buffer);
   while (Atomics.load(words, field) !== value) await new Promise(resolve => setTimeout(resolve, 1));
@@ -138,7 +139,8 @@ describe('Ring on the event loops of two', function () {
     });
   }
 
-  it('a process that exits on a thousand parked rings leaves nothing; idle they cost nothing', async () => {
+  it('a process that exits on a thousand parked rings leaves nothing; idle they cost nothing', async function () {
+    needsDescriptors(this, 1200);
     const child = start(peer, [JSON.stringify({ task: 'idle', count: 1000 })]);
     const ended = once(child, 'exit');
     const { cpu, bells: bellsThen } = await message<{ cpu: number; bells: number }>(child);

@@ -7,7 +7,7 @@ import { rejected } from '../../support/errors.js';
 import type { WaitStrategy } from '../../../src/index.js';
 import { Bell, Field, Waiting } from '../../../src/transport/ring/layout.js';
 
-/** What a promise rejects with; fails where it resolves. */
+/** What a promise rejects with; fails if it resolves. */
 const text = (record: Uint8Array | null) => record && Buffer.from(record).toString();
 const turn = () => new Promise(resolve => setImmediate(resolve));
 
@@ -232,7 +232,7 @@ describe('A doorbell that the header names wrongly', () => {
   beforeEach(() => {
     ring = Ring.create({ capacity: 4096 });
     directory = mkdtempSync(join(tmpdir(), 'ring-bell-'));
-    // By its name a bell, and no FIFO.
+    // It has the name of a bell, and is not a FIFO.
     writeFileSync(join(directory, `bell-${'00'.repeat(12)}`), '');
   });
   afterEach(() => {
@@ -273,7 +273,7 @@ describe('A doorbell that the header names wrongly', () => {
     });
   }
 
-  it('delays who waits behind it, and no more: the sweep finds the record', async () => {
+  it('only delays the side that waits behind it: the sweep finds the record', async () => {
     const producer = ring.producer();
     const consumer = ring.consumer();
     const read = consumer.read();

@@ -24,7 +24,7 @@ const position = fc.oneof(
   fc.integer().map(value => value & -8),
 );
 
-/** Where nonsense is written: a header field by name, or a word of the record at a position. */
+/** Where garbage is written: a header field by name, or a word of the record at a position. */
 const places = [
   ...(['tail', 'head', 'producerState', 'consumerState'] as const),
   ...(['consumerWaiting', 'producerWaiting', 'magic', 'version', 'capacity'] as const),
@@ -35,7 +35,7 @@ const places = [
 
 type Place = (typeof places)[number];
 
-/** Nonsense near what a value may be, which gets further than what is plainly impossible. */
+/** Garbage close to valid values, which gets further than what is plainly impossible. */
 const nonsense = fc.oneof(
   fc.constantFrom(0, 1, 2, 3, 4, 7, 8, -1, -8, 2040, 2041, capacity - 8, capacity, capacity + 8),
   fc.constantFrom(0x7fff_ffff, -0x8000_0000, 0x7fff_fff8),
@@ -45,7 +45,7 @@ const nonsense = fc.oneof(
 interface Poke {
   readonly place: Place;
   readonly value: number;
-  /** The value is added to what stands there: a position that is a little wrong. */
+  /** The value is added to the current one: a position that is a little wrong. */
   readonly relative: boolean;
 }
 
@@ -70,7 +70,7 @@ function apply({ place, value, relative }: Poke): void {
   words[field] = relative ? words[field]! + value : value;
 }
 
-/** A step of a script: a call of one side, or nonsense from the other. */
+/** A step of a script: a call of one side, or garbage from the other. */
 interface Step {
   readonly call: Call;
   readonly amount: number;
@@ -85,7 +85,7 @@ const step: fc.Arbitrary<Step> = fc.record({
 
 const script = fc.array(step, { minLength: 1, maxLength: 14 });
 
-/** What a side may throw when its peer writes nonsense, by what was nonsense. */
+/** What a side may throw when its peer writes garbage, by where it was written. */
 const peerIsGone = ['ERR_PEER_CLOSED', 'ERR_PEER_DIED'];
 const misuse = ['ERR_NOT_RESERVED', 'ERR_RESERVED'];
 
@@ -120,7 +120,7 @@ function check(cases: number, property: fc.IRawProperty<unknown>): void {
   fc.assert(property as fc.IProperty<unknown>, { numRuns: cases });
 }
 
-/** Ends the process where a call does not come back: nothing in this thread could. */
+/** Ends the process if a call does not return: nothing in this thread could. */
 function watchdog(seconds: number): Worker {
   return new Worker(
     `setTimeout(() => {
@@ -131,24 +131,24 @@ function watchdog(seconds: number): Worker {
   );
 }
 
-describe('A ring whose peer writes nonsense', function () {
+describe('A ring whose peer writes garbage', function () {
   this.timeout(180_000);
   let guard: Worker;
   before(() => (guard = watchdog(170)));
   after(() => guard.terminate());
 
-  it('goes on or is corrupt, within its bounds: 60,000 scripts, nonsense anywhere', () => {
+  it('goes on or is corrupt, within its bounds: 60,000 scripts, garbage anywhere', () => {
     check(60_000, fc.property(script, position, run));
   });
 
   for (const place of places) {
-    it(`the same with nonsense in one place only: ${place}, 1,000 scripts`, () => {
+    it(`the same with garbage in one place only: ${place}, 1,000 scripts`, () => {
       const here = step.map(each => ({ ...each, poke: each.poke && { ...each.poke, place } }));
       check(1000, fc.property(fc.array(here, { minLength: 1, maxLength: 14 }), position, run));
     });
   }
 
-  it('carries every byte where the nonsense is in words that carry none: 9,000 scripts', () => {
+  it('carries every byte where the garbage is in words that carry none of them: 9,000 scripts', () => {
     const harmless: readonly Place[] = [
       ...(['consumerWaiting', 'producerWaiting', 'magic', 'version', 'capacity'] as const),
       ...(['producerPid', 'consumerPid', 'bell', 'counter'] as const),

@@ -20,7 +20,7 @@ type Role = 'producer' | 'consumer' | 'both';
 interface Remains {
   readonly path: string;
   readonly killed: boolean;
-  /** Records it said it had published, was about to handle, and had released. */
+  /** Records it reported as published, as about to be handled, and as released. */
   readonly written: number;
   readonly handled: number;
   readonly released: number;
@@ -191,7 +191,7 @@ describe('A ring whose holder is killed between two accesses', function () {
       ({ path, written, handled, released }, ring) => {
         ring.close();
         const records = readHere(path);
-        // Where it begins and ends is known but for the one step that was not told any more.
+        // Its beginning and end are known, except for the one step that was not reported any more.
         const candidates: [number, number][] = [];
         for (let first = released; first <= handled; first++) {
           for (let end = written; end <= Math.min(written + 1, recordCount); end++) {

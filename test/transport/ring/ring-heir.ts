@@ -1,4 +1,4 @@
-// A fresh process that opens a ring kept in a file and tells all that is left in it.
+// A fresh process that opens a ring kept in a file and reports all that is left in it.
 import { Ring } from '../../../src/index.js';
 
 const ring = Ring.open(process.argv[2]!);

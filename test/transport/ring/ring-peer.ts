@@ -8,13 +8,13 @@ export interface Orders {
   role: 'producer' | 'consumer';
   seed: number;
   longest: number;
-  /** Go on until so many bytes have gone through. */
+  /** Go on until this many bytes have gone through. */
   bytes: number;
-  /** Producer: publish once for so many records. */
+  /** Producer: publish once for this many records. */
   cork?: number;
   /** Consumer: take copies by readSync instead of draining in place. */
   copy?: boolean;
-  /** Producer: attach, write so many records, then say so and hang. */
+  /** Producer: attach, write this many records, then say so and hang. */
   hangAfter?: number;
 }
 

@@ -5,7 +5,7 @@ import { openSync, writeSync } from 'node:fs';
 import { Ring } from '../../../src/index.js';
 import type { Consumer } from '../../../src/transport/ring/consumer.js';
 import type { Producer } from '../../../src/transport/ring/producer.js';
-import { ringHeaderBytes } from '../../../src/transport/ring/layout.js';
+import { ringHeaderBytes, ringTrailerBytes } from '../../../src/transport/ring/layout.js';
 import { recordOf } from './ring-records.js';
 
 const [path, role, killAt, progressPath] = process.argv.slice(2) as [
@@ -22,7 +22,7 @@ function point(): void {
   if (armed && --left === 0) process.kill(process.pid, 'SIGKILL');
 }
 
-/** Told to the parent at once, by a way that outlives this process. */
+/** Reported to the parent at once, in a way that outlives this process. */
 function tell(what: 'w' | 'h' | 'r'): void {
   writeSync(progress, what);
 }
@@ -40,7 +40,7 @@ function watchAtomics(): void {
   }
 }
 
-/** Plain words that the transport makes from here on tell each of their accesses. */
+/** Plain views that the transport makes from here on report each of their accesses. */
 function watchWords(name: 'Int32Array' | 'Float64Array'): void {
   const Original = globalThis[name];
   const handler: ProxyHandler<Int32Array | Float64Array> = {
@@ -101,7 +101,7 @@ function produce(producer: Producer): void {
   producer.end();
 }
 
-/** Every way to read. What is told as read is released; what is told as handled may be. */
+/** Every way to read. What is reported as read is released; what is reported as handled may be. */
 function consume(consumer: Consumer): void {
   consumer.peek();
   tell('h');
@@ -145,7 +145,7 @@ watchAtomics();
 watchWords('Int32Array');
 watchWords('Float64Array');
 const ring = Ring.open(path);
-if (ring.buffer.byteLength !== ringHeaderBytes + ring.capacity)
+if (ring.buffer.byteLength !== ringHeaderBytes + ring.capacity + ringTrailerBytes)
   throw new Error('an unexpected size');
 watchCopies(ring);
 armed = true;

@@ -2,8 +2,8 @@ import { Worker } from 'node:worker_threads';
 import { expect } from 'chai';
 import { Ring, ShmError } from '../../../src/index.js';
 import { Field, ringHeaderBytes, layoutVersion } from '../../../src/transport/ring/layout.js';
-import { HeapMemory } from '../../../src/transport/ring/memory.js';
 import { thrown } from '../../support/errors.js';
+import { HeapMemory } from '../../support/heap-memory.js';
 import { message, sibling, start } from '../../support/processes.js';
 import { random, Traffic } from '../../support/traffic.js';
 import type { Orders, Report } from './ring-peer.js';
@@ -152,7 +152,7 @@ for (const [name, create] of backings) {
       expect(ring.consumer().tryRead()).to.equal(null);
     });
 
-    it('refuses nonsense and use after the end', () => {
+    it('refuses bad arguments and use after the end', () => {
       const producer = ring.producer();
       const consumer = ring.consumer();
       for (const nonsense of ['text', null, 5, [1, 2], new Int32Array(2), new ArrayBuffer(4)]) {
@@ -186,7 +186,7 @@ describe('Ring.create and Ring.open', () => {
     }
   });
 
-  it('refuses handles that are none', () => {
+  it('refuses what is not a handle', () => {
     for (const handle of [undefined, null, 5, {}, { path: 7 }]) {
       expect(thrown(() => Ring.open(handle as never)).code).to.equal('ERR_INVALID_ARG');
     }

@@ -1,4 +1,4 @@
-// What libstdc++ found out about this machine's glibc, less what musl lacks.
+// What libstdc++ found out about this machine's glibc, without what musl lacks.
 #pragma once
 #include_next <bits/c++config.h>
 #undef _GLIBCXX_USE_PTHREAD_COND_CLOCKWAIT

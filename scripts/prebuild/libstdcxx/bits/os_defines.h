@@ -1,2 +1,2 @@
-// What libstdc++ was told of its C library: nothing, so that it suits glibc and musl alike.
+// What libstdc++ knows about its C library: nothing, so that it suits both glibc and musl.
 #pragma once

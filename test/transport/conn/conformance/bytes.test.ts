@@ -10,7 +10,7 @@ import { rejected } from '../../../support/errors.js';
 import { random, Traffic } from '../../../support/traffic.js';
 import { type Connection, noHalfClose, overEach, readAll, readBytes, written } from '../pairs.js';
 
-/** Writes so many messages, as fast as it may. */
+/** Writes this many messages, as fast as the stream takes them. */
 async function pour(end: Connection, seed: number, count: number, longest: number) {
   const traffic = new Traffic(seed, longest);
   while (traffic.count < count) {

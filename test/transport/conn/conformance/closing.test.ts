@@ -122,7 +122,7 @@ overEach('Closing', backing => {
     const first = server.read(9) as Buffer;
     expect(String(first)).to.equal('delivered');
     while (outcomes.length < 3) await nextTurn();
-    // Of the one that was under way net says on Node 20 that it is done; Conn does not.
+    // For the write under way, net reports success on Node 20; Conn does not.
     if (!backing.name.includes('memory') && outcomes[0] === undefined) outcomes.shift();
     const cancelled = ['ECANCELED', 'ERR_STREAM_DESTROYED'];
     if (backing.isPipe) cancelled.push('EOF'); // as libuv has it
@@ -151,7 +151,7 @@ overEach('Closing', backing => {
     await closed(server);
     const failed = new Promise(resolve => client.once('error', resolve));
     const gone = closed(client);
-    // The first may still be taken: nobody can have told the writer yet.
+    // The first may still be accepted: the writer cannot know yet.
     const write = () => client.write('x', error => !error && setImmediate(write));
     write();
     expect(code(await failed)).to.be.oneOf(['EPIPE', 'ECONNRESET']);

@@ -13,7 +13,7 @@ overEach('Flow', backing => {
     const { client, server } = await backing.pair();
     server.once('data', () => server.pause());
     let accepted = 0;
-    // Until the writer is told to wait and nothing moves any more.
+    // Until `write` returns false and nothing moves any more.
     for (let turns = 0; turns < 10; turns++) {
       while (client.write(chunk)) {
         accepted += chunk.length;

@@ -101,7 +101,7 @@ overEach('onread', backing => {
 });
 
 describe('onread', () => {
-  it('refuses what is none, before it connects', async () => {
+  it('refuses anything else as onread, before it connects', async () => {
     const callback = () => {};
     const wrong = [5, null, {}, { buffer: Buffer.alloc(1) }, { buffer: Buffer.alloc(0), callback }];
     for (const onread of wrong) {

@@ -1,0 +1,20 @@
+import { mkdirSync, mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/**
+ * A new region directory for a run: in the one that MMAP_TRANSPORT_DIR names, else in memory, else
+ * in the temporary directory. A container may have no /dev/shm, or one that this user cannot write.
+ */
+export function makeRegionHome(prefix: string): string {
+  const told = process.env.MMAP_TRANSPORT_DIR;
+  if (told) {
+    mkdirSync(told, { recursive: true, mode: 0o700 });
+    return mkdtempSync(join(told, prefix));
+  }
+  try {
+    return mkdtempSync(join('/dev/shm', prefix));
+  } catch {
+    return mkdtempSync(join(tmpdir(), prefix));
+  }
+}

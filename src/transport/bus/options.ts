@@ -1,0 +1,67 @@
+import type { CodecOption } from '../codec/types.js';
+import type { WaitStrategy } from '../ring/wait.js';
+
+export interface BusOptions<T> {
+  /** This peer's id: no other live one of the bus may have it. @default a random one */
+  id?: string;
+  /** Where the peers find each other. @default the per-user region directory */
+  directory?: string;
+  /** Turns values into bytes and back; the same at all peers. @default 'structured' */
+  codec?: CodecOption<T>;
+  /**
+   * Bytes each direction between two peers holds, once they talk: a power of two from 4 KiB
+   * to 1 GiB; a message takes at most half. Of two peers' capacities the smaller counts.
+   * @default 1 MiB
+   */
+  capacity?: number;
+  /** How this peer waits. @default 'park' */
+  wait?: WaitStrategy;
+  /** Milliseconds that {@link Bus.request} waits for an answer. @default no limit */
+  requestTimeout?: number;
+  /** Milliseconds that {@link Bus.close} waits for peers that do not answer. @default 5000 */
+  closeTimeout?: number;
+}
+
+/** How messages reach a peer: through shared memory, or over a socket where none can be shared. */
+export type Route = 'memory' | 'socket';
+
+export interface BusEvents<T> {
+  message: [value: T, from: string];
+  join: [id: string];
+  leave: [id: string, reason: LeaveReason];
+  drain: [id: string];
+  route: [id: string, route: Route, reason?: string];
+  error: [error: Error];
+  close: [];
+}
+
+/** One other peer, as {@link Bus.stats} has it. */
+export interface PeerStats {
+  readonly id: string;
+  readonly route: Route;
+  /** Why messages to it go over a socket; undefined where they do not. */
+  readonly fallbackReason: string | undefined;
+  /** Whether there is a link yet: it is made with the first message. */
+  readonly linked: boolean;
+}
+
+export interface BusStats {
+  readonly peers: readonly PeerStats[];
+  /** Requests of this peer that have no answer yet. */
+  readonly pendingRequests: number;
+  /** Messages that came and wait for the first listener. */
+  readonly heldMessages: number;
+}
+
+/** Why a peer left: it closed its bus; or it was killed, or ended without closing. */
+export type LeaveReason = 'closed' | 'died';
+
+export interface RequestOptions {
+  /**
+   * Milliseconds to wait for the answer. A request that is given up before there was room for it is
+   * never sent. @default the bus's `requestTimeout`
+   */
+  timeout?: number;
+  /** Gives up with the signal's reason; a handler that runs already runs on. */
+  signal?: AbortSignal;
+}

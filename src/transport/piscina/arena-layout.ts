@@ -1,0 +1,104 @@
+/*
+ * The arena's file, offsets in bytes:
+ *
+ *   0                      header, one page, written once by the process that makes the file
+ *   4096                   partition 0: its task slots, then its payloads and results
+ *   4096 + 1 × partition   partition 1
+ *   …
+ *
+ * The header is 32-bit words: magic (stored last), version, then those of ArenaGeometry in order,
+ * the size of a partition in pages.
+ *
+ * A partition belongs to one PayloadArena object of one process, which holds the partition's lock:
+ * the byte lock at `partitionLock(number)`, which the kernel drops when the process dies. Only the
+ * owner allocates there, and it keeps its records in private memory. The threads of its pools write
+ * into blocks that came with a task, and into the word of that task's slot.
+ *
+ * A task slot is 32 bytes, of which the first word is used: see task-slots.ts. Slots are never used
+ * for anything else: a thread that comes too late, after its task was cancelled, finds another
+ * state there and not somebody's payload.
+ */
+import { constants } from 'node:buffer';
+import { outOfRange, ShmError } from '../../errors.js';
+import { loadWord, storeWord } from '../ring/atomics.js';
+import { firstLock } from '../ring/memory.js';
+
+export const arenaMagic = 0x4d545041;
+export const arenaVersion = 2;
+export const arenaHeaderBytes = 4096;
+export const pageBytes = 4096;
+export const slotBytes = 32;
+
+/** More than the processes that anybody runs. */
+export const maxPartitions = 1024;
+/** The allocator counts units of 64 bytes in 31 bits. */
+const maxPayloadBytes = 2 ** 36;
+
+export const partitionLock = (number: number) => firstLock + number;
+
+export interface ArenaGeometry {
+  readonly partitions: number;
+  /** Task slots included. */
+  readonly partitionBytes: number;
+  /** In each partition. */
+  readonly slots: number;
+  readonly debug: boolean;
+}
+
+export const arenaBytes = ({ partitions, partitionBytes }: ArenaGeometry) =>
+  arenaHeaderBytes + partitions * partitionBytes;
+
+/** Where a partition begins in the file. */
+export const partitionStart = (number: number, { partitionBytes }: ArenaGeometry) =>
+  arenaHeaderBytes + number * partitionBytes;
+
+/** Bytes for payloads and results in a partition. */
+export const payloadBytes = ({ partitionBytes, slots }: ArenaGeometry) =>
+  partitionBytes - slots * slotBytes;
+
+/**
+ * That of an arena with `bytes` for payloads, all partitions together.
+ *
+ * @throws {ShmError} `ERR_OUT_OF_RANGE` where this Node cannot view an arena of that length
+ */
+export function geometryFor(bytes: number, partitions: number, debug: boolean): ArenaGeometry {
+  const payloads = Math.ceil(bytes / partitions / pageBytes) * pageBytes;
+  // A multiple of 128, which fills a page.
+  const slots = Math.min(512, Math.ceil(payloads / 2 ** 18)) * (pageBytes / slotBytes);
+  const geometry = { partitions, partitionBytes: payloads + slots * slotBytes, slots, debug };
+  const over = Math.max(0, arenaBytes(geometry) - constants.MAX_LENGTH);
+  if (over === 0 && payloads <= maxPayloadBytes) return geometry;
+  const most = Math.min(bytes - over, partitions * maxPayloadBytes);
+  throw outOfRange('arena.create', 'bytes', `at most ${most}`, bytes);
+}
+
+/** @param words those of a new arena's file */
+export function writeGeometry(words: Int32Array, geometry: ArenaGeometry): void {
+  const { partitions, partitionBytes, slots, debug } = geometry;
+  const header = [arenaVersion, partitions, partitionBytes / pageBytes, slots, Number(debug)];
+  header.forEach((value, index) => storeWord(words, index + 1, value));
+  // Last: a process that sees the magic sees the rest.
+  storeWord(words, 0, arenaMagic);
+}
+
+/**
+ * @param words those of the whole file
+ * @throws {ShmError} `ERR_CORRUPT`, `ERR_VERSION`
+ */
+export function readGeometry(words: Int32Array, path: string): ArenaGeometry {
+  const fail = (code: string, what: string, got: unknown) =>
+    new ShmError(code, `expected ${what}, got ${String(got)}`, 'arena.open', path);
+  const bytes = words.byteLength;
+  if (bytes < arenaHeaderBytes) throw fail('ERR_CORRUPT', `${arenaHeaderBytes} bytes`, bytes);
+  const word = (index: number) => loadWord(words, index);
+  if (word(0) !== arenaMagic) throw fail('ERR_CORRUPT', 'the magic of an arena', word(0));
+  if (word(1) !== arenaVersion) {
+    throw fail('ERR_VERSION', `layout version ${arenaVersion}`, word(1));
+  }
+  const [partitions, partitionBytes, slots] = [word(2), word(3) * pageBytes, word(4)];
+  const geometry = { partitions, partitionBytes, slots, debug: word(5) !== 0 };
+  const isSound = partitions >= 1 && partitions <= maxPartitions && slots >= 1;
+  if (isSound && payloadBytes(geometry) > 0 && arenaBytes(geometry) === bytes) return geometry;
+  const got = `${partitions} of ${partitionBytes} with ${slots} task slots`;
+  throw fail('ERR_CORRUPT', `partitions that fill ${bytes} bytes`, got);
+}

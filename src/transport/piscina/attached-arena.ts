@@ -1,0 +1,51 @@
+import { existsSync } from 'node:fs';
+import { ShmError } from '../../errors.js';
+import type { NativeMapping } from '../../native/addon.js';
+import { attachByName, plainBytes, sharedBuffer } from '../../native/views.js';
+import { readGeometry } from './arena-layout.js';
+
+/** An arena as a pool's thread sees it: memory that the process has mapped already. */
+export interface AttachedArena {
+  readonly path: string;
+  readonly plain: Uint8Array<ArrayBuffer>;
+  readonly words: Int32Array;
+  readonly debug: boolean;
+  readonly mapping: NativeMapping;
+}
+
+const attached = new Map<string, AttachedArena>();
+
+/** Arenas that a thread keeps at hand; what it keeps stays mapped. */
+const most = 4;
+
+/**
+ * @throws {ShmError} `ENOENT` where nobody in this process has the arena open any more
+ */
+export function attachArena(path: string): AttachedArena {
+  const known = attached.get(path);
+  // Somebody could have detached it, by `bytes.buffer.transfer()`.
+  if (known && known.plain.length > 0) return known;
+  const mapping = attachByName(path);
+  if (!mapping) {
+    throw new ShmError('ENOENT', 'it is not open in this process', 'payloadTask', path);
+  }
+  const buffer = sharedBuffer(mapping);
+  const words = new Int32Array(buffer);
+  const { debug } = readGeometry(words, path);
+  const arena = { path, plain: plainBytes(mapping), words, debug, mapping };
+  forgetClosed();
+  attached.delete(path);
+  const [oldest] = attached.keys();
+  if (attached.size === most) attached.delete(oldest!);
+  attached.set(path, arena);
+  return arena;
+}
+
+/** Arenas that nobody has open have lost their names. Their memory goes with the last handle. */
+function forgetClosed(): void {
+  for (const { path, mapping } of attached.values()) {
+    if (existsSync(path)) continue;
+    attached.delete(path);
+    mapping.close(true);
+  }
+}

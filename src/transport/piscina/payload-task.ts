@@ -1,0 +1,203 @@
+import { threadId, workerData } from 'node:worker_threads';
+import { invalidArgument, ShmError } from '../../errors.js';
+import { addon } from '../../native/addon.js';
+import { setImmediate } from '../../timers.js';
+import { type AttachedArena, attachArena } from './attached-arena.js';
+import { replaceDeep } from './replace-deep.js';
+import { pieceBytes, ResultBuffer } from './result-buffer.js';
+import * as messages from './task-messages.js';
+import { finishSlot, type SlotRef, takeSlot } from './task-slots.js';
+import * as views from './view-kinds.js';
+
+/** What a handler gets beside its task. */
+export interface PayloadContext {
+  /**
+   * Memory for a result, to be filled in place: returned, it is not copied on this side. It is in
+   * the arena, as far as the room that came with the task reaches; else it is ordinary memory. What
+   * is in it at first is undefined.
+   *
+   * @param length bytes, from 0
+   * @returns valid until the handler has settled
+   * @throws {ShmError} `ERR_OUT_OF_RANGE`; `ENOMEM` where there is no such amount of memory
+   */
+  readonly allocate: (length: number) => Uint8Array<ArrayBuffer>;
+}
+
+/**
+ * Makes the handler of a Piscina worker file. Payloads of a task that came by `runWithPayloads`
+ * arrive as views of the arena's memory, of the kind that was shared, valid until `fn` has settled.
+ * They may be written to; where several tasks have one payload, all of them see that. Views in the
+ * result travel back through the arena.
+ *
+ * A result that is, or holds, a view of a payload is not copied on this side; neither is one made
+ * with `context.allocate`. What `Piscina.move` made is left to Piscina, which transfers it, unless
+ * it holds a view of the arena: that cannot be moved, and travels as without `move`.
+ *
+ * Tasks that came by `pool.run`, and their results, are handed on as they are.
+ *
+ * @param fn the task's work, async or not
+ * @throws {ShmError} `ERR_INVALID_ARG` where `fn` is no function
+ * @example
+ * export default payloadTask(({ image, width }) => sharp(image).resize(width).toBuffer());
+ */
+export function payloadTask<T, R>(
+  fn: (task: T, context: PayloadContext) => R | Promise<R>,
+): (task: T) => Promise<R> {
+  if (typeof fn !== 'function') throw invalidArgument('payloadTask', 'fn', 'a function', fn);
+  attachEarly();
+  return async encoded => {
+    const message = messages.decodeTask(encoded);
+    if (!message)
+      return fn(encoded, { allocate: views.ownMemory.bind(undefined, 'context.allocate') });
+    const job = new TaskJob(message);
+    try {
+      const result = fn(job.open() as T, job);
+      // Most tasks have no part that waits, and each `await` is a turn.
+      const answer = job.encode(isThenable(result) ? await result : result);
+      return (isThenable(answer) ? await answer : answer) as R;
+    } finally {
+      if (job.close()) await new Promise(resolve => setImmediate(resolve));
+    }
+  };
+}
+
+const ownPath = (workerData as { payloads?: { path?: unknown } } | null)?.payloads?.path;
+
+/** So that the first task does not wait for it. */
+function attachEarly(): void {
+  if (typeof ownPath !== 'string') return;
+  try {
+    attachArena(ownPath);
+  } catch {
+    // The first task reports it.
+  }
+}
+
+/** Where the memory of a view that the task was given begins in its arena's file. */
+interface Origin {
+  readonly buffer: ArrayBufferLike;
+  readonly arena: AttachedArena;
+  readonly offset: number;
+}
+
+/** One task, from its arrival to its answer. */
+class TaskJob implements PayloadContext {
+  readonly #task: unknown;
+  /** The arena that the result goes through. */
+  readonly #arena: AttachedArena;
+  readonly #slot: SlotRef;
+  readonly #room: ResultBuffer;
+  readonly #origins: Origin[] = [];
+
+  /** Takes the task for this thread. */
+  constructor(message: messages.TaskMessage) {
+    const [, slot, sentWord, , , path, task] = message;
+    this.#task = task;
+    this.#arena = attachArena(path ?? (ownPath as string));
+    this.#room = new ResultBuffer(this.#arena.path, message);
+    const inArena = typeof slot === 'number';
+    const words = inArena ? this.#arena.words : new Int32Array(slot);
+    this.#slot = { words, index: inArena ? slot : 0, sentWord };
+    if (takeSlot(this.#slot, threadId)) return;
+    throw new ShmError('ERR_RELEASED', 'the task was given up before it began', 'payloadTask');
+  }
+
+  /** The task with views where payloads were. */
+  open(): unknown {
+    return replaceDeep(this.#task, object => {
+      if (!messages.isPayloadRef(object)) return undefined;
+      const [, kind, place, length, path] = object;
+      if (typeof place !== 'number') {
+        return views.viewOf(kind, place.buffer, place.byteOffset, place.length);
+      }
+      return this.#view(path === null ? this.#arena : attachArena(path), kind, place, length);
+    });
+  }
+
+  #view(arena: AttachedArena, kind: number, offset: number, length: number): ArrayBufferView {
+    const whole = !arena.debug || length === 0;
+    const buffer = whole ? arena.plain.buffer : arena.mapping.alias(offset, length);
+    const start = whole ? 0 : offset;
+    if (!this.#originOf(buffer)) this.#origins.push({ buffer, arena, offset: start });
+    return views.viewOf(kind, buffer, offset - start, length);
+  }
+
+  #originOf(buffer: unknown): Origin | undefined {
+    for (const origin of this.#origins) if (origin.buffer === buffer) return origin;
+    return undefined;
+  }
+
+  // A function of its own, made when it is asked for: it may be taken from the context.
+  get allocate(): PayloadContext['allocate'] {
+    return length => {
+      views.checkLength('context.allocate', length);
+      const offset = this.#room.take(length);
+      if (offset === -1) return views.ownMemory('context.allocate', length);
+      return this.#view(this.#arena, views.bytesKind, offset, length) as Uint8Array<ArrayBuffer>;
+    };
+  }
+
+  /** The result as it travels; a promise where the owner has to be asked for room. */
+  encode(result: unknown): unknown {
+    if (!messages.isObject(result)) return result;
+    if (messages.isMoved(result)) {
+      const moved = [result[messages.transferable]].flat();
+      if (!moved.some(buffer => this.#originOf(buffer))) return result;
+      result = result[messages.valueOf];
+    }
+    const outside: { view: ArrayBufferView; ref: messages.PayloadRef }[] = [];
+    let [payloads, clones, bytes] = [0, 0, 0];
+    const value = replaceDeep(result, view => {
+      if (!views.isPrivateView(view)) return undefined;
+      const kind = views.kindOf(view);
+      if (kind === undefined) {
+        clones++;
+        return undefined;
+      }
+      const ref = messages.newPayloadRef(kind);
+      payloads++;
+      const origin = this.#originOf(view.buffer);
+      if (view.byteLength === 0) ref[2] = new Uint8Array(0);
+      else if (origin?.arena === this.#arena) {
+        messages.setLocation(ref, origin.offset + view.byteOffset, view.byteLength);
+      } else {
+        outside.push({ view, ref });
+        bytes += pieceBytes(view.byteLength);
+      }
+      return ref;
+    });
+    const wanted = bytes + this.#room.used;
+    const finish = () => {
+      for (const { view, ref } of outside) this.#putIn(view, ref);
+      return messages.encodeResult(value, payloads, wanted, clones);
+    };
+    return bytes > this.#room.left ? this.#room.grow(bytes).then(finish) : finish();
+  }
+
+  /** Copies a view into the room for the result; where that is full, into the answer. */
+  #putIn(view: ArrayBufferView, ref: messages.PayloadRef): void {
+    const bytes = views.bytesOf(view);
+    const offset = this.#room.take(bytes.length);
+    if (offset === -1) {
+      ref[2] = new Uint8Array(bytes);
+    } else {
+      this.#arena.plain.set(bytes, offset);
+      messages.setLocation(ref, offset, bytes.length);
+    }
+  }
+
+  /**
+   * Lets go of what the task was given. True where buffers were detached, which Node frees in the
+   * next turn of the event loop; an idle pool's thread would not get to it.
+   */
+  close(): boolean {
+    const detached = this.#origins.filter(({ buffer, arena }) => buffer !== arena.plain.buffer);
+    for (const { buffer } of detached) addon.detach(buffer as ArrayBuffer);
+    finishSlot(this.#slot);
+    return detached.length > 0;
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return messages.isObject(value) && typeof (value as { then?: unknown }).then === 'function';
+}

@@ -1,0 +1,224 @@
+import type { EventEmitter } from 'node:events';
+import type { Worker } from 'node:worker_threads';
+import { invalidArgument, ShmError } from '../../errors.js';
+import { coreOf, type PayloadArena } from './arena.js';
+import { type ArenaCore, openCore, type PayloadEntry } from './arena-core.js';
+import type { Borrowed } from './borrowed.js';
+import { entryOf } from './payload.js';
+import { replaceDeep } from './replace-deep.js';
+import * as messages from './task-messages.js';
+import { TaskRun } from './task-run.js';
+import { knowThread } from './threads.js';
+import { isPrivateView } from './view-kinds.js';
+
+/** What is needed of a Piscina pool, of version 5 or 6. */
+export interface Pool extends Pick<EventEmitter, 'on'> {
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the pool's own types say so
+  run(task: any, options?: any): Promise<any>;
+  readonly options: { readonly workerData?: unknown };
+  readonly threads: readonly Worker[];
+}
+
+/** Those of `pool.run`, which they are handed to, and how the result comes. */
+export interface PayloadRunOptions {
+  transferList?: readonly unknown[];
+  filename?: string | null;
+  name?: string | null;
+  signal?: AbortSignal | EventEmitter | null;
+  /** The result stays in the arena, until it is released. @default false */
+  borrow?: boolean;
+  /**
+   * Where the result is to lie. @default the arena whose handle is `payloads` in the pool's
+   * `workerData`, else that of the task's first payload
+   */
+  arena?: PayloadArena;
+}
+
+const operation = 'runWithPayloads';
+
+/** Room beyond the task's own size for the result of a task of which nothing is known yet; bytes. */
+const leastRoom = 16 * 1024;
+
+/** What is known of a pool. */
+interface PoolRecord {
+  /** Of the arena that its `workerData` names. */
+  readonly path: string | undefined;
+  /** That arena, as far as this thread has it open. */
+  own?: ArenaCore | undefined;
+  /** The arena that was used last, which knows the pool's threads. */
+  last?: ArenaCore;
+  /**
+   * How large results have been of late, by handler. A task brings that much room for its result; a
+   * thread that needs more asks for it, which takes a turn of both event loops.
+   */
+  readonly sizes: Map<string, number>;
+}
+
+const pools = new WeakMap<Pool, PoolRecord>();
+
+/**
+ * Runs a task whose handler was made with {@link payloadTask}. Payloads in the task are given away
+ * with it: they are released when it has settled, unless they are to be kept. Views in the result
+ * come back through the arena, without being cloned, as copies of your own; or with `borrow` where
+ * they lie, until `release()`. What `Piscina.move` made of a task or a result is transferred.
+ *
+ * What the arena has no room for is cloned, as `pool.run` would, and so are views in the task that
+ * are no payloads; `stats().fallbacks` counts both.
+ *
+ * @param task as for `pool.run`, with payloads anywhere in its objects, arrays, Maps and Sets
+ * @returns what the handler returned; views of any kind, Buffers included, keep their kind
+ * @throws {ShmError} `ERR_RELEASED` for a payload that is of no more use, `ERR_CLOSED` for an arena;
+ *   `ERR_INVALID_ARG` where no arena is to be found, and for a handler that was not made with
+ *   `payloadTask`; `ERR_USE_AFTER_FREE` for a result with a view of memory that is not the task's;
+ *   and whatever `pool.run` throws
+ * @example
+ * using tags = await runWithPayloads(pool, arena.share(bytes), { borrow: true });
+ * socket.write(tags.value);
+ */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- as `pool.run`
+export function runWithPayloads<R = any>(
+  pool: Pool,
+  task: unknown,
+  options: PayloadRunOptions & { borrow: true },
+): Promise<Borrowed<R>>;
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- as `pool.run`
+export function runWithPayloads<R = any>(
+  pool: Pool,
+  task: unknown,
+  options?: PayloadRunOptions & { borrow?: false },
+): Promise<R>;
+export async function runWithPayloads(
+  pool: Pool,
+  task: unknown,
+  options: PayloadRunOptions = {},
+): Promise<unknown> {
+  checkArguments(pool, options);
+  if (messages.isMoved(task)) {
+    // What `Piscina.move` asks for, which the pool does not see within an encoded task.
+    const moved = [task[messages.transferable]]
+      .flat()
+      .filter(item => messages.isObject(item) && !entryOf(item));
+    options = { ...options, transferList: [...(options.transferList ?? []), ...moved] };
+    task = task[messages.valueOf];
+  }
+  const record = recordOf(pool);
+  const home = options.arena ? coreOf(options.arena) : record.own;
+  const { value, payloads, clones } = replacePayloads(task, home, options.transferList);
+  const core = home ?? payloads[0]?.core;
+  if (!core) throw noArena(record);
+  core.checkOpen(operation);
+  for (const entry of payloads) {
+    if (entry.released) entry.core.checkOpen(operation);
+    if (entry.released) throw entry.core.error('ERR_RELEASED', 'a payload was released', operation);
+  }
+  if (record.last !== core) {
+    record.last = core;
+    core.listen();
+    for (const worker of pool.threads) knowThread(worker);
+  }
+  const { filename, name } = options;
+  const handler = filename ? `${name ?? ''}\n${filename}` : (name ?? '');
+  // At first as much as the task takes in, and some more.
+  const room =
+    record.sizes.get(handler) ?? payloads.reduce((sum, { length }) => sum + length, leastRoom);
+  const run = new TaskRun(core, payloads, room);
+  const path = core === record.own ? null : core.path;
+  const message = messages.encodeTask(value, path, run.slot, run.room);
+  const priority = (task as { [messages.queueOptions]?: unknown } | null)?.[messages.queueOptions];
+  if (priority !== undefined) Object.assign(message, { [messages.queueOptions]: priority });
+  let answer: unknown;
+  try {
+    answer = await pool.run(message, options);
+    run.checkFinished();
+  } catch (error) {
+    throw run.abandon(error);
+  }
+  const result = messages.decodeResult(answer);
+  const [, , wanted, clonesInResult] = result;
+  core.fallbacks += clones + clonesInResult;
+  // Down slowly: results of different sizes may alternate.
+  const shrunk = Math.floor((7 * (record.sizes.get(handler) ?? 0) + wanted) / 8);
+  record.sizes.set(handler, Math.max(wanted, shrunk));
+  return run.settle(result, options.borrow ?? false);
+}
+
+/** Nothing is changed by a wrong argument, and no payload lost. */
+function checkArguments(pool: Pool, options: PayloadRunOptions): void {
+  const fail = (argument: string, expected: string, got: unknown) =>
+    invalidArgument(operation, argument, expected, got);
+  if (!messages.isObject(pool) || typeof pool.run !== 'function' || !pool.options) {
+    throw fail('pool', 'a Piscina pool', pool);
+  }
+  if (!messages.isObject(options)) throw fail('options', 'an object', options);
+  const { transferList, filename, name, signal, arena } = options;
+  if (transferList !== undefined && !Array.isArray(transferList)) {
+    throw fail('options.transferList', 'an array', transferList);
+  }
+  if (typeof (filename ?? '') !== 'string') throw fail('options.filename', 'a string', filename);
+  if (typeof (name ?? '') !== 'string') throw fail('options.name', 'a string', name);
+  if (typeof (signal ?? {}) !== 'object') throw fail('options.signal', 'an AbortSignal', signal);
+  if (arena && !coreOf(arena)) throw fail('options.arena', 'a PayloadArena', arena);
+}
+
+/**
+ * The task with references where payloads were.
+ *
+ * @param home where the result will lie, whose path need not be told; by default that of the first
+ *   payload
+ * @returns also the payloads, and how many other views will be cloned
+ */
+function replacePayloads(
+  task: unknown,
+  home: ArenaCore | undefined,
+  moved: readonly unknown[] | undefined,
+) {
+  const payloads: PayloadEntry[] = [];
+  let clones = 0;
+  const replace = (object: object) => {
+    const entry = entryOf(object);
+    if (entry) {
+      payloads.push(entry);
+      const { core, kind, length, data, block } = entry;
+      const ref = messages.newPayloadRef(kind);
+      if (data) ref[2] = data;
+      else messages.setLocation(ref, block?.offset ?? 0, length);
+      if (core !== (home ?? payloads[0]!.core)) ref[4] = core.path;
+      return ref;
+    }
+    if (isPrivateView(object) && !moved?.includes(object.buffer)) clones++;
+    return undefined;
+  };
+  try {
+    return { value: replaceDeep(task, replace), payloads, clones };
+  } catch (error) {
+    // A task that cannot be read has settled, like one that cannot be cloned.
+    for (const entry of payloads) if (entry.uses === 0 && !entry.keep) entry.core.drop(entry);
+    throw error;
+  }
+}
+
+function recordOf(pool: Pool): PoolRecord {
+  let record = pools.get(pool);
+  if (!record) {
+    // That of the arena whose handle is in the pool's `workerData`.
+    const data = pool.options.workerData as { payloads?: { path?: unknown } } | null | undefined;
+    const path = data?.payloads?.path;
+    record = { path: typeof path === 'string' ? path : undefined, sizes: new Map() };
+    pools.set(pool, record);
+  }
+  if (record.path !== undefined && (record.own?.closed ?? true)) record.own = openCore(record.path);
+  return record;
+}
+
+function noArena({ path }: PoolRecord): ShmError {
+  const detail =
+    path === undefined
+      ? 'expected options.arena, or the handle of an arena as `payloads` in the workerData of the pool'
+      : 'the arena of the pool has been closed, or was never opened in this thread';
+  return new ShmError(
+    path === undefined ? 'ERR_INVALID_ARG' : 'ERR_CLOSED',
+    detail,
+    operation,
+    path,
+  );
+}

@@ -1,0 +1,104 @@
+import { Buffer, constants } from 'node:buffer';
+import { types } from 'node:util';
+import { outOfRange, ShmError } from '../../errors.js';
+import { keepFreedHeap } from '../../native/heap.js';
+import { pageBytes } from './arena-layout.js';
+
+type MakeView = (buffer: ArrayBuffer, offset: number, bytes: number) => ArrayBufferView;
+
+/** The kinds of views that stay the same on the way, by the number that travels. */
+const kinds: [name: string, make: MakeView, elementBytes: number][] = [
+  ['Buffer', (buffer, offset, bytes) => Buffer.from(buffer, offset, bytes), 1],
+  ['DataView', (buffer, offset, bytes) => new DataView(buffer, offset, bytes), 1],
+  ...[
+    Uint8Array,
+    Uint8ClampedArray,
+    Int8Array,
+    Uint16Array,
+    Int16Array,
+    Uint32Array,
+    Int32Array,
+    Float32Array,
+    Float64Array,
+    BigUint64Array,
+    BigInt64Array,
+    (globalThis as { Float16Array?: typeof Float32Array }).Float16Array, // Node 24 has it
+  ]
+    .filter(type => type !== undefined)
+    .map((type): [string, MakeView, number] => [
+      type.name,
+      (buffer, offset, bytes) => new type(buffer, offset, bytes / type.BYTES_PER_ELEMENT),
+      type.BYTES_PER_ELEMENT,
+    ]),
+];
+
+const numbers = new Map(kinds.map(([name], number) => [name, number]));
+
+export const bytesKind = numbers.get('Uint8Array')!;
+
+/** Names the kind of any realm's typed array; undefined for a DataView. */
+const { get: kindName } = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype),
+  Symbol.toStringTag,
+) as { get: (this: unknown) => string | undefined };
+
+/** @returns undefined for a kind that is not known here */
+export function kindOf(view: ArrayBufferView): number | undefined {
+  if (Buffer.isBuffer(view)) return 0;
+  return numbers.get(kindName.call(view) ?? 'DataView');
+}
+
+/** A view of that kind; `offset` is a multiple of 16, or what a view of the kind had. */
+export function viewOf(
+  kind: number,
+  buffer: ArrayBuffer,
+  offset: number,
+  bytes: number,
+): ArrayBufferView {
+  return kinds[kind]![1](buffer, offset, bytes);
+}
+
+/** The bytes of any view. */
+export function bytesOf(view: ArrayBufferView): Uint8Array {
+  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+}
+
+/** A view of that kind over memory of its own that holds the same bytes. */
+export function copyOf(kind: number, bytes: Uint8Array): ArrayBufferView {
+  if (bytes.length < pageBytes) {
+    const copy = new Uint8Array(bytes);
+    return kind === bytesKind ? copy : viewOf(kind, copy.buffer, 0, bytes.length);
+  }
+  // Not cleared first, since every byte is written. That pays from about a page on.
+  keepFreedHeap(bytes.length);
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  copy.set(bytes);
+  return viewOf(kind, copy.buffer, 0, bytes.length);
+}
+
+/** Whether bytes that another thread told of can be a view of that kind. */
+export function isViewRange(kind: number, offset: number, bytes: number): boolean {
+  const element = kinds[kind]?.[2];
+  return element !== undefined && bytes >= 0 && offset % element === 0 && bytes % element === 0;
+}
+
+/** Whether it is a view of memory that no other thread sees: cloning copies that. */
+export function isPrivateView(object: object): object is ArrayBufferView {
+  return ArrayBuffer.isView(object) && types.isArrayBuffer(object.buffer);
+}
+
+/** @throws {ShmError} `ERR_OUT_OF_RANGE` for a length that no view can have */
+export function checkLength(operation: string, length: number): void {
+  if (Number.isInteger(length) && length >= 0 && length <= constants.MAX_LENGTH) return;
+  throw outOfRange(operation, 'length', `a whole number from 0 to ${constants.MAX_LENGTH}`, length);
+}
+
+/** Ordinary memory. @throws {ShmError} `ERR_OUT_OF_RANGE`, `ENOMEM` */
+export function ownMemory(operation: string, length: number): Uint8Array<ArrayBuffer> {
+  checkLength(operation, length);
+  try {
+    return new Uint8Array(length);
+  } catch (cause) {
+    throw new ShmError('ENOMEM', `no memory for ${length} bytes`, operation, undefined, cause);
+  }
+}

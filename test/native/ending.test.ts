@@ -1,0 +1,15 @@
+import { expect } from 'chai';
+import { outcome, sibling, startAlone } from '../support/processes.js';
+
+const soak = sibling(import.meta.url, '../soak/terminate-soak.js');
+
+describe('Environments that end', () => {
+  // A part of the soak, whose result is in docs/soaks.md.
+  it('100 threads terminated within native calls: the process lives, and nothing is left', async function () {
+    this.timeout(120_000);
+    const { code, signal, stdout, stderr } = await outcome(startAlone(soak, ['--workers', '100']));
+    expect(stderr).to.equal('');
+    expect({ code, signal }).to.deep.equal({ code: 0, signal: null });
+    expect(stdout).to.contain('100 threads terminated');
+  });
+});
