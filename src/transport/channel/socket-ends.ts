@@ -4,37 +4,17 @@ import { Limit, setImmediate, setTimeout } from '../../timers.js';
 import type { RecordHandler } from '../ring/consumer.js';
 import { maxPayload } from '../ring/layout.js';
 import type { Notify } from '../link/linked-rings.js';
+import { FrameReader, Mark, prefix, prefixBytes } from './frames.js';
 import type { Inlet, MessageEnds, Outlet } from './message-ends.js';
-
-/*
- * Messages over the socket of the handshake, where memory cannot be shared:
- *
- *   | length | payload, `length` bytes |      length: 32 bits, little-endian
- *
- * The length `bye` stands at the end: a peer that goes without it was killed.
- */
-
-const prefixBytes = 4;
-const bye = 0xffff_ffff;
 
 /** How long the peer is given to close its own side of the socket, in milliseconds. */
 const closeTimeout = 1000;
-
-interface Frame {
-  bytes: Buffer;
-  offset: number;
-  length: number;
-}
 
 /** One end of a channel over a socket. Only the event loop moves it: nothing can block on it. */
 export class SocketEnds implements MessageEnds {
   readonly #socket: Socket;
   readonly #capacity: number;
-  readonly #frames: Frame[] = [];
-  /** Bytes in `#frames`. */
-  #held = 0;
-  /** What came of a frame that is not whole yet. */
-  #partial: Buffer = Buffer.alloc(0);
+  readonly #frames: FrameReader;
   #received: Notify | undefined;
   #drained: Notify | undefined;
   #awaitsMessage = false;
@@ -52,6 +32,7 @@ export class SocketEnds implements MessageEnds {
   constructor(socket: Socket, capacity: number) {
     this.#socket = socket;
     this.#capacity = capacity;
+    this.#frames = new FrameReader(maxPayload(capacity));
     this.output = this.#makeOutlet();
     this.input = this.#makeInlet();
     socket.on('data', (chunk: Buffer) => this.#take(chunk));
@@ -68,7 +49,7 @@ export class SocketEnds implements MessageEnds {
 
   awaitInput(): void {
     this.#awaitsMessage = true;
-    if (this.#frames.length > 0 || this.#saidBye || this.#failure) {
+    if (this.#frames.count > 0 || this.#saidBye || this.#failure) {
       setImmediate(() => this.#messageCame());
     }
   }
@@ -79,7 +60,7 @@ export class SocketEnds implements MessageEnds {
   }
 
   peerEnded(): boolean {
-    return this.#saidBye || this.#socket.destroyed;
+    return this.#saidBye || !this.#socket.writable;
   }
 
   setRef(refed: boolean): void {
@@ -88,7 +69,7 @@ export class SocketEnds implements MessageEnds {
   }
 
   poison(): void {
-    this.#socket.destroy();
+    this.#leave(Mark.corrupt);
   }
 
   error(code: string, operation: string, detail: string): ShmError {
@@ -97,23 +78,29 @@ export class SocketEnds implements MessageEnds {
 
   endAtExit(): void {
     // The system call is made at once where the socket takes it, as it does with a few bytes.
-    if (this.#socket.writable) this.#socket.end(prefix(bye));
+    if (this.#socket.writable) this.#socket.end(prefix(Mark.bye));
   }
 
   close(): Promise<void> {
     const socket = this.#socket;
     this.#received = this.#drained = undefined;
-    this.#frames.length = 0;
+    this.#frames.clear();
     this.#failure ??= this.error('ERR_CLOSED', 'receive', 'the channel was closed');
     this.#reader?.();
     if (socket.closed) return Promise.resolve();
     return new Promise(resolve => {
       socket.once('close', () => resolve());
-      socket.resume(); // what still comes is dropped
-      const patience = () => setTimeout(() => socket.destroy(), closeTimeout).unref();
-      if (socket.writable) socket.end(prefix(bye), patience);
-      else patience();
+      this.#leave(Mark.bye);
     });
+  }
+
+  /** Says why this side goes, after all that was sent; the peer has a moment to close its own. */
+  #leave(mark: Mark): void {
+    const socket = this.#socket;
+    socket.resume(); // what still comes is dropped
+    const patience = () => setTimeout(() => socket.destroy(), closeTimeout).unref();
+    if (socket.writable) socket.end(prefix(mark), patience);
+    else patience();
   }
 
   #makeOutlet(): Outlet {
@@ -144,15 +131,14 @@ export class SocketEnds implements MessageEnds {
   }
 
   #makeInlet(): Inlet {
-    const isEnded = () => this.#saidBye && this.#frames.length === 0;
+    const isEnded = () => this.#saidBye && this.#frames.count === 0;
     const drain = (handler: RecordHandler, limit: number): number => {
       let count = 0;
       for (let frame; count < limit && (frame = this.#frames.shift());) {
         count++;
-        this.#held -= frame.length;
         if (handler(frame.bytes, frame.offset, frame.length) === false) break;
       }
-      if (this.#held < this.#capacity && !this.#saidBye) this.#socket.resume();
+      if (this.#frames.held < this.#capacity && !this.#saidBye) this.#socket.resume();
       return count;
     };
     return {
@@ -161,7 +147,7 @@ export class SocketEnds implements MessageEnds {
         return isEnded();
       },
       waitSync: () => this.#refuseBlocking('receiveSync'),
-      ready: () => this.#frames.length > 0 || isEnded(),
+      ready: () => this.#frames.count > 0 || isEnded(),
       read: async ({ signal }) => {
         let copy: Uint8Array | null = null;
         const copyOut: RecordHandler = (bytes, offset, length) => {
@@ -182,37 +168,39 @@ export class SocketEnds implements MessageEnds {
     };
   }
 
-  /** Cuts what came into frames, which stay where they lie in the chunk. */
   #take(chunk: Buffer): void {
-    const bytes = this.#partial.length > 0 ? Buffer.concat([this.#partial, chunk]) : chunk;
-    let at = 0;
-    while (bytes.length - at >= prefixBytes && !this.#saidBye) {
-      const length = bytes.readUInt32LE(at);
-      if (length === bye) {
-        this.#saidBye = true;
-      } else if (length > maxPayload(this.#capacity)) {
-        const most = maxPayload(this.#capacity);
-        const detail = `expected a message of at most ${most} bytes, got ${length}`;
-        this.#failure = this.error('ERR_CORRUPT', 'receive', detail);
-        this.#socket.destroy();
-        break;
-      } else {
-        if (bytes.length - at - prefixBytes < length) break;
-        this.#frames.push({ bytes, offset: at + prefixBytes, length });
-        this.#held += length;
-        at += prefixBytes + length;
-      }
+    if (this.#failure || this.#saidBye) return; // nothing after that makes sense
+    const tooLong = this.#frames.take(chunk);
+    const { mark } = this.#frames;
+    if (tooLong !== undefined) {
+      const most = maxPayload(this.#capacity);
+      const detail = `expected a message of at most ${most} bytes, got one of ${tooLong}`;
+      this.#fail('ERR_PROTOCOL', detail, Mark.protocol);
+    } else if (mark === Mark.bye) {
+      this.#saidBye = true;
+    } else if (mark === Mark.corrupt) {
+      this.#fail('ERR_CORRUPT', 'the peer found what was sent to it corrupt', Mark.bye);
+    } else if (mark === Mark.protocol) {
+      this.#fail('ERR_PROTOCOL', 'the peer found that what was sent breaks the rules', Mark.bye);
+    } else if (mark !== undefined) {
+      this.#fail('ERR_PROTOCOL', `expected a message, got mark ${mark}`, Mark.protocol);
     }
-    this.#partial = bytes.subarray(at);
-    if (this.#held >= this.#capacity) this.#socket.pause();
+    const isFull = this.#frames.held >= this.#capacity;
+    if (isFull && !this.#failure && !this.#saidBye) this.#socket.pause();
     this.#messageCame();
-    if (this.#saidBye) this.#roomCame();
+    if (this.#saidBye || this.#failure) this.#roomCame();
+  }
+
+  /** What came before is still delivered; then this side cannot go on. */
+  #fail(code: string, detail: string, mark: Mark): void {
+    this.#failure = this.error(code, 'receive', detail);
+    this.#leave(mark);
   }
 
   #messageCame(): void {
     this.#reader?.();
     if (!this.#awaitsMessage) return;
-    const isThere = this.#frames.length > 0 || this.#saidBye;
+    const isThere = this.#frames.count > 0 || this.#saidBye;
     if (!isThere && !this.#failure) return;
     this.#awaitsMessage = false;
     this.#received?.(isThere ? undefined : this.#failure);
@@ -237,10 +225,4 @@ export class SocketEnds implements MessageEnds {
     const detail = 'a channel that goes over a socket cannot block its thread';
     throw this.error('ERR_UNSUPPORTED', operation, detail);
   }
-}
-
-function prefix(length: number): Buffer {
-  const bytes = Buffer.allocUnsafe(prefixBytes);
-  bytes.writeUInt32LE(length);
-  return bytes;
 }

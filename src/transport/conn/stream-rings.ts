@@ -31,7 +31,7 @@ export function streamKind(wait: WaitStrategy | undefined): LinkKind<StreamRings
     },
     open(output, input) {
       const [room, bytes] = [output, input].map(memory =>
-        checkHeader(memory, Magic.stream, 'dial'),
+        checkHeader(memory, Magic.stream, 'accept'),
       ) as [number, number];
       return new StreamRings(
         new StreamProducer(output, room, { spin }),

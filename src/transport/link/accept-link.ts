@@ -81,15 +81,22 @@ export async function acceptLink<E extends RingPair>(
       fallback = await askAndTake(socket, capacity, options, context, take);
     }
     const { greeting } = options;
-    const start = { capacity, greeting, ...(shared ? { nonce, confirm } : { fallback }) };
-    sendMessage(socket, HandshakeKind.start, start);
+    // Over the socket it is memory of this side that a peer's wish would fill.
+    const ofSocket = Math.min(capacity, options.capacity ?? content.defaultCapacity);
+    sendMessage(
+      socket,
+      HandshakeKind.start,
+      shared ? { capacity, greeting, nonce, confirm } : { capacity: ofSocket, greeting, fallback },
+    );
     if (shared && confirm) {
       const { body } = await receiveMessage(socket, [HandshakeKind.confirm], context);
       fallback = readFallback(body, context);
       if (fallback !== undefined) shared = discard(shared);
-      sendMessage(socket, HandshakeKind.start, { capacity, fallback });
+      const last = shared ? { capacity } : { capacity: ofSocket, fallback };
+      sendMessage(socket, HandshakeKind.start, last);
     }
-    return { socket, capacity, ...shared, ...reason(fallback), greeting: hello.greeting };
+    const agreedOn = shared ? capacity : ofSocket;
+    return { socket, capacity: agreedOn, ...shared, ...reason(fallback), greeting: hello.greeting };
   } catch (error) {
     if (shared) discard(shared);
     refuse(socket, error as Error);

@@ -2,7 +2,7 @@ import { writeSync } from 'node:fs';
 import { connect, type ListenOptions as NetListenOptions, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { invalidArgument, ShmError, systemError } from '../../errors.js';
-import { setTimeout } from '../../timers.js';
+import { delay } from '../../timers.js';
 import type { HandshakeContext } from './handshake-messages.js';
 
 /**
@@ -13,6 +13,8 @@ export type Address = string | { port: number; host?: string };
 
 /** What `sockaddr_un` holds, less the zero at the end. */
 const longestPath = process.platform === 'darwin' ? 103 : 107;
+
+const nothing = Buffer.alloc(0);
 
 /** A Unix socket whose queue of waiting peers is full says EAGAIN; then it is tried again. */
 const retryInterval = 10;
@@ -41,27 +43,41 @@ export function addressText(address: Address): string {
     : `${address.host ?? 'localhost'}:${String(address.port)}`;
 }
 
+/** What is said first over a socket. */
+export interface FirstWords {
+  /** It does not depend on the socket: over a Unix socket the kernel has it at once. */
+  readonly early: boolean;
+  /** Called once for each socket that connects. */
+  hello(socket: Socket): Buffer;
+}
+
 /**
- * Connects a socket.
+ * Connects a socket, and says hello as soon as the kernel takes it.
  *
- * @param first what to say at once: over a Unix socket the kernel has it when this returns,
- *   though the promise need not be settled
  * @throws {ShmError} `ECONNREFUSED`, `ENOENT` and other errno names; the signal's reason
  */
 export async function connectSocket(
   address: Address,
   { operation, address: text, signal }: HandshakeContext,
-  first?: Buffer,
+  words: FirstWords,
 ): Promise<Socket> {
   const options = checkAddress(operation, address);
   for (;;) {
     signal.throwIfAborted();
     // Half-closing is up to who uses the connection.
     const socket = connect({ ...options, allowHalfOpen: true } as { path: string });
-    const connected = once(socket, 'connect', { signal });
-    if (first) writeAtOnce(socket, first);
     try {
-      await connected;
+      const connected = once(socket, 'connect', { signal });
+      // Node says a turn later what the kernel has done already. Meanwhile the memory can be
+      // made, while the listener accepts.
+      const fd = typeof address === 'string' ? connectedDescriptor(socket) : -1;
+      const early = words.early || fd >= 0;
+      try {
+        if (early) writeAtOnce(socket, fd, words.hello(socket));
+      } finally {
+        await connected;
+      }
+      if (!early) socket.write(words.hello(socket));
       return socket;
     } catch (cause) {
       socket.destroy();
@@ -69,23 +85,31 @@ export async function connectSocket(
       const error = systemError(cause, operation, text);
       if (error.code !== 'EAGAIN') throw error;
     }
-    await new Promise(resolve => setTimeout(resolve, retryInterval));
+    await delay(retryInterval);
   }
 }
 
-/**
- * A Unix socket is connected when `connect` returns, though Node says so a turn later and
- * holds back until then what is written. Where its descriptor can be had, it is written to
- * directly; what does not go that way goes the usual one.
- */
-function writeAtOnce(socket: Socket, bytes: Buffer): void {
-  let written = 0;
+/** The descriptor of a Unix socket that is connected, though Node has not said so; else -1. */
+function connectedDescriptor(socket: Socket): number {
+  if (process.platform === 'win32') return -1;
   const { fd = -1 } = (socket as unknown as { _handle?: { fd?: number } | null })._handle ?? {};
-  if (fd >= 0 && process.platform !== 'win32') {
+  if (fd < 0) return -1;
+  try {
+    writeSync(fd, nothing);
+    return fd;
+  } catch {
+    return -1;
+  }
+}
+
+/** Past Node's queue, which stands still until it has said that the socket is connected. */
+function writeAtOnce(socket: Socket, fd: number, bytes: Buffer): void {
+  let written = 0;
+  if (fd >= 0) {
     try {
       written = writeSync(fd, bytes);
     } catch {
-      // Not connected yet, as over TCP, or never.
+      // The peer has gone, which the socket will find out too.
     }
   }
   if (written < bytes.length) socket.write(bytes.subarray(written));

@@ -140,10 +140,7 @@ async function dialOnce<E extends RingPair>(
 ): Promise<Link<E>> {
   let stands = false;
   try {
-    // An early hello is known before there is a socket; any other depends on where it leads.
-    const first = opening.early ? opening.hello() : undefined;
-    const socket = await connectSocket(address, context, first);
-    if (!first) socket.write(opening.hello(socket));
+    const socket = await connectSocket(address, context, opening);
     const link = await opening.finish(socket);
     stands = link.ends !== undefined;
     return link;

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { isAbsolute } from 'node:path';
 import { ShmError } from '../../errors.js';
 import { existingDirectory, regionDirectory } from '../../native/directory.js';
-import { isLocal } from './address.js';
+import { type FirstWords, isLocal } from './address.js';
 import {
   elsewhere,
   type Link,
@@ -45,7 +45,7 @@ const offerBytes = 150;
 const longestDirectory = 1024;
 
 /** The dialer's half of a handshake, and the memory that it has made for it. */
-export class Opening<E extends RingPair> {
+export class Opening<E extends RingPair> implements FirstWords {
   /** What it has made so far, if anything. */
   shared: Shared<E> | undefined;
   readonly #content: LinkKind<E>;
@@ -81,8 +81,8 @@ export class Opening<E extends RingPair> {
     if (early) this.#make();
   }
 
-  /** The first message. @param socket connected; absent where it is made for an early link */
-  hello(socket?: Socket): Buffer {
+  /** The first message. @param socket where it goes; that it leads here must be known by now */
+  hello(socket: Socket): Buffer {
     if (!this.early) this.#make(socket);
     const { shared } = this;
     const offer = shared && offerOf(shared, this.#wished(), this.#nonce, this.#home);
@@ -107,12 +107,26 @@ export class Opening<E extends RingPair> {
         sendMessage(socket, HandshakeKind.offer, this.#answer(socket, reply.body));
         reply = await receiveMessage(socket, [start], this.#context);
       }
-      const { body } = reply;
+      let { body } = reply;
+      let fallbackReason = readFallback(body, this.#context);
+      if (fallbackReason === undefined) {
+        fallbackReason = this.#verify(body);
+        if (body.confirm === true) {
+          sendMessage(socket, HandshakeKind.confirm, { fallback: fallbackReason });
+          ({ body } = await receiveMessage(socket, [start], this.#context));
+          fallbackReason ??= readFallback(body, this.#context);
+        }
+      }
       const capacity = this.#checkCapacity(body);
-      const fallbackReason =
-        readFallback(body, this.#context) ?? (await this.#confirm(socket, body));
       const shared = fallbackReason === undefined ? this.shared : undefined;
-      return { socket, capacity, ...shared, ...reason(fallbackReason), greeting: body.greeting };
+      shared?.region.unlink(); // the listener has done it, or died
+      return {
+        socket,
+        capacity,
+        ...shared,
+        ...reason(fallbackReason),
+        greeting: reply.body.greeting,
+      };
     } catch (error) {
       refuse(socket, error as Error);
       throw error;
@@ -172,22 +186,15 @@ export class Opening<E extends RingPair> {
   }
 
   /** Makes sure that the listener has the same memory. @returns the reason for the socket */
-  async #confirm(socket: Socket, start: Body): Promise<string | undefined> {
+  #verify(start: Body): string | undefined {
     const { shared } = this;
     const nonce = readNonce(start.nonce, this.#context);
     if (!shared) throw protocolError(this.#context, 'a reason for the socket', 'none');
     const wantsAnswer = start.confirm === true;
-    let fallback = refusal(() => verify(shared, nonce, wantsAnswer));
-    if (wantsAnswer) {
-      sendMessage(socket, HandshakeKind.confirm, { fallback });
-      const { body } = await receiveMessage(socket, [HandshakeKind.start], this.#context);
-      fallback ??= readFallback(body, this.#context);
-    } else if (fallback !== undefined) {
-      // The listener uses the rings already: there is no way back.
-      throw protocolError(this.#context, 'a listener that has mapped them', fallback);
-    }
-    if (fallback === undefined) shared.region.unlink(); // the listener has done it, or died
-    return fallback;
+    const fallback = refusal(() => verify(shared, nonce, wantsAnswer));
+    if (fallback === undefined || wantsAnswer) return fallback;
+    // The listener uses the rings already: there is no way back.
+    throw protocolError(this.#context, 'a listener that has mapped them', fallback);
   }
 
   /** A listener may want less than was asked for, never more. */

@@ -1,12 +1,10 @@
-import { closeSync, lstatSync, openSync, unlinkSync } from 'node:fs';
-import { connect, createServer, type Server, type Socket } from 'node:net';
-import { dirname } from 'node:path';
+import { createServer, type Server, type Socket } from 'node:net';
 import { ShmError, systemError } from '../../errors.js';
 import { nextTick } from '../../timers.js';
-import { addon } from '../../native/addon.js';
 import { checkTimeout } from '../ring/wait.js';
 import { type Address, addressText, checkAddress } from './address.js';
 import { Deadline } from './deadline.js';
+import { replaceDeserted } from './deserted.js';
 import { acceptLink } from './accept-link.js';
 import {
   Admission,
@@ -90,12 +88,7 @@ export class LinkServer<E extends RingPair> {
       const error = systemError(cause, 'listen', this.#address);
       const isPath = typeof address === 'string' && process.platform !== 'win32';
       if (error.code !== 'EADDRINUSE' || !isPath) throw error;
-      const replace = async () => {
-        if (!(await isDeserted(address))) throw error;
-        unlinkSync(address);
-        await listening(this.server, options);
-      };
-      await withDirectoryLock(dirname(address), replace, error);
+      await replaceDeserted(address, error, () => listening(this.server, options));
     }
   }
 
@@ -164,37 +157,4 @@ function listening(server: Server, options: object): Promise<void> {
       resolve();
     });
   });
-}
-
-/** Whether a Unix socket's file is there and nobody listens at it. */
-async function isDeserted(path: string): Promise<boolean> {
-  // Connecting to a file of another kind is refused in the same way.
-  if (!lstatSync(path, { throwIfNoEntry: false })?.isSocket()) return false;
-  return new Promise(resolve => {
-    const socket = connect(path, () => {
-      socket.destroy();
-      resolve(false);
-    });
-    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED'));
-  });
-}
-
-/**
- * Does something while no other process does the like in the same directory: of two that
- * replace a deserted socket at once, the second would remove the first one's new one.
- *
- * @param busy what to throw where another one is at it
- */
-async function withDirectoryLock(
-  directory: string,
-  work: () => Promise<void>,
-  busy: ShmError,
-): Promise<void> {
-  const fd = openSync(directory, 'r');
-  try {
-    if (!addon.tryLease(fd, 1)) throw busy;
-    await work();
-  } finally {
-    closeSync(fd);
-  }
 }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { basename, join } from 'node:path';
 import { ShmError } from '../../errors.js';
 import { Region } from '../../native/region.js';
+import { loadWord } from '../ring/atomics.js';
 import { Field, ringHeaderBytes } from '../ring/layout.js';
 import { halves, type RegionMemory } from '../ring/memory.js';
 import type { RoleHolder } from '../ring/role-holder.js';
@@ -130,6 +131,10 @@ export function takeRegion<E extends RingPair>(
   const shared = adopt(region, () => {
     checkNonce(region, Field.dialerNonce, offer.nonce);
     const [input, output] = halves(region);
+    for (const { words } of [input, output]) {
+      // Opening a ring waits for a header that is not finished. The dialer's has to be.
+      if (loadWord(words, Field.magic) === 0) throw new Fallback('the region holds no rings');
+    }
     return content.open(output, input);
   });
   try {

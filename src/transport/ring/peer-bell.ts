@@ -1,3 +1,4 @@
+import { isAbsolute } from 'node:path';
 import { DoorbellRinger } from '../../native/doorbell.js';
 import { loadWord } from './atomics.js';
 import { Bell } from './layout.js';
@@ -34,6 +35,8 @@ export class PeerBell {
     if (length < 0 || length > Bell.maxDirectoryBytes) return;
     const start = (this.#at + Bell.directory) * 4;
     const directory = Buffer.from(this.#plain.subarray(start, start + length)).toString();
+    // A NUL would cut off the name behind it: any FIFO of this user could be rung then.
+    if (!isAbsolute(directory) || directory.includes('\0')) return;
     try {
       this.#ringer = new DoorbellRinger(directory, id);
       this.#id = id;

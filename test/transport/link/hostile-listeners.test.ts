@@ -61,7 +61,7 @@ describe('A dialer', function () {
       mouth => mouth.say(5, { code: 'EACCES', detail: 'not you\n' }),
     ],
     ['one that confirms', 'ERR_PROTOCOL', /message 2 or 4, got 6/, mouth => mouth.say(6, {})],
-    ['a start that says nothing', 'ERR_PROTOCOL', /a capacity/, mouth => mouth.say(4, {})],
+    ['a start that says nothing', 'ERR_PROTOCOL', /a nonce/, mouth => mouth.say(4, {})],
     [
       'a start without a nonce',
       'ERR_PROTOCOL',

@@ -1,0 +1,167 @@
+/*
+ * Messages on a stream of bytes:
+ *
+ *   | length | payload, `length` bytes |      length: 32 bits, little-endian
+ *
+ * The lengths from `firstMark` on are no lengths but marks, without a payload.
+ */
+
+export const prefixBytes = 4;
+
+export const Mark = {
+  /** The end: a peer that goes without it was killed. */
+  bye: 0xffff_ffff,
+  /** The sender of this found what came from the other side impossible, and goes. */
+  corrupt: 0xffff_fffe,
+  /** The same of what breaks the rules above. */
+  protocol: 0xffff_fffd,
+} as const;
+export type Mark = (typeof Mark)[keyof typeof Mark];
+
+const firstMark = 0xffff_fff0;
+
+/** What a frame that waits is taken to cost besides its bytes: empty ones are not free. */
+const frameOverhead = 64;
+
+/** The first piece of memory for a message that comes in parts. */
+const firstPiece = 16 * 1024;
+
+export interface Frame {
+  readonly bytes: Buffer;
+  readonly offset: number;
+  readonly length: number;
+}
+
+export function prefix(length: number): Buffer {
+  const bytes = Buffer.allocUnsafe(prefixBytes);
+  bytes.writeUInt32LE(length);
+  return bytes;
+}
+
+/**
+ * Cuts a stream into frames, each byte copied a bounded number of times however small the chunks
+ * are. A frame that lies whole in a chunk stays there. One that comes in parts is put together in
+ * memory that grows with what has arrived, to at most twice that: what was only announced costs
+ * nothing.
+ */
+export class FrameReader {
+  /** The frames that are whole, from `#first` on. */
+  #frames: Frame[] = [];
+  #first = 0;
+  #held = 0;
+  readonly #longest: number;
+  readonly #prefix = Buffer.alloc(prefixBytes);
+  #prefixLength = 0;
+  /** Of the frame that is coming; -1: its prefix is. */
+  #length = -1;
+  #assembled: Buffer = Buffer.alloc(0);
+  #arrived = 0;
+  #mark: number | undefined;
+
+  /** @param longest bytes of a payload */
+  constructor(longest: number) {
+    this.#longest = longest;
+  }
+
+  /** Frames that are whole. */
+  get count(): number {
+    return this.#frames.length - this.#first;
+  }
+
+  /** Bytes that wait, those of a frame that is still coming included. */
+  get held(): number {
+    return this.#held + this.#arrived;
+  }
+
+  /** The mark that ended the stream, if one did; may be one that means nothing. */
+  get mark(): number | undefined {
+    return this.#mark;
+  }
+
+  shift(): Frame | undefined {
+    const frame = this.#frames[this.#first];
+    if (!frame) return undefined;
+    this.#frames[this.#first++] = undefined!; // its chunk can go
+    this.#held -= frame.length + frameOverhead;
+    if (this.#first === this.#frames.length) {
+      this.#frames = [];
+      this.#first = 0;
+    }
+    return frame;
+  }
+
+  /** Drops all frames. */
+  clear(): void {
+    this.#frames = [];
+    this.#first = this.#held = this.#arrived = 0;
+    this.#assembled = Buffer.alloc(0);
+  }
+
+  /**
+   * Takes a chunk. Nothing is taken any more after a mark.
+   *
+   * @returns the length of a frame that is longer than any may be: nothing after it makes sense
+   */
+  take(chunk: Buffer): number | undefined {
+    let at = 0;
+    while (at < chunk.length && this.#mark === undefined) {
+      if (this.#length < 0) {
+        at = this.#takePrefix(chunk, at);
+        if (this.#length > this.#longest) return this.#length;
+      } else {
+        at = this.#takePart(chunk, at);
+      }
+    }
+    return undefined;
+  }
+
+  #takePrefix(chunk: Buffer, at: number): number {
+    let length: number;
+    if (this.#prefixLength === 0 && chunk.length - at >= prefixBytes) {
+      length = chunk.readUInt32LE(at);
+      at += prefixBytes;
+    } else {
+      while (at < chunk.length && this.#prefixLength < prefixBytes) {
+        this.#prefix[this.#prefixLength++] = chunk[at++]!;
+      }
+      if (this.#prefixLength < prefixBytes) return at;
+      this.#prefixLength = 0;
+      length = this.#prefix.readUInt32LE(0);
+    }
+    if (length >= firstMark) {
+      this.#mark = length;
+    } else if (length <= chunk.length - at) {
+      if (length > this.#longest) this.#length = length;
+      else this.#push({ bytes: chunk, offset: at, length });
+      at += length;
+    } else {
+      this.#length = length;
+    }
+    return at;
+  }
+
+  #takePart(chunk: Buffer, at: number): number {
+    const end = Math.min(chunk.length, at + this.#length - this.#arrived);
+    const arrived = this.#arrived + end - at;
+    if (arrived > this.#assembled.length) {
+      const wanted = Math.max(2 * this.#assembled.length, arrived, firstPiece);
+      const larger = Buffer.allocUnsafeSlow(Math.min(wanted, this.#length));
+      this.#assembled.copy(larger, 0, 0, this.#arrived);
+      this.#assembled = larger;
+    }
+    chunk.copy(this.#assembled, this.#arrived, at, end);
+    this.#arrived = arrived;
+    if (arrived === this.#length) {
+      this.#push({ bytes: this.#assembled, offset: 0, length: arrived });
+      this.#assembled = Buffer.alloc(0);
+      this.#arrived = 0;
+      this.#length = -1;
+    }
+    return end;
+  }
+
+  #push(frame: Frame): void {
+    this.#frames.push(frame);
+    this.#held += frame.length + frameOverhead;
+  }
+}
