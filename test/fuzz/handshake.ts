@@ -8,7 +8,7 @@ import type { Socket } from 'node:net';
 import { basename, join } from 'node:path';
 import { Duplex } from 'node:stream';
 import { ShmError } from '../../src/index.js';
-import { streamKind } from '../../src/transport/conn/shared-carrier.js';
+import { streamKind } from '../../src/transport/conn/stream-rings.js';
 import { acceptLink } from '../../src/transport/link/accept-link.js';
 import { Deadline } from '../../src/transport/link/deadline.js';
 import type { Link } from '../../src/transport/link/handshake.js';

@@ -159,7 +159,7 @@ describe('Strangers at a listener', function () {
 
   it('map no more than `handshakes.bytes` before they have confirmed', async () => {
     const { makeRegion, offerOf } = await import('../../../src/transport/link/sharing.js');
-    const { streamKind } = await import('../../../src/transport/conn/shared-carrier.js');
+    const { streamKind } = await import('../../../src/transport/conn/stream-rings.js');
     const capacity = 65_536;
     const bytes = 300_000; // two of them
     listener = await listen(socketPath('bounds'), { capacity, handshakes: { bytes } });
