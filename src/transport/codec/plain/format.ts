@@ -73,4 +73,12 @@ export const Tag = {
   object: 221,
   /** Which (4) of the arrays, objects, dates and bytes that began before, the first being 0. */
   reference: 222,
+  /*
+   * These two never travel: an encoder tells them to itself, where a value that is not plain has
+   * accessors which must not run again.
+   */
+  /** Which (4) of the values that are not plain. */
+  foreign: 223,
+  /** Count (4): so many elements of an array are missing. */
+  holes: 224,
 } as const;
