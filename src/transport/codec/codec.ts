@@ -27,8 +27,10 @@ function checkedBytes(value: unknown, name: string): Uint8Array {
   if (length < 0) {
     throw invalidArgument('channel.send', name, 'a Uint8Array that was not transferred', value);
   }
-  // One may have a `length` of its own, which others would believe.
-  return value.length === length ? value : new Uint8Array(value);
+  // Others would believe a `length` of its own, and know one class only.
+  if (value.length === length && value instanceof Uint8Array) return value;
+  const { buffer, byteOffset } = value;
+  return new Uint8Array(buffer, byteOffset, length);
 }
 
 const string: RangeCodec<string> = {

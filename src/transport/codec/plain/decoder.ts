@@ -47,6 +47,8 @@ export interface EncoderNotes {
   readonly shapes: readonly (readonly string[])[];
   /** Values that are not plain. */
   readonly others: readonly unknown[];
+  /** Takes what is made, in its order. */
+  readonly made: object[];
 }
 
 /**
@@ -64,7 +66,7 @@ function internalized(key: string): string {
 export class PlainDecoder {
   readonly #shapes: (DecodedShape | undefined)[] = [];
   readonly #loose: DecodedShape[] = [];
-  readonly #others: readonly unknown[] | undefined;
+  readonly #notes: EncoderNotes | undefined;
   #bytes: Buffer = Buffer.alloc(0);
   #view: DataView = new DataView(new ArrayBuffer(0));
   #start = 0;
@@ -78,7 +80,7 @@ export class PlainDecoder {
 
   /** @param notes only where the bytes are this thread's own: they are not checked */
   constructor(notes?: EncoderNotes) {
-    this.#others = notes?.others;
+    this.#notes = notes;
     if (notes) this.#shapes = notes.shapes.map(shapeOf);
   }
 
@@ -99,7 +101,7 @@ export class PlainDecoder {
     if (flags > (Flag.definitions | Flag.references))
       throw this.#corrupt(`expected flags, got ${flags}`);
     if (flags & Flag.definitions) this.#definitions();
-    this.#made = flags & Flag.references ? [] : undefined;
+    this.#made = this.#notes?.made ?? (flags & Flag.references ? [] : undefined);
     this.#at = start + headerBytes;
     const value = this.#value(maxDepth);
     if (this.#at !== this.#end)
@@ -173,8 +175,8 @@ export class PlainDecoder {
         return made;
       }
       case Tag.foreign: {
-        if (this.#others === undefined) break;
-        const value = this.#others[this.#view.getUint32(this.#take(4), true)];
+        if (this.#notes === undefined) break;
+        const value = this.#notes.others[this.#view.getUint32(this.#take(4), true)];
         return typeof value === 'object' ? this.#keep(value!) : value;
       }
     }
@@ -204,7 +206,7 @@ export class PlainDecoder {
     const array: unknown[] = [];
     this.#made?.push(array);
     for (let i = 0; i < count; i++) {
-      if (this.#others && this.#bytes[this.#at] === Tag.holes) {
+      if (this.#notes && this.#bytes[this.#at] === Tag.holes) {
         this.#at++;
         array.length = i += this.#view.getUint32(this.#take(4), true);
         i--;
@@ -270,10 +272,10 @@ export class PlainDecoder {
     else this.#loose.push(shapeOf(keys));
   }
 
-  /** A number of things of at least `size` bytes each, which must be there. */
+  /** A number of things of at least `size` bytes each, which must be there; but holes take none. */
   #count(size: number): number {
     const count = this.#view.getUint32(this.#take(4), true);
-    if (count * size > this.#end - this.#at) {
+    if (count * size > this.#end - this.#at && !this.#notes) {
       throw this.#corrupt(
         `expected at most ${this.#end - this.#at} bytes, got ${count} times ${size}`,
       );

@@ -1,5 +1,4 @@
 import { types } from 'node:util';
-import { PlainDecoder } from './decoder.js';
 import { Flag, headerBytes, magic, maxDepth, maxShapes, shapeNumbers, Tag } from './format.js';
 import {
   byteLength,
@@ -10,6 +9,7 @@ import {
   nextElement,
   refuseModule,
 } from './ordinary.js';
+import { readBack } from './read-back.js';
 import { leastBytes, MessageRoom, nowhere } from './room.js';
 import { SeenObjects } from './seen.js';
 import { type ShapeNode, ShapeTable } from './shape-table.js';
@@ -114,11 +114,15 @@ export class PlainEncoder extends MessageRoom {
     return this.#others !== undefined;
   }
 
-  #readBack(at: number): unknown {
-    const decoder = new PlainDecoder({ shapes: this.#shapes.keys, others: this.#others! });
-    // Its objects are counted, and looked up, by position: all of them.
-    this.bytes[this.start + 1]! |= Flag.references;
-    return decoder.decode(this.bytes, this.start, at);
+  #readBack(end: number): unknown {
+    return readBack({
+      bytes: this.bytes,
+      start: this.start,
+      end,
+      shapes: this.#shapes.keys,
+      others: this.#others!,
+      originals: [...this.#seen.all()] as object[],
+    });
   }
 
   /** Each of these writes at `at` and says where the next may write, or that it cannot. */

@@ -27,7 +27,7 @@ export class SeenObjects {
   }
 
   all(): Iterable<object | undefined> {
-    return this.#many?.keys() ?? this.#few.values();
+    return this.#many?.keys() ?? this.#few.slice(0, this.#count);
   }
 
   /** Cutting the array off would cost a tenth of a small message. */
