@@ -3,6 +3,7 @@ import {
   fork,
   type ForkOptions,
   spawn,
+  type SpawnOptions,
   type StdioOptions,
 } from 'node:child_process';
 import { once } from 'node:events';
@@ -31,8 +32,13 @@ export function start(script: string, args: string[] = [], options: ForkOptions 
 
 /** Starts a script as a user would: not as a child with a channel. */
 export function startAlone(script: string, args: string[] = []): ChildProcess {
+  return startNode([script, ...args]);
+}
+
+/** Starts a script as {@link startAlone}, with options of Node before it. */
+export function startNode(args: string[], options: SpawnOptions = {}): ChildProcess {
   const stdio: StdioOptions = ['ignore', 'pipe', 'pipe'];
-  return track(spawn(process.execPath, [script, ...args], { detached, stdio }));
+  return track(spawn(process.execPath, args, { detached, stdio, ...options }));
 }
 
 /** Starts any program, to be written to and read from. */

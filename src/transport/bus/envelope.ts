@@ -37,6 +37,8 @@ export function envelopeCodec<T>(option: CodecOption<T> | undefined): RangeCodec
   const inner = rangeCodec(option) as RangeCodec<unknown>;
   /** Whether it was the inner codec that encoded last. */
   let isInner = false;
+  /** Counts the targets that were given, and taken back: an older one is no longer to be written to. */
+  let targets = 0;
 
   function encodeValue({ kind, value }: Envelope): Uint8Array {
     isInner = kind !== failure;
@@ -49,13 +51,14 @@ export function envelopeCodec<T>(option: CodecOption<T> | undefined): RangeCodec
     encodeInto(envelope, target, start, end) {
       const from = start + prefixBytes;
       isInner = envelope.kind !== failure;
+      const own = ++targets;
       const encoded = isInner
         ? inner.encodeInto(envelope.value, target, from, end)
         : encodeValue(envelope);
       let length = encoded as number;
       if (typeof encoded !== 'number') {
         length = encoded.length;
-        if (length > end - from) return withPrefix(envelope, encoded);
+        if (length > end - from || own !== targets) return withPrefix(envelope, encoded);
         target.set(encoded, from);
       }
       writePrefix(target, start, envelope);
@@ -63,6 +66,11 @@ export function envelopeCodec<T>(option: CodecOption<T> | undefined): RangeCodec
     },
 
     encode: envelope => withPrefix(envelope, encodeValue(envelope)),
+
+    vacate(target) {
+      targets++;
+      inner.vacate?.(target);
+    },
 
     sent: () => isInner && inner.sent?.(),
 

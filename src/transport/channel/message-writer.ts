@@ -7,6 +7,8 @@ export class MessageWriter<T> {
   readonly #codec: RangeCodec<T>;
   /** What the last value took that did not go in. */
   #unsent: Uint8Array = new Uint8Array(0);
+  /** Room is reserved in the ring, and a value is being encoded into it. */
+  #isFilling = false;
   #waiters: { resolve: () => void; reject: (error: Error) => void }[] = [];
 
   constructor(output: Outlet, codec: RangeCodec<T>) {
@@ -28,14 +30,18 @@ export class MessageWriter<T> {
   tryWrite(value: T): boolean {
     const codec = this.#codec;
     const output = this.#output;
+    if (this.#isFilling) this.#makeWay();
     const start = codec.inPlace > 0 ? output.tryReserveRange(codec.inPlace) : -1;
     if (start < 0) return this.#writeBytes(codec.encode(value));
     let encoded: number | Uint8Array;
+    this.#isFilling = true;
     try {
       encoded = codec.encodeInto(value, output.records, start, start + output.reserved);
     } catch (error) {
       output.abort();
       throw error;
+    } finally {
+      this.#isFilling = false;
     }
     if (typeof encoded === 'number') {
       output.commit(encoded);
@@ -44,6 +50,16 @@ export class MessageWriter<T> {
     }
     output.abort();
     return this.#writeBytes(encoded);
+  }
+
+  /**
+   * An accessor of the value that is being encoded sends another one, which goes first, as with
+   * `process.send`. Nothing is reserved then: the outer value finds room once it is whole.
+   */
+  #makeWay(): void {
+    this.#isFilling = false;
+    this.#codec.vacate?.(this.#output.records);
+    this.#output.abort();
   }
 
   /** {@link tryWrite}, and where there is no room, blocks for it. */

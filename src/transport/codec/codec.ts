@@ -1,5 +1,8 @@
+import { types } from 'node:util';
 import { invalidArgument, ShmError } from '../../errors.js';
 import { keepFreedHeap } from '../../native/heap.js';
+import { ownBuffer } from './clone.js';
+import { byteLength } from './plain/ordinary.js';
 import { structured } from './structured.js';
 import type { Codec, CodecOption, RangeCodec } from './types.js';
 
@@ -7,14 +10,28 @@ const bytes: RangeCodec<Uint8Array> = {
   inPlace: 0,
   encodeInto: value => value,
   encode(value) {
-    if (value instanceof Uint8Array) return value;
-    throw invalidArgument('channel.send', 'value', 'a Uint8Array', value);
+    return checkedBytes(value, 'value');
   },
   decode(source, start, end) {
     keepFreedHeap(end - start);
-    return Buffer.from(source.subarray(start, end));
+    return ownBuffer(source.subarray(start, end));
   },
 };
+
+/** Also those of other realms, where Uint8Array is another class. */
+function checkedBytes(value: unknown, name: string): Uint8Array {
+  if (!types.isUint8Array(value)) {
+    throw invalidArgument('channel.send', name, 'a Uint8Array', value);
+  }
+  const length = byteLength(value);
+  if (length < 0) {
+    throw invalidArgument('channel.send', name, 'a Uint8Array that was not transferred', value);
+  }
+  // Others would believe a `length` of its own, and know one class only.
+  if (value.length === length && value instanceof Uint8Array) return value;
+  const { buffer, byteOffset } = value;
+  return new Uint8Array(buffer, byteOffset, length);
+}
 
 const string: RangeCodec<string> = {
   inPlace: 256,
@@ -39,8 +56,8 @@ function checkString(value: unknown): void {
 function custom<T>(codec: Codec<T>): RangeCodec<T> {
   return {
     inPlace: 0,
-    encodeInto: value => codec.encode(value),
-    encode: value => codec.encode(value),
+    encodeInto: value => checkedBytes(codec.encode(value), 'what the codec made'),
+    encode: value => checkedBytes(codec.encode(value), 'what the codec made'),
     decode(source, start, end) {
       try {
         return codec.decode(source.subarray(start, end));

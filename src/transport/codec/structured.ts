@@ -1,28 +1,28 @@
-import { deserialize, serialize } from 'node:v8';
 import { ShmError } from '../../errors.js';
+import { deserialize, ownBuffer, serialize } from './clone.js';
 import { PlainDecoder } from './plain/decoder.js';
-import { noRoom, notPlain, PlainEncoder } from './plain/encoder.js';
+import { notPlain, PlainEncoder } from './plain/encoder.js';
 import { magic } from './plain/format.js';
+import { scratchRoom } from './plain/room.js';
 import type { RangeCodec } from './types.js';
 
 /*
  * Plain data goes in a format of our own, straight into the ring, see plain/format.ts. All else
- * (a Map, an Error, a typed array, …) goes through V8's serializer, which is what `process.send`
- * uses, and which throws for what cannot be cloned. The first byte tells them apart: V8's is 0xff.
+ * (a Map, an Error, a typed array, …) goes through V8's serializer, see clone.ts, which throws for
+ * what cannot be cloned. The first byte tells them apart: V8's is 0xff.
  */
 
-/** Most messages fit into this; one that does not is encoded a second time. */
+/** Most messages fit into this; one that does not is finished elsewhere. */
 const leastRoom = 512;
 
-/** For what does not fit into the ring in one piece. One for the thread: it is copied at once. */
-let scratch = Buffer.allocUnsafeSlow(64 * 1024);
-
-/** A larger one is made for one message and not kept. */
-const maxScratch = 1024 * 1024;
+/** After this many messages in a row that were not plain, looking for plain data is left out … */
+const missesBefore = 4;
+/** … for so many messages at most. */
+const maxSkipped = 32;
 
 /**
  * A value's accessors can send messages while it is being encoded, and neither an encoder nor
- * the scratch buffer serves two at once: such messages go through V8.
+ * the scratch room serves two at once: such messages go through V8.
  */
 let encoding = false;
 
@@ -30,40 +30,46 @@ let encoding = false;
 export function structured(): RangeCodec<unknown> {
   const encoder = new PlainEncoder();
   const decoder = new PlainDecoder();
+  let misses = 0;
+  let skips = 0;
 
-  function encodeToScratch(value: unknown): Uint8Array {
-    for (let room = scratch; ; room = Buffer.allocUnsafeSlow(2 * room.length)) {
-      const length = encoder.encode(value, room, 0, room.length);
-      if (length === noRoom) continue;
-      if (room.length <= maxScratch) scratch = room;
-      return length === notPlain ? serialize(value) : room.subarray(0, length);
+  /** What is not plain is read twice, at least in part, unless that can be foreseen. */
+  function missed(): void {
+    if (++misses >= missesBefore) skips = Math.min(2 ** (misses - missesBefore), maxSkipped);
+  }
+
+  function encodeInto(value: unknown, target: Buffer, start: number, end: number) {
+    if (encoding) return serialize(value);
+    encoding = true;
+    try {
+      if (skips > 0) {
+        skips--;
+        return serialize(value);
+      }
+      const encoded = encoder.encode(value, target, start, end);
+      if (encoded === notPlain) {
+        missed();
+        return serialize(encoder.takeRest());
+      }
+      misses = 0;
+      return encoded;
+    } finally {
+      encoding = false;
     }
   }
 
   return {
     inPlace: leastRoom,
 
-    encodeInto(value, target, start, end) {
-      if (encoding) return serialize(value);
-      encoding = true;
-      try {
-        const length = encoder.encode(value, target, start, end);
-        if (length === noRoom) return encodeToScratch(value);
-        return length === notPlain ? serialize(value) : length;
-      } finally {
-        encoding = false;
-      }
-    },
+    encodeInto,
 
     encode(value) {
-      if (encoding) return serialize(value);
-      encoding = true;
-      try {
-        return encodeToScratch(value);
-      } finally {
-        encoding = false;
-      }
+      const room = scratchRoom();
+      const encoded = encodeInto(value, room, 0, room.length);
+      return typeof encoded === 'number' ? room.subarray(0, encoded) : encoded;
     },
+
+    vacate: target => encoder.vacate(target),
 
     sent() {
       if (!encoding) encoder.sent();
@@ -72,8 +78,8 @@ export function structured(): RangeCodec<unknown> {
     decode(bytes, start, end) {
       if (bytes[start] === magic) return decoder.decode(bytes, start, end);
       try {
-        // V8 makes views on what it reads from, which here is the ring: hence a copy.
-        return deserialize(Buffer.from(bytes.subarray(start, end))) as unknown;
+        // A peer may still change what lies in the ring, and V8 reads some of it twice.
+        return deserialize(ownBuffer(bytes.subarray(start, end)));
       } catch (error) {
         const detail = `expected a structured value in ${end - start} bytes`;
         throw new ShmError('ERR_CORRUPT', detail, 'channel.receive', undefined, error);

@@ -1,6 +1,10 @@
 /** Turns values into bytes and back, for a channel. */
 export interface Codec<T> {
-  /** @returns the value's bytes; they are copied before the next call */
+  /**
+   * What it throws is thrown by `send`, and nothing was sent.
+   *
+   * @returns the value's bytes, a Uint8Array; they are copied before the next call
+   */
   encode(value: T): Uint8Array;
   /**
    * What it throws makes an `error` with the code `ERR_CORRUPT` and with it as the cause, and
@@ -12,12 +16,14 @@ export interface Codec<T> {
 }
 
 /**
- * - `'bytes'`: a Uint8Array or Buffer; arrives as a Buffer of the receiver's own.
+ * - `'bytes'`: a Uint8Array or Buffer; arrives as a Buffer of the receiver's own, which can be
+ *   transferred.
  * - `'string'`: a string, as UTF-8.
  * - `'structured'`: what the structured clone algorithm takes, as `process.send` does with
  *   `serialization: 'advanced'`: Map, Set, Date, RegExp, BigInt, typed arrays, Error,
- *   undefined, cycles. What it refuses (functions, symbols) throws. Only the elements of an
- *   array are carried, not properties with names. Fastest with plain data whose objects have
+ *   undefined, cycles. What that refuses (functions, symbols, a Proxy) throws the same error.
+ *   Accessors run once. Of an ordinary array only the elements are carried, not properties
+ *   with names; what `RegExp.exec` gives keeps them. Fastest with plain data whose objects have
  *   few different lists of keys: each list is told once per channel.
  */
 export type CodecOption<T> = 'bytes' | 'string' | 'structured' | Codec<T>;
@@ -40,6 +46,12 @@ export interface RangeCodec<T> {
    */
   encodeInto(value: T, target: Buffer, start: number, end: number): number | Uint8Array;
   encode(value: T): Uint8Array;
+  /**
+   * While {@link encodeInto} runs a function of the user, e.g. an accessor that sends a message:
+   * `target` is needed for something else. What was written moves away, and `encodeInto` will
+   * return bytes elsewhere.
+   */
+  vacate?(target: Buffer): void;
   /** What was encoded last is in the ring: the peer will see it before all that follows. */
   sent?(): void;
   decode(bytes: Buffer, start: number, end: number): T;

@@ -1,9 +1,11 @@
 import { once } from 'node:events';
+import { runInNewContext } from 'node:vm';
 import { isDeepStrictEqual } from 'node:util';
 import { deserialize, serialize } from 'node:v8';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { Channel, type Codec, type ShmError } from '../../../src/index.js';
+import { thrown } from '../../support/errors.js';
 
 /**
  * Two clones of one value are alike. Node calls invalid dates unequal, hence the bytes; chai
@@ -102,6 +104,64 @@ describe('codec structured', () => {
     void other.close();
   });
 
+  it('gives each Buffer and typed array an ArrayBuffer of its own, to be transferred', () => {
+    const views = (): NodeJS.ArrayBufferView[] => [
+      ...[Buffer.from('abc'), Buffer.from('x'.repeat(1000)), Buffer.alloc(9000, 1)],
+      ...[new Uint8Array(10), new Float64Array(10), new DataView(new ArrayBuffer(3))],
+    ];
+    const large = new Float64Array(1000);
+    for (const value of [views(), { views: views(), map: new Map([[1, views()]]) }, [large]]) {
+      const received: NodeJS.ArrayBufferView[] = [];
+      const collect = (part: unknown): void => {
+        if (ArrayBuffer.isView(part)) received.push(part as NodeJS.ArrayBufferView);
+        else if (part instanceof Map) part.forEach(collect);
+        else if (typeof part === 'object' && part !== null) Object.values(part).forEach(collect);
+      };
+      collect(through<unknown>(value));
+      for (const [i, view] of received.entries()) {
+        const { byteLength } = view;
+        structuredClone(view, { transfer: [view.buffer as ArrayBuffer] });
+        expect(view.buffer.byteLength, 'transferred').to.equal(0);
+        for (const other of received.slice(i + 1)) expect(other.byteLength).to.be.greaterThan(0);
+        expect(byteLength).to.be.greaterThan(0);
+      }
+    }
+  });
+
+  it('refuses a Module of WebAssembly, which its peer could not read', () => {
+    const { WebAssembly } = globalThis as unknown as {
+      WebAssembly: { Module: new (bytes: Uint8Array) => object };
+    };
+    const module = new WebAssembly.Module(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0));
+    expect(() => through<unknown>({ module })).to.throw('#<Module> could not be cloned.');
+    expect(() => through<unknown>(module)).to.throw('#<Module> could not be cloned.');
+  });
+
+  it('carries properties with names of the arrays that mostly have them', () => {
+    const found = through(/b(?<c>.)/.exec('abc'))!;
+    expect([found.index, found.input, found[0]]).to.deep.equal([1, 'abc', 'bc']);
+    const dictionary = Object.assign([], { name: 'n' });
+    expect(through({ dictionary }).dictionary).to.have.property('name', 'n');
+    expect(
+      through(Object.assign([1], { name: 'n' })),
+      'others have lost them',
+    ).to.not.have.property('name');
+  });
+
+  it('leaves out the look for plain data where there was none, and takes it up again', () => {
+    const one = Channel.create();
+    const other = Channel.open(one.handle);
+    let runs = 0;
+    for (let i = 0; i < 200; i++) {
+      const value = { get i() { return (runs++, i); }, rest: i % 100 < 50 ? new Map() : [1] }; // prettier-ignore
+      expect(one.send(value)).to.equal(true);
+      expect(other.receiveSync()).to.deep.equal({ i, rest: i % 100 < 50 ? new Map() : [1] });
+    }
+    expect(runs).to.equal(200);
+    void one.close();
+    void other.close();
+  });
+
   it('carries generated values as V8 does', () => {
     const one = Channel.create();
     const other = Channel.open(one.handle);
@@ -134,6 +194,52 @@ describe('codec structured', () => {
   });
 });
 
+describe('codec bytes', () => {
+  const pair = (): [Channel<Uint8Array>, Channel<Uint8Array>] => {
+    const one = Channel.create<Uint8Array>({ codec: 'bytes' });
+    return [one, Channel.open<Uint8Array>(one.handle, { codec: 'bytes' })];
+  };
+
+  it('takes bytes of any realm and class, and gives Buffers that can be transferred', () => {
+    const [one, other] = pair();
+    const own = Object.defineProperty(Uint8Array.of(1, 2, 3), 'length', { value: 1 });
+    const values = [
+      Buffer.from([1, 2, 3]),
+      Buffer.from([0, 1, 2, 3]).subarray(1),
+      runInNewContext('Uint8Array.of(1, 2, 3)') as Uint8Array,
+      new (class extends Uint8Array {})([1, 2, 3]),
+      own,
+    ];
+    for (const value of values) {
+      expect(one.send(value)).to.equal(true);
+      const got = other.receiveSync(0)!;
+      expect(Buffer.isBuffer(got) && [...got]).to.deep.equal([1, 2, 3]);
+      expect(got.buffer.byteLength).to.equal(3);
+      structuredClone(got, { transfer: [got.buffer as ArrayBuffer] });
+      expect(got.byteLength).to.equal(0);
+    }
+    expect(one.send(new Uint8Array(0))).to.equal(true);
+    expect(other.receiveSync(0)).to.have.length(0);
+    void one.close();
+    void other.close();
+  });
+
+  it('refuses all else, and bytes that were transferred', () => {
+    const [one, other] = pair();
+    const gone = new Uint8Array(8);
+    structuredClone(gone, { transfer: [gone.buffer] });
+    const wrong = [gone, new DataView(new ArrayBuffer(2)), new Uint16Array(1), [1], 'text', null];
+    for (const value of wrong) {
+      const error = thrown(() => one.send(value as Uint8Array));
+      expect(error).to.include({ code: 'ERR_INVALID_ARG', operation: 'channel.send' });
+      expect(error.message).to.match(/value must be a Uint8Array/);
+    }
+    expect(other.receiveSync(0)).to.equal(undefined);
+    void one.close();
+    void other.close();
+  });
+});
+
 describe('codec of a user', () => {
   const date: Codec<Date> = {
     encode: value => Buffer.from(value.toISOString()),
@@ -150,6 +256,28 @@ describe('codec of a user', () => {
     expect(() => one.send(new Date(Number.NaN))).to.throw(RangeError);
     one.send(new Date(0));
     expect(other.receiveSync()).to.deep.equal(new Date(0));
+    void one.close();
+    void other.close();
+  });
+
+  it('that makes anything but bytes is told so, and nothing is sent', () => {
+    const results: unknown[] = ['text', undefined, null, 5, new ArrayBuffer(4), [1], {}];
+    const codec: Codec<unknown> = {
+      encode: value => results[value as number] as Uint8Array,
+      decode: bytes => bytes.length,
+    };
+    const one = Channel.create({ codec });
+    const other = Channel.open(one.handle, { codec });
+    results.push(Promise.resolve(Buffer.alloc(3)), Buffer.alloc(3));
+    for (let i = 0; i < results.length - 1; i++) {
+      for (const send of [() => one.send(i), () => one.sendSync(i)]) {
+        const error = thrown(send);
+        expect(error.code).to.equal('ERR_INVALID_ARG');
+        expect(error.message).to.match(/what the codec made must be a Uint8Array, got /);
+      }
+    }
+    expect(one.send(results.length - 1)).to.equal(true);
+    expect([other.receiveSync(0), other.receiveSync(0)]).to.deep.equal([3, undefined]);
     void one.close();
     void other.close();
   });

@@ -1,4 +1,5 @@
 import { ShmError } from '../../../errors.js';
+import { ownBuffer } from '../clone.js';
 import {
   Flag,
   headerBytes,
@@ -17,7 +18,38 @@ import {
  */
 const windowBytes = 256;
 
-const noKeys: readonly string[] = [];
+/** What objects of a shape are made from. */
+interface DecodedShape {
+  readonly keys: readonly string[];
+  /**
+   * An object with these keys, to be copied: where storing a key into a new object would not make
+   * a property of its own. Undefined: it would.
+   */
+  readonly template: Record<string, unknown> | undefined;
+}
+
+/** Properties are made by definition, as V8 does: what all objects inherit has no say in it. */
+function templateOf(keys: readonly string[]): Record<string, unknown> {
+  const template = {};
+  const property = { value: undefined, configurable: true, enumerable: true, writable: true };
+  for (const key of keys) Object.defineProperty(template, key, property);
+  return template;
+}
+
+function shapeOf(keys: readonly string[]): DecodedShape {
+  const isInherited = keys.some(key => key in Object.prototype);
+  return { keys, template: isInherited ? templateOf(keys) : undefined };
+}
+
+/** What an encoder's own notes refer to. */
+export interface EncoderNotes {
+  /** Keys of all shapes that were defined before. */
+  readonly shapes: readonly (readonly string[])[];
+  /** Values that are not plain. */
+  readonly others: readonly unknown[];
+  /** Takes what is made, in its order. */
+  readonly made: object[];
+}
 
 /**
  * The same string as V8 keeps it for the name of a property: with any other it would have to
@@ -32,8 +64,9 @@ function internalized(key: string): string {
  * length and number is checked. Values are made anew and share nothing with the bytes.
  */
 export class PlainDecoder {
-  readonly #shapes: (readonly string[] | undefined)[] = [];
-  readonly #loose: (readonly string[])[] = [];
+  readonly #shapes: (DecodedShape | undefined)[] = [];
+  readonly #loose: DecodedShape[] = [];
+  readonly #notes: EncoderNotes | undefined;
   #bytes: Buffer = Buffer.alloc(0);
   #view: DataView = new DataView(new ArrayBuffer(0));
   #start = 0;
@@ -44,6 +77,12 @@ export class PlainDecoder {
   /** A part of the message as a string, and where it begins. */
   #window = '';
   #windowAt = 0;
+
+  /** @param notes only where the bytes are this thread's own: they are not checked */
+  constructor(notes?: EncoderNotes) {
+    this.#notes = notes;
+    if (notes) this.#shapes = notes.shapes.map(shapeOf);
+  }
 
   /** @throws {ShmError} `ERR_CORRUPT` */
   decode(bytes: Buffer, start: number, end: number): unknown {
@@ -62,7 +101,7 @@ export class PlainDecoder {
     if (flags > (Flag.definitions | Flag.references))
       throw this.#corrupt(`expected flags, got ${flags}`);
     if (flags & Flag.definitions) this.#definitions();
-    this.#made = flags & Flag.references ? [] : undefined;
+    this.#made = this.#notes?.made ?? (flags & Flag.references ? [] : undefined);
     this.#at = start + headerBytes;
     const value = this.#value(maxDepth);
     if (this.#at !== this.#end)
@@ -122,7 +161,7 @@ export class PlainDecoder {
       case Tag.buffer: {
         const length = this.#count(1);
         const at = this.#take(length);
-        return this.#keep(Buffer.from(this.#bytes.subarray(at, at + length)));
+        return this.#keep(ownBuffer(this.#bytes.subarray(at, at + length)));
       }
       case Tag.bytes: {
         const length = this.#count(1);
@@ -135,9 +174,13 @@ export class PlainDecoder {
         if (made === undefined) throw this.#corrupt(`expected an object before, got ${index}`);
         return made;
       }
-      default:
-        throw this.#corrupt(`expected the tag of a value, got ${tag}`);
+      case Tag.foreign: {
+        if (this.#notes === undefined) break;
+        const value = this.#notes.others[this.#view.getUint32(this.#take(4), true)];
+        return typeof value === 'object' ? this.#keep(value!) : value;
+      }
     }
+    throw this.#corrupt(`expected the tag of a value, got ${tag}`);
   }
 
   #keep<T extends object>(value: T): T {
@@ -162,24 +205,32 @@ export class PlainDecoder {
     if (depth === 0) throw this.#corrupt(`expected at most ${maxDepth} levels`);
     const array: unknown[] = [];
     this.#made?.push(array);
-    for (let i = 0; i < count; i++) array.push(this.#value(depth - 1));
+    for (let i = 0; i < count; i++) {
+      if (this.#notes && this.#bytes[this.#at] === Tag.holes) {
+        this.#at++;
+        array.length = i += this.#view.getUint32(this.#take(4), true);
+        i--;
+      } else {
+        array.push(this.#value(depth - 1));
+      }
+    }
     return array;
   }
 
   #object(depth: number): object {
     if (depth === 0) throw this.#corrupt(`expected at most ${maxDepth} levels`);
     const at = this.#take(2);
-    const keys = this.#shape(this.#bytes[at]! | (this.#bytes[at + 1]! << 8));
-    const object: Record<string, unknown> = {};
+    const { keys, template } = this.#shape(this.#bytes[at]! | (this.#bytes[at + 1]! << 8));
+    const object: Record<string, unknown> = template === undefined ? {} : { ...template };
     this.#made?.push(object);
     for (let i = 0; i < keys.length; i++) object[keys[i]!] = this.#value(depth - 1);
     return object;
   }
 
-  #shape(number: number): readonly string[] {
-    const keys = number < maxShapes ? this.#shapes[number] : this.#loose[number - maxShapes];
-    if (keys === undefined) throw this.#corrupt(`expected a defined shape, got ${number}`);
-    return keys;
+  #shape(number: number): DecodedShape {
+    const shape = number < maxShapes ? this.#shapes[number] : this.#loose[number - maxShapes];
+    if (shape === undefined) throw this.#corrupt(`expected a defined shape, got ${number}`);
+    return shape;
   }
 
   /** The end of the message; what is left then is the value alone. */
@@ -208,24 +259,23 @@ export class PlainDecoder {
     if (isKept ? count > maxShapeKeys : number !== maxShapes + this.#loose.length) {
       throw this.#corrupt(`expected a shape, got number ${number} with ${count} keys`);
     }
-    const keys = count === 0 ? noKeys : [];
+    const keys: string[] = [];
     let units = 0;
     for (let i = 0; i < count; i++) {
       const key = this.#value(0);
-      // Stored, it would change the prototype; the encoder leaves such objects to V8.
-      if (typeof key !== 'string' || key === '__proto__') throw this.#corrupt('expected a key');
-      (keys as string[]).push(isKept ? internalized(key) : key);
+      if (typeof key !== 'string') throw this.#corrupt('expected a key');
+      keys.push(isKept ? internalized(key) : key);
       units += key.length;
     }
     if (isKept && units > maxShapeUnits) throw this.#corrupt(`expected a shorter shape`);
-    if (isKept) this.#shapes[number] = keys;
-    else this.#loose.push(keys);
+    if (isKept) this.#shapes[number] = shapeOf(keys);
+    else this.#loose.push(shapeOf(keys));
   }
 
-  /** A number of things of at least `size` bytes each, which must be there. */
+  /** A number of things of at least `size` bytes each, which must be there; but holes take none. */
   #count(size: number): number {
     const count = this.#view.getUint32(this.#take(4), true);
-    if (count * size > this.#end - this.#at) {
+    if (count * size > this.#end - this.#at && !this.#notes) {
       throw this.#corrupt(
         `expected at most ${this.#end - this.#at} bytes, got ${count} times ${size}`,
       );

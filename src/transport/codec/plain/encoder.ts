@@ -1,98 +1,134 @@
 import { types } from 'node:util';
 import { Flag, headerBytes, magic, maxDepth, maxShapes, shapeNumbers, Tag } from './format.js';
-import { type Shape, type ShapeNode, ShapeTable } from './shape-table.js';
+import {
+  byteLength,
+  hasAccessors,
+  hasNames,
+  isOrdinary,
+  isPolluted,
+  nextElement,
+  refuseModule,
+} from './ordinary.js';
+import { readBack } from './read-back.js';
+import { leastBytes, MessageRoom, nowhere } from './room.js';
+import { SeenObjects } from './seen.js';
+import { type ShapeNode, ShapeTable } from './shape-table.js';
+
+// Called for each object: as a constant it costs as much as a look at the prototype.
+const { isProxy } = types;
 
 /** Instead of a length: the value is not plain data, or goes too deep. */
 export const notPlain = -1;
-/** Instead of a length: there was not enough room. */
-export const noRoom = -2;
 
 /** A native call costs as much as writing so many characters one by one. */
 const nativeLength = 40;
-
-/** Objects up to here are compared one by one with those seen before: a map costs more to make. */
-const maxCompared = 32;
-
-const nothing = {};
-
-/** Whether every object has inherited properties, which enumeration shows too. */
-function isPolluted(): boolean {
-  for (const key in nothing) return key !== undefined;
-  return false;
-}
-
-/** Tag and the longest number. */
-const leastBytes = 9;
 
 // V8 keeps strings of one byte per character as such, and sees that this cannot match there.
 const beyondByte = /[^\u0000-\u00ff]/; // eslint-disable-line no-control-regex
 
 /**
  * Writes plain data, as ./format.ts has it. Plain are: strings, numbers, booleans, null,
- * undefined, BigInts of 64 bits, valid Dates, Buffers, Uint8Arrays, and arrays and objects of
+ * undefined, BigInts of 64 bits, Dates, Buffers, Uint8Arrays, and arrays and objects of
  * plain data. What stands at several places, or within itself, is written once.
  *
- * One walk over the value both finds out whether it is plain and writes it.
+ * One walk over the value both finds out whether it is plain and writes it. It reads each
+ * property once, and never walks again: an accessor is the user's function, and may give something
+ * else the next time. Where the room ends, the walk goes on elsewhere.
  */
-export class PlainEncoder {
+export class PlainEncoder extends MessageRoom {
   readonly #shapes = new ShapeTable();
-  #bytes: Buffer = Buffer.alloc(0);
-  #view: DataView = new DataView(new ArrayBuffer(0));
-  #end = 0;
-  /** Shapes that this message defines. */
-  readonly #defined: Shape[] = [];
-  /** Keys of objects whose shape is not remembered. */
-  readonly #loose: string[][] = [];
-  #message = 0;
-  readonly #seen: (object | undefined)[] = [];
-  #seenCount = 0;
-  #seenMany: Map<object, number> | undefined;
-  /** An object of this message stands at several places of it. */
-  #hasRepeats = false;
+  readonly #seen = new SeenObjects();
+  /** Values that are not plain, where accessors have run already; see {@link #foreign}. */
+  #others: unknown[] | undefined;
+  #rest: unknown;
 
   /**
    * Writes a message into `target` from `start` on, before `end`.
    *
-   * @returns its length in bytes, or {@link notPlain}, or {@link noRoom}: what was written is
-   *   of no use then
+   * @returns its length in bytes; where there was not enough room, the message elsewhere, until
+   *   the next call in this thread; or {@link notPlain}, and then {@link takeRest}
    */
-  encode(value: unknown, target: Buffer, start: number, end: number): number {
-    if (isPolluted()) return notPlain;
-    if (this.#bytes !== target) {
-      this.#bytes = target;
-      this.#view = new DataView(target.buffer, target.byteOffset, target.length);
-    }
-    this.#end = end;
-    this.#message++;
-    if (this.#defined.length > 0) this.#defined.length = 0;
-    if (this.#loose.length > 0) this.#loose.length = 0;
-    this.#forgetSeen(); // an accessor may have thrown
-    this.#shapes.tidy();
+  encode(value: unknown, target: Buffer, start: number, end: number): number | Uint8Array {
+    if (isPolluted()) return this.#leave(value);
+    if (this.bytes !== target) this.goTo(target);
+    this.start = start;
+    this.end = end;
+    this.#seen.forget(); // an accessor may have thrown
+    this.#others = undefined;
+    this.#shapes.begin();
     let at = this.#value(value, start + headerBytes, maxDepth);
-    let flags = this.#hasRepeats ? Flag.references : 0;
-    this.#forgetSeen();
-    if (at > 0 && (this.#defined.length > 0 || this.#loose.length > 0)) {
+    let flags = this.#seen.hasRepeats ? Flag.references : 0;
+    if (at > 0 && this.#shapes.hasDefinitions) {
       flags |= Flag.definitions;
-      at = this.#definitions(start, at);
+      at = this.#definitions(at);
     }
-    target[start] = magic;
-    target[start + 1] = flags;
-    if (at > 0) return at - start;
-    this.#defined.length = 0; // in a message that will not be
-    return at;
+    if (at < 0) return this.#leave(value);
+    const bytes = this.bytes;
+    bytes[this.start] = magic;
+    bytes[this.start + 1] = flags;
+    if (this.#others) return this.#leave(this.#readBack(at));
+    this.#seen.forget();
+    if (bytes === target) return at - start;
+    this.bytes = nowhere; // which may be large
+    return bytes.subarray(this.start, at);
+  }
+
+  /**
+   * What is to be sent instead by V8's serializer: the value itself; or, where accessors have run,
+   * a copy of its plain parts with what they gave.
+   */
+  takeRest(): unknown {
+    const rest = this.#rest;
+    this.#rest = undefined;
+    return rest;
   }
 
   /** The message that was made last is on its way: its shapes need not be defined again. */
   sent(): void {
-    if (this.#defined.length === 0) return;
-    for (const shape of this.#defined) shape.known = true;
-    this.#defined.length = 0;
+    this.#shapes.sent();
   }
 
-  /** Each of these writes at `at` and says where the next may write, or why it cannot. */
+  #leave(rest: unknown): typeof notPlain {
+    this.#rest = rest;
+    this.#others = undefined;
+    this.#seen.forget();
+    this.#shapes.abandon();
+    return notPlain;
+  }
+
+  /**
+   * A value that is not plain. Mostly the whole message is left to V8, which reads all of it. Where
+   * accessors have run already, that would run them again: then the walk goes on, leaves a note for
+   * each such value, and the message is read back with these values in it.
+   */
+  #foreign(value: unknown, at: number): number {
+    refuseModule(value);
+    if (!this.#isNoted()) return notPlain;
+    if (at + leastBytes > this.end) at = this.grow(at, leastBytes);
+    this.#others!.push(value);
+    return this.head(Tag.foreign, this.#others!.length - 1, at);
+  }
+
+  #isNoted(): boolean {
+    if (!this.#others && hasAccessors(this.#seen.all())) this.#others = [];
+    return this.#others !== undefined;
+  }
+
+  #readBack(end: number): unknown {
+    return readBack({
+      bytes: this.bytes,
+      start: this.start,
+      end,
+      shapes: this.#shapes.keys,
+      others: this.#others!,
+      originals: [...this.#seen.all()] as object[],
+    });
+  }
+
+  /** Each of these writes at `at` and says where the next may write, or that it cannot. */
   #value(value: unknown, at: number, depth: number): number {
-    if (at + leastBytes > this.#end) return noRoom;
-    const bytes = this.#bytes;
+    if (at + leastBytes > this.end) at = this.grow(at, leastBytes);
+    const bytes = this.bytes;
     switch (typeof value) {
       case 'string':
         return this.#string(value, at);
@@ -104,11 +140,11 @@ export class PlainEncoder {
             return at + 1;
           }
           bytes[at] = Tag.integer;
-          this.#view.setInt32(at + 1, value, true);
+          this.view.setInt32(at + 1, value, true);
           return at + 5;
         }
         bytes[at] = Tag.float;
-        this.#view.setFloat64(at + 1, value, true);
+        this.view.setFloat64(at + 1, value, true);
         return at + 9;
       case 'boolean':
         bytes[at] = value ? Tag.true : Tag.false;
@@ -121,22 +157,22 @@ export class PlainEncoder {
           bytes[at] = Tag.null;
           return at + 1;
         }
-        return depth > 0 ? this.#compound(value, at, depth - 1) : notPlain;
+        return this.#compound(value, at, depth - 1);
       case 'bigint':
-        if (BigInt.asIntN(64, value) !== value) return notPlain;
+        if (BigInt.asIntN(64, value) !== value) return this.#foreign(value, at);
         bytes[at] = Tag.bigint;
-        this.#view.setBigInt64(at + 1, value, true);
+        this.view.setBigInt64(at + 1, value, true);
         return at + 9;
       default:
-        return notPlain;
+        return this.#foreign(value, at);
     }
   }
 
   #string(value: string, at: number): number {
     const { length } = value;
     if (length >= nativeLength) return this.#longString(value, at);
-    if (at + 1 + length > this.#end) return noRoom;
-    const bytes = this.#bytes;
+    if (at + 1 + length > this.end) at = this.grow(at, 1 + length);
+    const bytes = this.bytes;
     for (let i = 0; i < length; i++) {
       const unit = value.charCodeAt(i);
       if (unit > 0xff) return this.#longString(value, at);
@@ -150,80 +186,62 @@ export class PlainEncoder {
     const { length } = value;
     const isWide = beyondByte.test(value);
     const size = isWide ? 2 * length : length;
-    if (size > this.#end - at - 5) return noRoom;
-    at = this.#head(isWide ? Tag.wideString : Tag.string, length, at);
-    this.#bytes.write(value, at, isWide ? 'utf16le' : 'latin1');
+    if (size > this.end - at - 5) at = this.grow(at, 5 + size);
+    at = this.head(isWide ? Tag.wideString : Tag.string, length, at);
+    this.bytes.write(value, at, isWide ? 'utf16le' : 'latin1');
     return at + size;
   }
 
-  #head(tag: number, count: number, at: number): number {
-    this.#bytes[at] = tag;
-    this.#view.setUint32(at + 1, count, true);
-    return at + 5;
-  }
-
   #compound(value: object, at: number, depth: number): number {
-    const seenAs = this.#see(value);
+    const seenAs = this.#seen.see(value);
     if (seenAs >= 0) {
-      this.#hasRepeats = true;
-      return this.#head(Tag.reference, seenAs, at);
+      this.#seen.hasRepeats = true;
+      return this.head(Tag.reference, seenAs, at);
     }
+    // Before anything that a Proxy would tell its owner.
+    if (depth < 0 || isProxy(value)) return this.#foreign(value, at);
     const prototype: unknown = Object.getPrototypeOf(value);
-    if (prototype === Object.prototype || prototype === null) {
+    if (prototype === Object.prototype) {
       return this.#object(value as Record<string, unknown>, at, depth);
     }
     if (prototype === Array.prototype && Array.isArray(value)) {
-      return this.#array(value, at, depth);
+      return hasNames(value) ? this.#foreign(value, at) : this.#array(value, at, depth);
     }
-    if (prototype === Buffer.prototype && ArrayBuffer.isView(value)) {
-      return this.#binary(Tag.buffer, value as Uint8Array, at);
+    return this.#otherCompound(value, prototype, at, depth);
+  }
+
+  #otherCompound(value: object, prototype: unknown, at: number, depth: number): number {
+    if (prototype === null && isOrdinary(value)) {
+      return this.#object(value as Record<string, unknown>, at, depth);
     }
-    if (prototype === Uint8Array.prototype && ArrayBuffer.isView(value)) {
-      return this.#binary(Tag.bytes, value as Uint8Array, at);
+    if (prototype === Buffer.prototype || prototype === Uint8Array.prototype) {
+      // As Node decides which of the two it is.
+      const tag = value.constructor === Buffer ? Tag.buffer : Tag.bytes;
+      if (types.isUint8Array(value)) return this.#binary(tag, value, at);
     }
     if (prototype === Date.prototype && types.isDate(value)) {
-      const time = Date.prototype.getTime.call(value);
-      if (Number.isNaN(time)) return notPlain;
-      this.#bytes[at] = Tag.date;
-      this.#view.setFloat64(at + 1, time, true);
+      this.bytes[at] = Tag.date;
+      this.view.setFloat64(at + 1, Date.prototype.getTime.call(value), true);
       return at + 9;
     }
-    return notPlain;
-  }
-
-  /** Which of the objects of this message it is, in their order; -1: it is a new one. */
-  #see(value: object): number {
-    const seen = this.#seen;
-    if (this.#seenMany) {
-      const index = this.#seenMany.get(value);
-      if (index !== undefined) return index;
-      this.#seenMany.set(value, this.#seenMany.size);
-      return -1;
-    }
-    const count = this.#seenCount;
-    for (let i = 0; i < count; i++) if (seen[i] === value) return i;
-    seen[count] = value;
-    this.#seenCount++;
-    if (count === maxCompared) this.#seenMany = new Map(seen.map((other, i) => [other!, i]));
-    return -1;
-  }
-
-  /** Cutting the array off would cost a tenth of a small message. */
-  #forgetSeen(): void {
-    for (let i = 0; i < this.#seenCount; i++) this.#seen[i] = undefined;
-    this.#seenCount = 0;
-    this.#seenMany = undefined;
-    this.#hasRepeats = false;
+    return this.#foreign(value, at);
   }
 
   #array(value: unknown[], at: number, depth: number): number {
     const { length } = value;
-    if (length <= Tag.maxShortArray) this.#bytes[at++] = Tag.shortArray | length;
-    else at = this.#head(Tag.array, length, at);
+    if (length <= Tag.maxShortArray) this.bytes[at++] = Tag.shortArray | length;
+    else at = this.head(Tag.array, length, at);
     for (let i = 0; i < length; i++) {
       const element = value[i];
       // A hole is not an undefined.
-      if (element === undefined && !(i in value)) return notPlain;
+      if (element === undefined && !(i in value)) {
+        if (!this.#isNoted()) return notPlain;
+        if (at + leastBytes > this.end) at = this.grow(at, leastBytes);
+        const next = nextElement(value, i);
+        at = this.head(Tag.holes, next - i, at);
+        i = next - 1;
+        continue;
+      }
       at = this.#value(element, at, depth);
       if (at < 0) return at;
     }
@@ -231,84 +249,69 @@ export class PlainEncoder {
   }
 
   #binary(tag: number, value: Uint8Array, at: number): number {
-    const { length } = value;
-    if (length > this.#end - at - 5) return noRoom;
-    at = this.#head(tag, length, at);
-    this.#bytes.set(value, at);
+    const length = byteLength(value);
+    if (length < 0) return this.#foreign(value, at);
+    if (length > this.end - at - 5) at = this.grow(at, 5 + length);
+    at = this.head(tag, length, at);
+    this.bytes.set(value, at);
     return at + length;
   }
 
   /** The values as they come, and at the end the number of the shape that they had. */
-  #object(value: Record<string, unknown>, start: number, depth: number): number {
+  #object(value: Record<string, unknown>, from: number, depth: number): number {
     const shapes = this.#shapes;
-    let node = shapes.root;
+    const { root } = shapes;
+    const offset = from - this.start; // the walk may move on to other room
+    let node = root;
     let loose: string[] | undefined;
-    let at = start + 3;
+    let at = from + 3;
     for (const key in value) {
       let next: ShapeNode | undefined;
       if (loose === undefined) {
-        next = node.lastKey === key ? node.last : shapes.follow(node, key);
+        next = node.lastKey === key ? node.last : node.follow(key);
+        if (next === undefined || (node === root && key === '0')) {
+          // A key never seen first, or one that arguments and others begin with.
+          if (node === root && !isOrdinary(value)) return this.#foreign(value, from);
+          next ??= shapes.add(node, key);
+        }
       }
       if (next !== undefined) {
         node = next;
       } else {
-        if (key === '__proto__') return notPlain;
         loose ??= node.keys();
         loose.push(key);
       }
       at = this.#value(value[key], at, depth);
       if (at < 0) return at;
     }
-    const number = loose ? this.#defineLoose(loose) : this.#use(node);
+    if (node === root && !loose && !isOrdinary(value)) return this.#foreign(value, from);
+    const number = loose ? shapes.useLoose(loose) : shapes.use(node);
     if (number >= shapeNumbers) return notPlain;
-    const bytes = this.#bytes;
+    const bytes = this.bytes;
+    const start = this.start + offset;
     bytes[start] = Tag.object;
     bytes[start + 1] = number;
     bytes[start + 2] = number >> 8;
     return at;
   }
 
-  #use(node: ShapeNode): number {
-    const shape = this.#shapes.shapeAt(node);
-    if (shape === undefined) return this.#defineLoose(node.keys());
-    if (!shape.known && shape.definedIn !== this.#message) {
-      shape.definedIn = this.#message;
-      this.#defined.push(shape);
-    }
-    return shape.number;
-  }
-
-  /** Rows of one kind come one after the other: they share a definition. */
-  #defineLoose(keys: string[]): number {
-    const last = this.#loose.at(-1);
-    const isSame = last?.length === keys.length && keys.every((key, i) => key === last[i]);
-    if (!isSame) this.#loose.push(keys);
-    return maxShapes + this.#loose.length - 1;
-  }
-
-  #definitions(start: number, body: number): number {
-    if (body + 4 > this.#end) return noRoom;
-    this.#view.setUint32(body, this.#defined.length + this.#loose.length, true);
-    let at = body + 4;
-    for (const { number, keys } of this.#defined) at = this.#definition(number, keys, at);
-    for (const [i, keys] of this.#loose.entries()) {
+  #definitions(body: number): number {
+    const offset = body - this.start;
+    const { defined, loose } = this.#shapes;
+    let at = this.number(defined.length + loose.length, body);
+    for (const { number, keys } of defined) at = this.#definition(number, keys, at);
+    for (const [i, keys] of loose.entries()) {
       at = this.#definition(maxShapes + i, keys, at);
     }
-    if (at < 0 || at + 4 > this.#end) return noRoom;
-    this.#view.setUint32(at, body - start, true);
-    return at + 4;
+    return this.number(offset, at);
   }
 
   #definition(number: number, keys: readonly string[], at: number): number {
-    if (at < 0 || at + 6 > this.#end) return noRoom;
-    this.#view.setUint16(at, number, true);
-    this.#view.setUint32(at + 2, keys.length, true);
+    if (at + 6 > this.end) at = this.grow(at, 6);
+    this.view.setUint16(at, number, true);
+    this.view.setUint32(at + 2, keys.length, true);
     at += 6;
-    for (const key of keys) {
-      if (at + leastBytes > this.#end) return noRoom;
-      at = this.#string(key, at);
-      if (at < 0) return at;
-    }
+    for (const key of keys) at = this.#string(key, at);
     return at;
   }
 }

@@ -73,4 +73,12 @@ export const Tag = {
   object: 221,
   /** Which (4) of the arrays, objects, dates and bytes that began before, the first being 0. */
   reference: 222,
+  /*
+   * These two are never sent: an encoder writes them for itself, in a message that is not plain and
+   * whose accessors have run already.
+   */
+  /** Which (4) of the values that are not plain. */
+  foreign: 223,
+  /** Count (4) of missing elements of an array. */
+  holes: 224,
 } as const;

@@ -71,23 +71,37 @@ const minBudget = 1024;
 export class ShapeTable {
   root = new ShapeNode();
   #nodes = 0;
-  #shapes = 0;
+  /** By their numbers. */
+  #shapes: Shape[] = [];
   #budget = maxNodes;
 
-  /** Between messages: forgets everything when full, to make room for what comes now. */
-  tidy(): void {
-    // A node per message is no burden, and lets it find out when the data has changed.
-    if (this.#budget < maxNodes) this.#budget++;
-    if ((this.#shapes < maxShapes && this.#nodes < maxNodes) || this.#budget < minBudget) return;
-    this.root = new ShapeNode();
-    this.#nodes = 0;
-    this.#shapes = 0;
+  /** Shapes that the message in the making defines. */
+  readonly defined: Shape[] = [];
+  /** Keys of its objects whose shape is not remembered. */
+  readonly loose: string[][] = [];
+  #message = 0;
+
+  /** What a reader that has seen every definition knows: lists of keys by the shapes' numbers. */
+  get keys(): (readonly string[])[] {
+    return this.#shapes.map(({ keys }) => keys);
   }
 
-  /** The node for one more key, a new one if need be; undefined: not to be remembered. */
-  follow(node: ShapeNode, key: string): ShapeNode | undefined {
-    const next = node.follow(key);
-    if (next || this.#budget <= 0 || this.#nodes >= maxNodes || key === '__proto__') return next;
+  /** For a new message. When full, everything is forgotten, to make room for what comes now. */
+  begin(): void {
+    this.#message++;
+    this.abandon();
+    // A node per message is no burden, and lets it find out when the data has changed.
+    if (this.#budget < maxNodes) this.#budget++;
+    if ((this.#shapes.length < maxShapes && this.#nodes < maxNodes) || this.#budget < minBudget)
+      return;
+    this.root = new ShapeNode();
+    this.#nodes = 0;
+    this.#shapes = [];
+  }
+
+  /** A new node for one more key; undefined: it is not to be remembered. */
+  add(node: ShapeNode, key: string): ShapeNode | undefined {
+    if (this.#budget <= 0 || this.#nodes >= maxNodes) return undefined;
     const added = node.add(key);
     if (added) {
       this.#budget--;
@@ -96,14 +110,52 @@ export class ShapeTable {
     return added;
   }
 
-  /** The shape of objects that end at this node; undefined: not to be remembered. */
-  shapeAt(node: ShapeNode): Shape | undefined {
+  /** The number of the shape of objects that end at this node, which is defined if need be. */
+  use(node: ShapeNode): number {
+    const shape = this.#shapeAt(node);
+    if (shape === undefined) return this.useLoose(node.keys());
+    if (!shape.known && shape.definedIn !== this.#message) {
+      shape.definedIn = this.#message;
+      this.defined.push(shape);
+    }
+    return shape.number;
+  }
+
+  /** As {@link use}, for this message only. Rows of one kind share a definition. */
+  useLoose(keys: string[]): number {
+    const last = this.loose.at(-1);
+    const isSame = last?.length === keys.length && keys.every((key, i) => key === last[i]);
+    if (!isSame) this.loose.push(keys);
+    return maxShapes + this.loose.length - 1;
+  }
+
+  get hasDefinitions(): boolean {
+    return this.defined.length > 0 || this.loose.length > 0;
+  }
+
+  /** The message is on its way: what it defines is known to the peer. */
+  sent(): void {
+    if (this.defined.length === 0) return;
+    for (const shape of this.defined) shape.known = true;
+    this.defined.length = 0;
+  }
+
+  /** There will be no such message. */
+  abandon(): void {
+    if (this.defined.length > 0) this.defined.length = 0;
+    if (this.loose.length > 0) this.loose.length = 0;
+  }
+
+  /** Undefined: not to be remembered. */
+  #shapeAt(node: ShapeNode): Shape | undefined {
     if (node.shape) {
       if (this.#budget < maxNodes) this.#budget++;
       return node.shape;
     }
-    if (this.#shapes >= maxShapes) return undefined;
-    node.shape = { number: this.#shapes++, keys: node.keys(), known: false, definedIn: -1 };
+    const number = this.#shapes.length;
+    if (number >= maxShapes) return undefined;
+    node.shape = { number, keys: node.keys(), known: false, definedIn: -1 };
+    this.#shapes.push(node.shape);
     return node.shape;
   }
 }
