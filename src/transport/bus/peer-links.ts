@@ -73,6 +73,8 @@ export class PeerLinks {
   /** The one to send over instead, once the own one stands. */
   #better: Channel<Envelope> | undefined;
   #dialling: Promise<void> | undefined;
+  /** A dial is under way, not only the wait for the next one. */
+  #isDialling = false;
   /** See {@link LinkOrder}. */
   #serial = 0;
   #seen = 0;
@@ -111,7 +113,8 @@ export class PeerLinks {
     this.#accepted = channel;
     if (isInstead) this.#own = undefined;
     else if (own) this.#readLater(own, channel);
-    if (!own || isInstead) {
+    // An own one may be on its way without memory: so far nothing has been written to it.
+    if (isInstead || !(own ?? this.#isDialling)) {
       if (this.#events.isPresent()) this.#use(channel);
     } else if (!this.#isPreferred) {
       this.#better = channel;
@@ -253,7 +256,13 @@ export class PeerLinks {
         early = undefined;
       },
     };
-    const link = await this.#maker.dial(order, use, this.#abort.signal);
+    let link: Link<MessageRings>;
+    try {
+      this.#isDialling = true;
+      link = await this.#maker.dial(order, use, this.#abort.signal);
+    } finally {
+      this.#isDialling = false;
+    }
     if (early && link.ends) link.ends.own(link.region!, link.socket);
     else this.#takeOwn(this.#maker.channel(link));
   }
