@@ -2,7 +2,11 @@
  * Peers that all send to all, while they are killed and replaced at random. At the end, among
  * the live ones: everything sent was received, in order, whole, once; and nothing is left.
  *
- *   node dist/test/soak/bus-soak.js [--seconds 60] [--peers 8] [--longest 262144]
+ *   node dist/test/soak/bus-soak.js [--seconds 60] [--peers 8] [--longest 262144] [--misbehave]
+ *
+ * With --misbehave the peers' listeners throw, are removed and added again, requests get too little
+ * time, and some peers close their bus and come back under another id: what they had sent until then
+ * has arrived, too.
  */
 import type { ChildProcess } from 'node:child_process';
 import { fork } from 'node:child_process';
@@ -20,22 +24,26 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '60' },
     peers: { type: 'string', default: '8' },
     longest: { type: 'string', default: String(256 * 1024) },
+    misbehave: { type: 'boolean', default: false },
   },
 });
 const directory = makeRegionHome('mmap-transport-soak-');
 const script = fileURLToPath(new URL('./bus-soak-peer.js', import.meta.url));
 const peers = new Map<string, ChildProcess>();
+/** Of those that have closed their bus and come back with another id, by the old one. */
+const left = new Map<string, Tally>();
 let count = 0;
 let killed = 0;
 
 async function start(): Promise<void> {
   const id = String(count++);
-  const child = fork(script, ['soak', id, values.longest], {
+  const child = fork(script, ['soak', id, values.longest, values.misbehave ? 'misbehave' : ''], {
     env: { ...process.env, MMAP_TRANSPORT_DIR: directory },
   });
   peers.set(id, child);
   child.once('exit', (code, signal) => {
-    if (signal === 'SIGKILL' || (code === 0 && !peers.has(id))) return;
+    const isExpected = ![...peers.values()].includes(child);
+    if (signal === 'SIGKILL' || (code === 0 && isExpected)) return;
     console.error(`peer ${id} ended with ${code ?? signal}`);
     for (const peer of peers.values()) peer.kill('SIGKILL');
     process.exit(1);
@@ -54,11 +62,20 @@ async function tallies(order: string): Promise<Map<string, Tally>> {
   return new Map(await Promise.all(all));
 }
 
+/** One closes its bus and comes back under another id. */
+async function rejoin(): Promise<void> {
+  const [id, child] = [...peers][Math.floor(Math.random() * peers.size)]!;
+  const next = String(count++);
+  left.set(id, await ask(child, `rejoin ${next}`));
+  peers.delete(id);
+  peers.set(next, child);
+}
+
 /** Pairs of which not everything has arrived, and how many messages have. */
 function compare(all: Map<string, Tally>): { missing: string[]; messages: number } {
   const missing: string[] = [];
   let messages = 0;
-  for (const [from, { sent }] of all) {
+  for (const [from, { sent }] of [...all, ...left]) {
     for (const [to, { received }] of all) {
       if (from === to) continue;
       const [out, come] = [sent[to] ?? 0, received[from] ?? 0];
@@ -73,6 +90,10 @@ await Promise.all(Array.from({ length: Number(values.peers) }, start));
 const end = Date.now() + 1000 * Number(values.seconds);
 while (Date.now() < end) {
   await delay(200 + Math.random() * 1000);
+  if (values.misbehave && Math.random() < 0.5) {
+    await rejoin();
+    continue;
+  }
   const ids = [...peers.keys()];
   const id = ids[Math.floor(Math.random() * ids.length)]!;
   const child = peers.get(id)!;
@@ -84,7 +105,8 @@ while (Date.now() < end) {
   await start();
 }
 
-let result = compare(await tallies('stop'));
+const all = await tallies('stop');
+let result = compare(all);
 // What is on its way may take a moment; what is lost never comes.
 for (let i = 0; i < 100 && result.missing.length > 0; i++) {
   await delay(100);
@@ -99,13 +121,25 @@ peers.clear();
 await Promise.all(closing);
 // A killed peer's names stay there until the next reap: see src/native/region.ts.
 if (process.platform === 'win32') reap(directory);
-const left = readdirSync(directory);
+const files = readdirSync(directory);
 rmSync(directory, { recursive: true });
 
 const minutes = `${values.seconds} s, ${values.peers} peers, messages up to ${values.longest} bytes`;
 console.log(`${minutes}: ${killed} killed and replaced`);
+if (values.misbehave) {
+  const requests: Record<string, number> = {};
+  let thrown = 0;
+  for (const tally of all.values()) {
+    thrown += tally.thrown;
+    for (const [end, times] of Object.entries(tally.requests)) {
+      requests[end] = (requests[end] ?? 0) + times;
+    }
+  }
+  console.log(`${left.size} closed and came back; ${thrown} throws of those at the end`);
+  console.log(`their requests: ${JSON.stringify(requests)}`);
+}
 console.log(`${result.messages} messages between those that lived to the end`);
 for (const line of result.missing) console.log(`MISSING ${line}`);
-for (const file of left) console.log(`LEFT ${file}`);
-console.log(result.missing.length + left.length === 0 ? 'nothing lost, nothing left' : 'FAILED');
-process.exitCode = result.missing.length + left.length === 0 ? 0 : 1;
+for (const file of files) console.log(`LEFT ${file}`);
+console.log(result.missing.length + files.length === 0 ? 'nothing lost, nothing left' : 'FAILED');
+process.exitCode = result.missing.length + files.length === 0 ? 0 : 1;

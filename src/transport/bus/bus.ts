@@ -1,20 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { invalidArgument, ShmError } from '../../errors.js';
-import { delay, nextTick } from '../../timers.js';
+import { nextTick } from '../../timers.js';
 import { defaultCapacity } from '../channel/channel-options.js';
 import { checkCapacity } from '../ring/layout.js';
 import { MessageEmitter } from '../ring/message-emitter.js';
 import { checkTimeout } from '../ring/wait.js';
-import {
-  type Envelope,
-  EnvelopeKind,
-  errorOf,
-  type Failure,
-  failureOf,
-  shortened,
-} from './envelope.js';
+import { Answers, type Handler } from './answers.js';
+import { type Envelope, EnvelopeKind, errorOf, type Failure } from './envelope.js';
 import { HeldMessages } from './held-messages.js';
-import { longestId, Mesh, type MeshOptions } from './mesh.js';
+import { longestId } from './greeting.js';
+import { Mesh, type MeshOptions } from './mesh.js';
 import type {
   BusEvents,
   BusOptions,
@@ -29,11 +24,6 @@ import { PendingRequests } from './pending-requests.js';
 
 /** Milliseconds that peers which do not answer are waited for at the close. */
 const defaultCloseTimeout = 5000;
-
-/** Milliseconds after joining in which a request waits for a handler. */
-const handlerPatience = 1000;
-
-type Handler<T> = (value: T, from: string) => T | Promise<T>;
 
 /**
  * Every peer talks to every other, directly: cluster workers, threads, processes that know
@@ -62,10 +52,7 @@ export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
   readonly #held: HeldMessages;
   readonly #requestTimeout: number | undefined;
   readonly #closeTimeout: number;
-  #handler: Handler<T> | undefined;
-  /** Over when requests no longer wait for a handler. */
-  #patience: Promise<void> | undefined;
-  #handlerSet: (() => void) | undefined;
+  readonly #answers: Answers<T>;
   #closing: Promise<void> | undefined;
 
   /**
@@ -103,6 +90,7 @@ export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
     super('MMAP_BUS');
     const { id, capacity, directory, requestTimeout, closeTimeout } = options;
     this.id = id;
+    this.#answers = new Answers(id);
     this.#requestTimeout = requestTimeout;
     this.#closeTimeout = closeTimeout ?? defaultCloseTimeout;
     const meshOptions: MeshOptions = {
@@ -111,13 +99,18 @@ export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
     };
     this.#mesh = new Mesh(meshOptions, {
       joined: peer => this.#joined(peer),
-      failed: (error, peer) => this.#failed(error, peer),
+      failed: error => this.#later(() => this.emit('error', error)),
+      linkFailed: (...what) => this.#linkFailed(...what),
       routed: peer => this.#later(() => this.emit('route', ...this.#routeOf(peer))),
       left: (peer, reason) => this.#left(peer, reason),
       received: (peer, envelope) => this.#receive(peer, envelope),
       drained: peer => this.#later(() => this.emit('drain', peer.id)),
     });
-    this.#held = new HeldMessages(capacity, paused => this.#mesh.setPaused(paused));
+    this.#held = new HeldMessages(
+      capacity,
+      paused => this.#mesh.setPaused(paused),
+      () => this.listening,
+    );
   }
 
   /** The ids of the others that are there. Changes as they come and go. */
@@ -145,20 +138,24 @@ export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
    * Sends a value to every peer there is.
    *
    * @returns the ids of those that had no room, and did not get it
-   * @throws {ShmError} as {@link send}
+   * @throws {ShmError} as {@link send}; `ERR_TOO_LARGE` where it is too long for the capacity of
+   *   some peer, after it was sent to the others
    */
   broadcast(value: T): string[] {
     this.#checkOpen('broadcast');
     const full: string[] = [];
+    let tooLarge: unknown;
     const envelope: Envelope = { kind: EnvelopeKind.message, id: 0, value };
     for (const peer of this.#mesh.peers.values()) {
       if (!peer.present) continue;
       try {
         if (!peer.send(envelope)) full.push(peer.id);
       } catch (error) {
-        if (!isLeaving(error)) throw error;
+        if ((error as ShmError).code === 'ERR_TOO_LARGE') tooLarge = error;
+        else if (!isLeaving(error)) throw error;
       }
     }
+    if (tooLarge !== undefined) throw tooLarge as ShmError;
     return full;
   }
 
@@ -168,8 +165,8 @@ export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
    * @returns its answer
    * @throws {ShmError} (rejects) as {@link send}; `ETIMEDOUT`; the signal's reason;
    *   `ERR_PEER_DIED` or `ERR_PEER_CLOSED` where it left before it answered; `ERR_NO_HANDLER`
-   *   where it has no handler, nor gets one in its first second on the bus. What the handler throws arrives as an Error with its name, message
-   *   and code.
+   *   where it has no handler, nor sets one within a second of the first request that it gets.
+   *   What the handler throws arrives as an Error with its name, message and code.
    */
   async request(to: string, value: T, options: RequestOptions = {}): Promise<T> {
     const peer = this.#peer('request', to);
@@ -186,8 +183,7 @@ export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
     if (typeof handler !== 'function') {
       throw invalidArgument('bus.onRequest', 'handler', 'a function', handler);
     }
-    this.#handler = handler;
-    this.#handlerSet?.();
+    this.#answers.setHandler(handler);
   }
 
   /** Resolves once `send` to that peer may succeed again. @throws {ShmError} as `send` */
@@ -245,27 +241,31 @@ export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
 
   /** At once: whoever reads `peers` and listens for `join` hears of each peer by one of the two. */
   #joined(peer: Peer): void {
-    try {
-      this.scope.run(() => this.emit('join', peer.id));
-    } catch (error) {
-      // What meets the peer goes on.
-      nextTick(() => {
-        throw error;
-      });
-    }
+    this.#now(() => this.emit('join', peer.id));
   }
 
   #left(peer: Peer, reason: LeaveReason): void {
     const code = reason === 'died' ? 'ERR_PEER_DIED' : 'ERR_PEER_CLOSED';
     const detail = `the peer ${reason} before it answered`;
     this.#pending.fail(new ShmError(code, detail, 'bus.request', peer.id), peer);
-    if (!this.closed) this.emit('leave', peer.id, reason);
+    if (!this.closed) this.#now(() => this.emit('leave', peer.id, reason));
   }
 
   /** What was asked over a broken link may never have arrived, or its answer may not. */
-  #failed(error: Error, peer: Peer | undefined): void {
-    if (peer) this.#pending.fail(error, peer);
+  #linkFailed(peer: Peer, error: Error, isLost: boolean): void {
+    if (isLost) this.#pending.fail(error, peer);
     this.#later(() => this.emit('error', error));
+  }
+
+  /** What a listener throws does not keep the caller from going on. */
+  #now(action: () => void): void {
+    try {
+      this.scope.run(action);
+    } catch (error) {
+      nextTick(() => {
+        throw error;
+      });
+    }
   }
 
   #later(action: () => void): void {
@@ -278,10 +278,7 @@ export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
 
   /** @internal */
   protected override startFlow(): void {
-    this.#held.release((value, from) => {
-      this.emit('message', value as T, from);
-      return this.listening;
-    });
+    this.#held.release((value, from) => this.emit('message', value as T, from));
   }
 
   #receive(peer: Peer, { kind, id, value, bytes }: Envelope): void {
@@ -289,53 +286,12 @@ export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
       if (this.listening && this.#held.size === 0) this.emit('message', value as T, peer.id);
       else this.#held.add(value, peer.id, bytes ?? 0);
     } else if (kind === EnvelopeKind.request) {
-      void this.#answer(peer, id, value as T);
+      void this.#answers.answer(peer, id, value as T);
     } else if (kind === EnvelopeKind.reply) {
       this.#pending.answer(peer, id, asked => asked.resolve(value));
     } else {
       this.#pending.answer(peer, id, asked => asked.reject(errorOf(value as Failure)));
     }
-  }
-
-  async #answer(peer: Peer, id: number, value: T): Promise<void> {
-    const { reply } = EnvelopeKind;
-    try {
-      if (!this.#handler) await this.#handlerComes();
-      if (!this.#handler) {
-        const detail = 'the peer has no handler; it sets one by onRequest';
-        throw new ShmError('ERR_NO_HANDLER', detail, 'bus.request', this.id);
-      }
-      const answer = await this.#handler(value, peer.id);
-      await this.#post(peer, { kind: reply, id, value: answer });
-    } catch (error) {
-      // Also where the answer cannot be sent as it is.
-      await this.#postFailure(peer, id, failureOf(error)).catch(() => {}); // nobody waits
-    }
-  }
-
-  /** A bus that has just been joined may still get its handler. */
-  #handlerComes(): Promise<void> {
-    this.#patience ??= Promise.race([
-      delay(handlerPatience, { ref: false }),
-      new Promise<void>(resolve => (this.#handlerSet = resolve)),
-    ]);
-    return this.#patience;
-  }
-
-  async #postFailure(peer: Peer, id: number, value: Failure): Promise<void> {
-    const { failure } = EnvelopeKind;
-    try {
-      await this.#post(peer, { kind: failure, id, value });
-    } catch (error) {
-      if ((error as ShmError).code !== 'ERR_TOO_LARGE') throw error;
-      await this.#post(peer, { kind: failure, id, value: shortened(value) });
-    }
-  }
-
-  #post(peer: Peer, envelope: Envelope): Promise<void> {
-    return new Promise((resolve, reject) => {
-      peer.post(envelope, error => (error ? reject(error) : resolve()));
-    });
   }
 
   #peer(operation: string, id: string): Peer {

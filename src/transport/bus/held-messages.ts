@@ -13,22 +13,27 @@ interface Held {
 export class HeldMessages {
   readonly #capacity: number;
   readonly #pause: (paused: boolean) => void;
+  readonly #isWanted: () => boolean;
   #messages: Held[] = [];
+  /** How many of them have been handed out. */
+  #taken = 0;
   #bytes = 0;
   #isPaused = false;
 
   /**
    * @param capacity bytes of messages that are held; then no more are taken in
    * @param pause stops and resumes what comes in
+   * @param isWanted whether somebody listens
    */
-  constructor(capacity: number, pause: (paused: boolean) => void) {
+  constructor(capacity: number, pause: (paused: boolean) => void, isWanted: () => boolean) {
     this.#capacity = capacity;
     this.#pause = pause;
+    this.#isWanted = isWanted;
   }
 
   /** Messages. */
   get size(): number {
-    return this.#messages.length;
+    return this.#messages.length - this.#taken;
   }
 
   add(value: unknown, from: string, bytes: number): void {
@@ -39,23 +44,33 @@ export class HeldMessages {
     this.#pause(true);
   }
 
-  /** @param deliver hands one out; false: no more for now. What it throws is thrown */
-  release(deliver: (value: unknown, from: string) => boolean): void {
-    let wantsMore = true;
+  /** @param deliver hands one out, as long as somebody listens. What it throws is thrown */
+  release(deliver: (value: unknown, from: string) => void): void {
     let isOver = false;
     try {
-      while (wantsMore && this.#messages.length > 0) {
-        const { value, from, bytes } = this.#messages.shift()!;
-        this.#bytes -= bytes;
-        wantsMore = deliver(value, from);
+      while (this.size > 0 && this.#isWanted()) {
+        const { value, from } = this.#take();
+        deliver(value, from);
       }
       isOver = true;
     } finally {
       // A listener threw: the rest comes in the next turn.
       if (!isOver) nextTurn(() => this.release(deliver));
     }
-    if (!wantsMore || !this.#isPaused) return;
+    if (!this.#isPaused || this.size > 0 || !this.#isWanted()) return;
     this.#isPaused = false;
     this.#pause(false);
+  }
+
+  #take(): Held {
+    const held = this.#messages[this.#taken]!;
+    this.#messages[this.#taken++] = { value: undefined, from: '', bytes: 0 };
+    this.#bytes -= held.bytes;
+    // Now and then, so that each costs the same however many there are.
+    if (2 * this.#taken >= this.#messages.length) {
+      this.#messages = this.#messages.slice(this.#taken);
+      this.#taken = 0;
+    }
+    return held;
   }
 }

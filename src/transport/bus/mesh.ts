@@ -1,25 +1,26 @@
-import { setMaxListeners } from 'node:events';
 import { ShmError, systemError } from '../../errors.js';
 import { clearTimeout, delay, setTimeout, timerLimit } from '../../timers.js';
 import { Channel } from '../channel/channel.js';
 import type { ChannelOptions } from '../channel/channel-options.js';
-import { isCapacity } from '../ring/layout.js';
 import type { ListenerScope } from '../ring/listener-scope.js';
-import { dialLink, type EarlyUse } from '../link/dial-link.js';
 import type { Link } from '../link/handshake.js';
 import { handshakeTimeout, LinkServer } from '../link/server.js';
 import type { LinkKind } from '../link/sharing.js';
 import { channelKind, linkedChannel } from '../channel/link-kind.js';
 import type { MessageRings } from '../channel/message-rings.js';
 import { type Envelope, envelopeCodec } from './envelope.js';
+import { checkGreeting, type Greeting } from './greeting.js';
+import { MeshDialer } from './mesh-dialer.js';
 import type { LeaveReason } from './options.js';
-import { Peer, type PeerCallbacks, retryInterval } from './peer.js';
+import { Peer, type PeerCallbacks } from './peer.js';
 import { PeerDirectory } from './peer-directory.js';
+import { type LinkOrder, retryInterval } from './peer-links.js';
 
 /** How long joining waits for a peer that does not answer, in milliseconds. */
 const joinPatience = 2000;
 
-export const longestId = 200;
+/** A peer that was killed may have offered memory just before: so long it is left, in milliseconds. */
+const reapPatience = handshakeTimeout;
 
 export interface MeshOptions extends ChannelOptions<unknown> {
   name: string;
@@ -39,17 +40,14 @@ export interface MeshEvents {
   drained(peer: Peer): void;
   /** Messages to it go another way now. */
   routed(peer: Peer): void;
-  /** The link to a peer broke or cannot be made, or a peer could not be met. */
-  failed(error: Error, peer?: Peer): void;
-}
-
-/** What a peer says of itself when it dials or is dialled. */
-interface Greeting {
-  id: string;
-  instance: string;
-  capacity: number;
-  /** A dialer's: a connection that tells that it lives, or one for messages. */
-  purpose?: 'presence' | 'link';
+  /** A peer could not be met. */
+  failed(error: Error): void;
+  /**
+   * The link to a peer broke or cannot be made.
+   *
+   * @param isLost what was sent over it, or waits for it, may never arrive
+   */
+  linkFailed(peer: Peer, error: Error, isLost: boolean): void;
 }
 
 /**
@@ -62,12 +60,14 @@ export class Mesh {
   readonly #events: MeshEvents;
   readonly #kind: LinkKind<MessageRings>;
   readonly #directory: PeerDirectory;
+  readonly #dialer: MeshDialer;
   readonly #server: LinkServer<MessageRings>;
   readonly #peers = new Map<string, Peer>();
   readonly #ids = new Set<string>();
   /** Peers whose id is another one's, who should be about to leave. */
   readonly #successors = new Map<string, { greeting: Greeting; presence: Channel<Envelope> }>();
-  readonly #abort = new AbortController();
+  /** Links of peers that are not known yet, or whose id is still another one's; by instance. */
+  readonly #early = new Map<string, { channel: Channel<Envelope>; order: LinkOrder }[]>();
   readonly #host: PeerCallbacks;
   #isPaused = false;
   #refed = true;
@@ -79,10 +79,10 @@ export class Mesh {
     const { id, capacity, directory } = options;
     const { name: codecName, ...content } = channelKind(options);
     this.#kind = { ...content, name: `bus, ${codecName}` };
-    setMaxListeners(0, this.#abort.signal); // every dial listens
     this.#directory = new PeerDirectory(options.name, directory);
     const { instance } = this.#directory;
     const greeting: Greeting = { id, instance, capacity };
+    this.#dialer = new MeshDialer(this.#directory, this.#kind, greeting, directory);
     this.#server = new LinkServer<MessageRings>(
       this.#kind,
       { capacity, directory, exclusive: true, greeting },
@@ -91,13 +91,15 @@ export class Mesh {
     this.#host = {
       instance,
       codec: () => envelopeCodec(options.codec),
-      dial: (peer, early) => this.#dial(peer.instance, 'link', peer.capacity, early),
+      dial: ({ instance: to, capacity: bytes }, order, early, signal) =>
+        this.#dialer.dial(to, 'link', { ...order, capacity: bytes, early, signal }),
       earlyChannel: rings => Channel.make(rings, envelopeCodec(options.codec), this.#origin),
       channel: link => this.#channel(link),
       received: (peer, envelope) => events.received(peer, envelope),
       drained: peer => events.drained(peer),
       routed: peer => events.routed(peer),
-      failed: (peer, error) => events.failed(error, peer),
+      failed: (...what) => events.linkFailed(...what),
+      arrivals: () => this.#dialer.arrivals(),
       left: (peer, reason) => this.#left(peer, reason),
     };
   }
@@ -134,14 +136,13 @@ export class Mesh {
 
   /** As long as the other can be found, and does not refuse: it may only be slow. */
   async #dialPresence(instance: string): Promise<void> {
-    const { signal } = this.#abort;
-    while (!signal.aborted && this.#directory.has(instance)) {
+    while (!this.#closed && this.#directory.has(instance)) {
       try {
-        const link = await this.#dial(instance, 'presence', this.#options.capacity);
+        const link = await this.#dialer.dial(instance, 'presence');
         return this.#meet(link);
       } catch (error) {
         const { code } = error as ShmError;
-        if (code === 'ECONNREFUSED' || code === 'ENOENT' || signal.aborted) return;
+        if (code === 'ECONNREFUSED' || code === 'ENOENT' || this.#closed) return;
         if (['ERR_ID_TAKEN', 'ERR_PROTOCOL', 'ERR_VERSION'].includes(code)) throw error;
         await delay(retryInterval, { ref: this.#refed });
       }
@@ -162,25 +163,6 @@ export class Mesh {
     this.#welcome(greeting, presence);
   }
 
-  #dial(
-    instance: string,
-    purpose: 'presence' | 'link',
-    capacity: number,
-    early?: EarlyUse<MessageRings>,
-  ): Promise<Link<MessageRings>> {
-    const { id, directory } = this.#options;
-    const own = this.#directory.instance;
-    return dialLink(this.#directory.address(instance), this.#kind, {
-      capacity,
-      directory,
-      signal: this.#abort.signal,
-      timeout: handshakeTimeout,
-      sharedMemory: purpose === 'link',
-      greeting: { id, instance: own, capacity, purpose } satisfies Greeting,
-      ...(early && { early }),
-    });
-  }
-
   /** A peer that ends without `close` is one that died. */
   get #origin() {
     return { scope: this.#options.scope, endsAtExit: false };
@@ -193,10 +175,11 @@ export class Mesh {
   /** Somebody has dialled this peer. */
   #accept(link: Link<MessageRings>): void {
     const greeting = checkGreeting(link.greeting);
-    if (!greeting || this.#closed) {
+    if (!greeting || this.#closed || greeting.purpose === 'barrier') {
       link.socket.destroy();
       return;
     }
+    this.#dialer.keep(link.socket);
     const channel = this.#channel(link);
     if (greeting.purpose === 'presence') {
       // If two peers share an id, the one that detects it leaves.
@@ -204,9 +187,30 @@ export class Mesh {
       else this.#welcome(greeting, channel);
       return;
     }
+    const { instance, serial = 0, seen = 0 } = greeting;
+    const order = { serial, seen };
     const peer = this.#peers.get(greeting.id);
-    if (peer?.instance === greeting.instance && peer.present) peer.accept(channel);
-    else void channel.close();
+    if (peer?.instance !== instance) this.#keepEarly(instance, channel, order);
+    else if (peer.gone) void channel.close();
+    else peer.accept(channel, order);
+  }
+
+  /** A link whose peer is not on this side's list, as it may soon be. */
+  #keepEarly(instance: string, channel: Channel<Envelope>, order: LinkOrder): void {
+    const early = this.#early.get(instance) ?? [];
+    this.#early.set(instance, [...early, { channel, order }]);
+    channel.on('error', () => {});
+    void delay(handshakeTimeout, { ref: false }).then(() => {
+      const isExpected = [...this.#successors.values()].some(
+        ({ greeting }) => greeting.instance === instance,
+      );
+      if (!isExpected) this.#dropEarly(instance);
+    });
+  }
+
+  #dropEarly(instance: string): void {
+    for (const { channel } of this.#early.get(instance) ?? []) void channel.close();
+    this.#early.delete(instance);
   }
 
   #welcome(greeting: Greeting, presence: Channel<Envelope>): void {
@@ -217,7 +221,10 @@ export class Mesh {
       // The old one's end is about to be seen; or the new one is about to find it out.
       this.#successors.set(id, { greeting, presence });
       presence.on('error', () => {});
-      presence.once('close', () => this.#successors.delete(id));
+      presence.once('close', () => {
+        if (this.#successors.get(id)?.presence === presence) this.#successors.delete(id);
+        this.#dropEarly(instance);
+      });
       presence.on('message', () => {});
       return;
     }
@@ -229,6 +236,9 @@ export class Mesh {
     peer.addPresence(presence);
     if (this.#isPaused) peer.setPaused(true);
     this.#events.joined(peer);
+    const early = this.#early.get(instance) ?? [];
+    this.#early.delete(instance);
+    for (const { channel, order } of early) peer.accept(channel, order);
   }
 
   #left(peer: Peer, reason: LeaveReason): void {
@@ -248,10 +258,12 @@ export class Mesh {
   async #reap(instance: string): Promise<void> {
     try {
       for (let tries = 10; tries > 0 && !this.#closed; tries--) {
-        this.#directory.reap();
-        if (!this.#directory.has(instance)) return;
+        this.#directory.forget(instance);
+        if (!this.#directory.has(instance)) break;
         await delay(retryInterval, { ref: false });
       }
+      await delay(reapPatience, { ref: false });
+      if (!this.#closed) this.#directory.reap();
     } catch {
       // Somebody has taken the directory away, and what was left with it.
     }
@@ -290,25 +302,16 @@ export class Mesh {
     attempt(() => this.#directory.hide());
     attempt(() => this.#server.close());
     for (const { presence } of this.#successors.values()) void presence.close();
+    for (const instance of this.#early.keys()) this.#dropEarly(instance);
     let timer: NodeJS.Timeout | undefined;
     const limit = new Promise<void>(resolve => {
       if (timeout < timerLimit) timer = setTimeout(resolve, timeout);
     });
     await Promise.all([...this.#peers.values()].map(peer => peer.close(limit)));
     clearTimeout(timer);
-    this.#abort.abort(new ShmError('ERR_CLOSED', 'the bus was closed', 'bus.dial'));
+    this.#dialer.close();
     this.#peers.clear();
     this.#ids.clear();
     if (failure !== undefined) throw systemError(failure, 'bus.close', this.#options.id);
   }
-}
-
-/** A peer's word, checked. */
-function checkGreeting(value: unknown): Greeting | undefined {
-  const { id, instance, capacity } = (value ?? {}) as Partial<Greeting>;
-  const isId = typeof id === 'string' && id !== '' && id.length <= longestId;
-  const isPeer = isId && PeerDirectory.isInstance(instance);
-  return isPeer && typeof capacity === 'number' && isCapacity(capacity)
-    ? (value as Greeting)
-    : undefined;
 }

@@ -1,4 +1,4 @@
-import { ShmError } from '../../errors.js';
+import type { ShmError } from '../../errors.js';
 import type { Channel } from '../channel/channel.js';
 import type { Envelope } from './envelope.js';
 
@@ -14,47 +14,46 @@ export interface Waiting {
  * what was read back from a link that came to nothing.
  */
 export class Outbox {
-  #waiting: Waiting[] = [];
+  #waiting = new Set<Waiting>();
 
   get isEmpty(): boolean {
-    return this.#waiting.length === 0;
+    return this.#waiting.size === 0;
   }
 
   /** @returns gives it up, if it has not been sent by then */
   add(waiting: Waiting): () => void {
-    this.#waiting.push(waiting);
-    return () => {
-      const at = this.#waiting.indexOf(waiting);
-      if (at >= 0) this.#waiting.splice(at, 1);
-    };
+    this.#waiting.add(waiting);
+    return () => this.#waiting.delete(waiting);
   }
 
   /** What was accepted before everything that waits. */
   putBack(envelopes: readonly Envelope[], failed: (error: Error) => void): void {
     const settle = (error?: Error) => error && !isLeaving(error) && failed(error);
-    this.#waiting.unshift(...envelopes.map(envelope => ({ envelope, settle })));
+    const first = envelopes.map(envelope => ({ envelope, settle }));
+    this.#waiting = new Set([...first, ...this.#waiting]);
   }
 
   /** Sends what goes in. @throws {ShmError} where the channel can take nothing any more */
   flush(channel: Channel<Envelope>): void {
-    while (this.#waiting.length > 0) {
-      const { envelope, settle } = this.#waiting[0]!;
+    for (const waiting of this.#waiting) {
+      const { envelope, settle } = waiting;
+      let failure: Error | undefined;
       try {
         if (!channel.send(envelope)) return;
       } catch (error) {
         if (isLeaving(error)) throw error;
-        this.#waiting.shift();
-        settle(error as Error); // its own fault: the codec rejects it, or it is too long
-        continue;
+        failure = error as Error; // its own fault: the codec rejects it, or it is too long
       }
-      this.#waiting.shift();
-      settle();
+      this.#waiting.delete(waiting);
+      settle(failure);
     }
   }
 
   /** Nothing will be sent any more. */
   fail(error: Error): void {
-    for (const { settle } of this.#waiting.splice(0)) settle(error);
+    const failed = [...this.#waiting];
+    this.#waiting.clear();
+    for (const { settle } of failed) settle(error);
   }
 }
 

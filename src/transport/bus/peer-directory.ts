@@ -3,7 +3,7 @@ import { closeSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { atExit } from '../../native/at-exit.js';
 import { regionDirectory } from '../../native/directory.js';
-import { reap } from '../../native/reap.js';
+import { reap, reapExcept } from '../../native/reap.js';
 import { createSegmentAt } from '../../native/segment.js';
 
 /*
@@ -62,10 +62,14 @@ export class PeerDirectory {
   hide(): void {
     if (this.#fd < 0) return;
     this.#stay?.();
-    rmSync(this.#path(this.instance), { force: true });
-    if (!isWindows) rmSync(this.address(), { force: true });
-    closeSync(this.#fd);
-    this.#fd = -1;
+    try {
+      rmSync(this.#path(this.instance), { force: true });
+      if (!isWindows) rmSync(this.address(), { force: true });
+    } finally {
+      // Without the lease another peer removes what is left.
+      closeSync(this.#fd);
+      this.#fd = -1;
+    }
   }
 
   /** The other peers there are; some may have died meanwhile. */
@@ -85,7 +89,16 @@ export class PeerDirectory {
     return statSync(this.#path(instance), { throwIfNoEntry: false }) !== undefined;
   }
 
-  /** Removes what peers left that were killed. */
+  /**
+   * Removes what lets others find a peer that was killed. Nothing else: memory that it has offered
+   * to a peer may not have been taken yet.
+   */
+  forget(instance: string): void {
+    const own = this.#prefix + instance;
+    reapExcept(this.#directory, new Set(readdirSync(this.#directory).filter(name => name !== own)));
+  }
+
+  /** Removes what killed processes left. */
   reap(): void {
     reap(this.#directory);
   }

@@ -1,0 +1,70 @@
+import { ShmError } from '../../errors.js';
+import { delay } from '../../timers.js';
+import { type Envelope, EnvelopeKind, type Failure, failureOf, shortened } from './envelope.js';
+import type { Peer } from './peer.js';
+
+/** Milliseconds that requests wait for a handler, from the first one on. */
+const handlerPatience = 1000;
+
+export type Handler<T> = (value: T, from: string) => T | Promise<T>;
+
+/** Answers what other peers ask this one. */
+export class Answers<T> {
+  readonly #id: string;
+  #handler: Handler<T> | undefined;
+  /** Over when requests no longer wait for a handler. */
+  #patience: Promise<void> | undefined;
+  #handlerSet: (() => void) | undefined;
+
+  /** @param id this peer's own */
+  constructor(id: string) {
+    this.#id = id;
+  }
+
+  setHandler(handler: Handler<T>): void {
+    this.#handler = handler;
+    this.#handlerSet?.();
+  }
+
+  /** Never rejects. */
+  async answer(peer: Peer, id: number, value: T): Promise<void> {
+    const { reply } = EnvelopeKind;
+    try {
+      if (!this.#handler) await this.#handlerComes();
+      if (!this.#handler) {
+        const detail = 'the peer has no handler; it sets one by onRequest';
+        throw new ShmError('ERR_NO_HANDLER', detail, 'bus.request', this.#id);
+      }
+      const answer = await this.#handler(value, peer.id);
+      await post(peer, { kind: reply, id, value: answer });
+    } catch (error) {
+      // Also where the answer cannot be sent as it is.
+      await postFailure(peer, id, failureOf(error)).catch(() => {}); // nobody waits
+    }
+  }
+
+  /** A bus that has just been joined may still get its handler. */
+  #handlerComes(): Promise<void> {
+    this.#patience ??= Promise.race([
+      delay(handlerPatience, { ref: false }),
+      new Promise<void>(resolve => (this.#handlerSet = resolve)),
+    ]);
+    return this.#patience;
+  }
+}
+
+async function postFailure(peer: Peer, id: number, value: Failure): Promise<void> {
+  const { failure } = EnvelopeKind;
+  try {
+    await post(peer, { kind: failure, id, value });
+  } catch (error) {
+    if ((error as ShmError).code !== 'ERR_TOO_LARGE') throw error;
+    await post(peer, { kind: failure, id, value: shortened(value) });
+  }
+}
+
+function post(peer: Peer, envelope: Envelope): Promise<void> {
+  return new Promise((resolve, reject) => {
+    peer.post(envelope, error => (error ? reject(error) : resolve()));
+  });
+}
