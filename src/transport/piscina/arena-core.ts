@@ -4,12 +4,23 @@ import { BroadcastChannel } from 'node:worker_threads';
 import { outOfRange, ShmError } from '../../errors.js';
 import { addon } from '../../native/addon.js';
 import { Region } from '../../native/region.js';
-import type { AllocatorStats } from './allocator.js';
-import { arenaBytes, type ArenaGeometry, readGeometry, writeGeometry } from './arena-layout.js';
-import { type Block, Partition } from './partition.js';
+import { Allocator, type AllocatorStats } from './allocator.js';
+import * as layout from './arena-layout.js';
 import type { ResultBufferRequest } from './task-messages.js';
-import { loneSlot, type TaskSlot } from './task-slots.js';
+import { loneSlot, type TaskSlot, TaskSlots } from './task-slots.js';
 import { unwatchThreads, watchThreads } from './threads.js';
+
+/** What freed bytes are filled with in an arena made with `debug`. */
+const poison = 0xdb;
+
+/** A piece of the arena that is in use; private to the thread that allocates. */
+export interface Block {
+  readonly number: number;
+  /** From the beginning of the file. */
+  readonly offset: number;
+  /** Bytes, no fewer than were asked for. */
+  readonly length: number;
+}
 
 /** The arena's side of a payload. */
 export interface PayloadEntry {
@@ -38,6 +49,15 @@ export interface RoomGranter {
   grant(wanted: number): Block | undefined;
 }
 
+/** A partition that this thread holds the lock of. */
+interface Partition {
+  readonly number: number;
+  /** Where payloads begin in the file. */
+  readonly start: number;
+  readonly allocator: Allocator;
+  readonly slots: TaskSlots;
+}
+
 /** Those that this thread has open. */
 const open = new Set<ArenaCore>();
 
@@ -50,33 +70,33 @@ export function openCore(path: string): ArenaCore | undefined {
 /** What a PayloadArena keeps: the region, its partition of it, and what is in use. */
 export class ArenaCore {
   readonly region: Region;
-  readonly geometry: ArenaGeometry;
+  readonly geometry: layout.ArenaGeometry;
   /** See `ArenaStats`. */
   fallbacks = 0;
   leaks = 0;
+  closed = false;
   /** Payloads with a block. */
-  readonly #entries = new Set<PayloadEntry>();
+  readonly entries = new Set<PayloadEntry>();
   /** Tasks under way, by the number of their slot. */
   readonly #runs: (RoomGranter | undefined)[] = [];
   #partition: Partition | undefined;
   #requests: BroadcastChannel | undefined;
   /** Blocks and slots in use. */
   #uses = 0;
-  #closed = false;
   #ended = false;
   #waiting: (() => void)[] = [];
 
-  private constructor(region: Region, geometry: ArenaGeometry) {
+  private constructor(region: Region, geometry: layout.ArenaGeometry) {
     this.region = region;
     this.geometry = geometry;
     open.add(this);
     watchThreads();
   }
 
-  static create(geometry: ArenaGeometry, directory: string | undefined): ArenaCore {
-    const bytes = arenaBytes(geometry);
+  static create(geometry: layout.ArenaGeometry, directory: string | undefined): ArenaCore {
+    const bytes = layout.arenaBytes(geometry);
     const region = Region.create({ bytes, ...(directory !== undefined && { directory }) });
-    writeGeometry(new Int32Array(region.buffer), geometry);
+    layout.writeGeometry(new Int32Array(region.buffer), geometry);
     return new ArenaCore(region, geometry);
   }
 
@@ -88,7 +108,7 @@ export class ArenaCore {
     }
     const region = Region.open(path);
     try {
-      return new ArenaCore(region, readGeometry(new Int32Array(region.buffer), path));
+      return new ArenaCore(region, layout.readGeometry(new Int32Array(region.buffer), path));
     } catch (error) {
       region.close(true);
       throw error;
@@ -99,37 +119,82 @@ export class ArenaCore {
     return this.region.path;
   }
 
-  get closed(): boolean {
-    return this.#closed;
-  }
-
   checkOpen(operation: string): void {
-    if (this.#closed) throw this.error('ERR_CLOSED', 'it has been closed', operation);
+    if (this.closed) throw this.error('ERR_CLOSED', 'it has been closed', operation);
   }
 
-  /** Taken when it is first needed; undefined where none is free. */
+  /**
+   * The first partition whose lock is free, taken when it is first needed; undefined where all are
+   * taken, or where the file system refuses locks. A former owner is gone with all of its threads:
+   * the kernel says so.
+   */
   #own(): Partition | undefined {
-    if (this.#ended) return undefined;
-    return (this.#partition ??= Partition.take(this.region, this.geometry));
+    const { partitions, slots } = this.geometry;
+    for (let number = 0; number < partitions && !this.#partition && !this.#ended; number++) {
+      try {
+        if (!this.region.tryLock(layout.partitionLock(number))) continue;
+      } catch {
+        return undefined; // everything is cloned then, as with a full arena
+      }
+      const firstSlot = layout.partitionStart(number, this.geometry);
+      const start = firstSlot + slots * layout.slotBytes;
+      const bytes = layout.payloadBytes(this.geometry);
+      this.#poison(start, bytes); // its former owner may have been killed at any point
+      this.#partition = {
+        number,
+        start,
+        allocator: new Allocator(bytes),
+        slots: new TaskSlots(new Int32Array(this.region.buffer), firstSlot, slots),
+      };
+    }
+    return this.#ended ? undefined : this.#partition;
   }
 
   /**
    * @returns undefined where the arena has no room
-   * @throws {ShmError} `ERR_USE_AFTER_FREE`, see {@link Partition.allocate}
+   * @throws {ShmError} `ERR_USE_AFTER_FREE` with `debug`, where somebody wrote into bytes after they
+   *   had been freed; the bytes are free still
    */
   take(bytes: number): Block | undefined {
-    const block = this.#own()?.allocate(bytes);
-    if (block) this.#uses++;
+    const partition = this.#own();
+    const number = partition?.allocator.allocate(bytes) ?? -1;
+    if (!partition || number === -1) return undefined;
+    const { start, allocator } = partition;
+    const offset = start + allocator.offset(number);
+    const block = { number, offset, length: allocator.size(number) };
+    this.#uses++;
+    if (this.geometry.debug) this.#checkPoison(block);
     return block;
   }
 
-  give(block: Block): void {
-    this.#partition!.free(block);
+  give({ number, offset }: Block): void {
+    const { allocator } = this.#partition!;
+    this.#poison(offset, allocator.size(number));
+    allocator.free(number);
     this.#endUse();
   }
 
-  shrink(block: Block, bytes: number): void {
-    this.#partition!.shrink(block, bytes);
+  /** Keeps the first `bytes` of a block. */
+  shrink({ number, offset }: Block, bytes: number): void {
+    const { allocator } = this.#partition!;
+    const before = allocator.size(number);
+    allocator.shrink(number, bytes);
+    const kept = allocator.size(number);
+    this.#poison(offset + kept, before - kept);
+  }
+
+  #poison(offset: number, bytes: number): void {
+    if (this.geometry.debug) this.region.bytes.fill(poison, offset, offset + bytes);
+  }
+
+  #checkPoison(block: Block): void {
+    const { offset, length } = block;
+    const bytes = this.region.bytes.subarray(offset, offset + length);
+    const at = bytes.findIndex(byte => byte !== poison);
+    if (at === -1) return;
+    this.give(block); // poisoned again, so that one mistake is reported once
+    const detail = `expected freed memory to be left alone, got a write at byte ${offset + at}`;
+    throw this.error('ERR_USE_AFTER_FREE', detail, 'arena.allocate');
   }
 
   takeSlot(run: RoomGranter): TaskSlot {
@@ -145,33 +210,22 @@ export class ArenaCore {
     this.#endUse();
   }
 
-  /** Keeps track of a payload with a block. */
-  add(entry: PayloadEntry): void {
-    this.#entries.add(entry);
-  }
-
   /** One task or borrowed result fewer; the last frees the block, unless it is to be kept. */
   endUse(entry: PayloadEntry): void {
-    if (--entry.uses > 0) return;
-    if (!entry.keep || entry.released || this.#closed) this.drop(entry);
+    if (--entry.uses === 0 && (!entry.keep || entry.released || this.closed)) this.release(entry);
   }
 
-  /** Frees the block of a payload that has no uses. */
-  drop(entry: PayloadEntry): void {
+  /** Its owner has no more use for a payload: its block is free when no task has either. */
+  release(entry: PayloadEntry): void {
     entry.released = true;
     const { block } = entry;
-    if (!block) return;
-    this.#entries.delete(entry);
-    this.detachView(entry);
-    entry.block = undefined;
-    this.give(block);
-  }
-
-  /** Leaves what the owner sees of the block with a length of 0. */
-  detachView(entry: PayloadEntry): void {
     const buffer = entry.view?.deref();
     entry.view = undefined;
-    if (buffer) addon.detach(buffer);
+    if (buffer) addon.detach(buffer); // its views have a length of 0 from now on
+    if (entry.uses > 0 || !block) return;
+    this.entries.delete(entry);
+    entry.block = undefined;
+    this.give(block);
   }
 
   /** Answers the threads that need more room for a result than came with their task. */
@@ -197,15 +251,15 @@ export class ArenaCore {
 
   stats(): AllocatorStats {
     const none = { blocks: 0, requested: 0, used: 0, highWater: 0, wasted: 0 };
-    return this.#partition?.stats() ?? none;
+    return this.#partition?.allocator.stats() ?? none;
   }
 
   /** The memory goes when the last block has come back. */
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
+    if (this.closed) return;
+    this.closed = true;
     open.delete(this);
-    for (const entry of [...this.#entries]) if (entry.uses === 0) this.drop(entry);
+    for (const entry of [...this.entries]) if (entry.uses === 0) this.release(entry);
     if (this.#uses === 0) this.#empty();
   }
 
@@ -215,11 +269,11 @@ export class ArenaCore {
 
   #empty(): void {
     for (const resolve of this.#waiting.splice(0)) resolve();
-    if (!this.#closed || this.#ended) return;
+    if (!this.closed || this.#ended) return;
     this.#ended = true;
     this.#requests?.close();
     unwatchThreads();
-    this.#partition?.close();
+    if (this.#partition) this.region.unlock(layout.partitionLock(this.#partition.number));
     this.region.close(true);
   }
 

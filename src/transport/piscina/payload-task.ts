@@ -1,7 +1,8 @@
 import { threadId, workerData } from 'node:worker_threads';
-import { invalidArgument, ShmError } from '../../errors.js';
+import { ShmError } from '../../errors.js';
 import { addon } from '../../native/addon.js';
 import { setImmediate } from '../../timers.js';
+import { checkArgument, checkLength, isObject } from './arguments.js';
 import { type AttachedArena, attachArena } from './attached-arena.js';
 import { replaceDeep } from './replace-deep.js';
 import { pieceBytes, ResultBuffer } from './result-buffer.js';
@@ -43,13 +44,13 @@ export interface PayloadContext {
 export function payloadTask<T, R>(
   fn: (task: T, context: PayloadContext) => R | Promise<R>,
 ): (task: T) => Promise<R> {
-  if (typeof fn !== 'function') throw invalidArgument('payloadTask', 'fn', 'a function', fn);
+  checkArgument(typeof fn === 'function', 'payloadTask', 'fn', 'a function', fn);
   attachEarly();
   return async encoded => {
-    const message = messages.decodeTask(encoded);
-    if (!message)
+    if (!messages.isTask(encoded)) {
       return fn(encoded, { allocate: views.ownMemory.bind(undefined, 'context.allocate') });
-    const job = new TaskJob(message);
+    }
+    const job = new TaskJob(encoded);
     try {
       const result = fn(job.open() as T, job);
       // Most tasks have no part that waits, and each `await` is a turn.
@@ -61,13 +62,12 @@ export function payloadTask<T, R>(
   };
 }
 
-const ownPath = (workerData as { payloads?: { path?: unknown } } | null)?.payloads?.path;
+const ownPath = messages.pathIn(workerData);
 
 /** So that the first task does not wait for it. */
 function attachEarly(): void {
-  if (typeof ownPath !== 'string') return;
   try {
-    attachArena(ownPath);
+    if (ownPath !== undefined) attachArena(ownPath);
   } catch {
     // The first task reports it.
   }
@@ -93,7 +93,7 @@ class TaskJob implements PayloadContext {
   constructor(message: messages.TaskMessage) {
     const [, slot, sentWord, , , path, task] = message;
     this.#task = task;
-    this.#arena = attachArena(path ?? (ownPath as string));
+    this.#arena = attachArena(path ?? ownPath!);
     this.#room = new ResultBuffer(this.#arena.path, message);
     const inArena = typeof slot === 'number';
     const words = inArena ? this.#arena.words : new Int32Array(slot);
@@ -130,7 +130,7 @@ class TaskJob implements PayloadContext {
   // A function of its own, made when it is asked for: it may be taken from the context.
   get allocate(): PayloadContext['allocate'] {
     return length => {
-      views.checkLength('context.allocate', length);
+      checkLength('context.allocate', length);
       const offset = this.#room.take(length);
       if (offset === -1) return views.ownMemory('context.allocate', length);
       return this.#view(this.#arena, views.bytesKind, offset, length) as Uint8Array<ArrayBuffer>;
@@ -139,51 +139,45 @@ class TaskJob implements PayloadContext {
 
   /** The result as it travels; a promise where the owner has to be asked for room. */
   encode(result: unknown): unknown {
-    if (!messages.isObject(result)) return result;
-    if (messages.isMoved(result)) {
-      const moved = [result[messages.transferable]].flat();
-      if (!moved.some(buffer => this.#originOf(buffer))) return result;
-      result = result[messages.valueOf];
-    }
+    if (!isObject(result)) return result;
+    const moved = messages.unwrapMoved(result);
+    if (moved && !moved.transfers.some(buffer => this.#originOf(buffer))) return result;
     const outside: { view: ArrayBufferView; ref: messages.PayloadRef }[] = [];
     let [payloads, clones, bytes] = [0, 0, 0];
-    const value = replaceDeep(result, view => {
+    const value = replaceDeep(moved ? moved.value : result, view => {
       if (!views.isPrivateView(view)) return undefined;
       const kind = views.kindOf(view);
       if (kind === undefined) {
         clones++;
         return undefined;
       }
-      const ref = messages.newPayloadRef(kind);
       payloads++;
+      const length = view.byteLength;
+      if (length === 0) return messages.newPayloadRef(kind, new Uint8Array(0), 0);
       const origin = this.#originOf(view.buffer);
-      if (view.byteLength === 0) ref[2] = new Uint8Array(0);
-      else if (origin?.arena === this.#arena) {
-        messages.setLocation(ref, origin.offset + view.byteOffset, view.byteLength);
-      } else {
+      const isInArena = origin?.arena === this.#arena;
+      const offset = isInArena ? origin.offset + view.byteOffset : 0;
+      const ref = messages.newPayloadRef(kind, offset, length);
+      if (!isInArena) {
         outside.push({ view, ref });
-        bytes += pieceBytes(view.byteLength);
+        bytes += pieceBytes(length);
       }
       return ref;
     });
     const wanted = bytes + this.#room.used;
     const finish = () => {
-      for (const { view, ref } of outside) this.#putIn(view, ref);
+      for (const { view, ref } of outside) ref[2] = this.#putIn(views.bytesOf(view));
       return messages.encodeResult(value, payloads, wanted, clones);
     };
     return bytes > this.#room.left ? this.#room.grow(bytes).then(finish) : finish();
   }
 
-  /** Copies a view into the room for the result; where that is full, into the answer. */
-  #putIn(view: ArrayBufferView, ref: messages.PayloadRef): void {
-    const bytes = views.bytesOf(view);
+  /** Copies bytes into the room for the result; where that is full, for the answer itself. */
+  #putIn(bytes: Uint8Array): messages.PayloadRef[2] {
     const offset = this.#room.take(bytes.length);
-    if (offset === -1) {
-      ref[2] = new Uint8Array(bytes);
-    } else {
-      this.#arena.plain.set(bytes, offset);
-      messages.setLocation(ref, offset, bytes.length);
-    }
+    if (offset === -1) return new Uint8Array(bytes);
+    this.#arena.plain.set(bytes, offset);
+    return offset;
   }
 
   /**
@@ -199,5 +193,5 @@ class TaskJob implements PayloadContext {
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return messages.isObject(value) && typeof (value as { then?: unknown }).then === 'function';
+  return isObject(value) && typeof (value as { then?: unknown }).then === 'function';
 }

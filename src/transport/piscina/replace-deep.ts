@@ -1,5 +1,5 @@
 import { types } from 'node:util';
-import { isObject } from './task-messages.js';
+import { isObject } from './arguments.js';
 
 /**
  * Replaces certain objects within a value: payloads by references to them, references by views.
@@ -48,19 +48,19 @@ export function replaceDeep(value: unknown, replace: (object: object) => unknown
   if (failures.length > 0) throw failures[0]!;
   if (copies.size === 0) return value;
 
-  const changed = new Set(copies.keys());
-  for (let before = 0; before < changed.size;) {
-    before = changed.size;
+  // Empty copies first, so that cycles have somewhere to point.
+  for (let before = 0; before < copies.size;) {
+    before = copies.size;
     for (let i = found.length - 2; i >= 0; i -= 2) {
-      if (changed.has(found[i]!)) changed.add(found[i + 1]!);
+      const container = found[i + 1]!;
+      if (!copies.has(found[i]!) || copies.has(container)) continue;
+      copies.set(container, emptyCopy[containers.get(container)!]());
     }
   }
-  const changedContainers = [...containers].filter(([container]) => changed.has(container));
-  // Empty copies first, so that cycles have somewhere to point.
-  for (const [container, kind] of changedContainers) copies.set(container, emptyCopy[kind]());
   const resolve = (item: unknown) => (isObject(item) && copies.get(item)) || item;
-  for (const [container, kind] of changedContainers) {
-    fill(copies.get(container), kind, contents.get(container)!, resolve);
+  for (const [container, kind] of containers) {
+    const copy = copies.get(container);
+    if (copy) fill(copy, kind, contents.get(container)!, resolve);
   }
   return copies.get(value);
 }

@@ -13,19 +13,18 @@ export const pieceBytes = (length: number) => Math.ceil(length / alignment) * al
 
 /** Where a task puts its results: the memory that came with it, and more on request. */
 export class ResultBuffer {
-  readonly #arena: string;
-  readonly #slot: TaskMessage[1];
-  readonly #sentWord: number;
-  #next: number;
-  #end: number;
   /** Bytes handed out so far. */
   used = 0;
+  readonly #arena: string;
+  readonly #task: TaskMessage;
+  #next: number;
+  #end: number;
 
   /** @param arena the path of the arena that the room is in */
-  constructor(arena: string, [, slot, sentWord, room, roomLength]: TaskMessage) {
+  constructor(arena: string, task: TaskMessage) {
+    const [, , , room, roomLength] = task;
     this.#arena = arena;
-    this.#slot = slot;
-    this.#sentWord = sentWord;
+    this.#task = task;
     this.#next = room;
     this.#end = room + roomLength;
   }
@@ -46,11 +45,10 @@ export class ResultBuffer {
 
   /** Asks the owner for room for `wanted` bytes, to be used instead of what is left. */
   async grow(wanted: number): Promise<void> {
-    const slot = this.#slot;
-    const sentWord = this.#sentWord;
+    const [, slot, sentWord] = this.#task;
     if (typeof slot !== 'number') return; // the owner knows its own slots only
     const channel = new BroadcastChannel(this.#arena);
-    const answered = new Promise<ResultBufferRequest['room']>(resolve => {
+    const room = await new Promise<ResultBufferRequest['room']>(resolve => {
       const timer = setTimeout(resolve, patience, undefined);
       channel.onmessage = event => {
         const answer = (event as { data: ResultBufferRequest }).data;
@@ -59,9 +57,8 @@ export class ResultBuffer {
         clearTimeout(timer);
         resolve(answer.room);
       };
+      channel.postMessage({ slot, sentWord, wanted } satisfies ResultBufferRequest);
     });
-    channel.postMessage({ slot, sentWord, wanted } satisfies ResultBufferRequest);
-    const room = await answered;
     // Not kept open: what others say while this thread is busy would pile up in it.
     channel.close();
     if (!room) return;

@@ -1,13 +1,14 @@
 import type { EventEmitter } from 'node:events';
 import type { Worker } from 'node:worker_threads';
-import { invalidArgument, ShmError } from '../../errors.js';
+import { ShmError } from '../../errors.js';
+import { checkArgument, isObject } from './arguments.js';
 import { coreOf, type PayloadArena } from './arena.js';
 import { type ArenaCore, openCore, type PayloadEntry } from './arena-core.js';
 import type { Borrowed } from './borrowed.js';
 import { entryOf } from './payload.js';
 import { replaceDeep } from './replace-deep.js';
 import * as messages from './task-messages.js';
-import { TaskRun } from './task-run.js';
+import { operation, TaskRun } from './task-run.js';
 import { knowThread } from './threads.js';
 import { isPrivateView } from './view-kinds.js';
 
@@ -33,8 +34,6 @@ export interface PayloadRunOptions {
    */
   arena?: PayloadArena;
 }
-
-const operation = 'runWithPayloads';
 
 /** Room beyond the task's own size for the result of a task of which nothing is known yet; bytes. */
 const leastRoom = 16 * 1024;
@@ -93,13 +92,12 @@ export async function runWithPayloads(
   options: PayloadRunOptions = {},
 ): Promise<unknown> {
   checkArguments(pool, options);
-  if (messages.isMoved(task)) {
+  const moved = messages.unwrapMoved(task);
+  if (moved) {
     // What `Piscina.move` asks for, which the pool does not see within an encoded task.
-    const moved = [task[messages.transferable]]
-      .flat()
-      .filter(item => messages.isObject(item) && !entryOf(item));
-    options = { ...options, transferList: [...(options.transferList ?? []), ...moved] };
-    task = task[messages.valueOf];
+    const transfers = moved.transfers.filter(item => isObject(item) && !entryOf(item));
+    options = { ...options, transferList: [...(options.transferList ?? []), ...transfers] };
+    task = moved.value;
   }
   const record = recordOf(pool);
   const home = options.arena ? coreOf(options.arena) : record.own;
@@ -107,9 +105,9 @@ export async function runWithPayloads(
   const core = home ?? payloads[0]?.core;
   if (!core) throw noArena(record);
   core.checkOpen(operation);
-  for (const entry of payloads) {
-    if (entry.released) entry.core.checkOpen(operation);
-    if (entry.released) throw entry.core.error('ERR_RELEASED', 'a payload was released', operation);
+  for (const { core, released } of payloads) {
+    if (released) core.checkOpen(operation);
+    if (released) throw core.error('ERR_RELEASED', 'a payload was released', operation);
   }
   if (record.last !== core) {
     record.last = core;
@@ -144,20 +142,17 @@ export async function runWithPayloads(
 
 /** Nothing is changed by a wrong argument, and no payload lost. */
 function checkArguments(pool: Pool, options: PayloadRunOptions): void {
-  const fail = (argument: string, expected: string, got: unknown) =>
-    invalidArgument(operation, argument, expected, got);
-  if (!messages.isObject(pool) || typeof pool.run !== 'function' || !pool.options) {
-    throw fail('pool', 'a Piscina pool', pool);
-  }
-  if (!messages.isObject(options)) throw fail('options', 'an object', options);
-  const { transferList, filename, name, signal, arena } = options;
-  if (transferList !== undefined && !Array.isArray(transferList)) {
-    throw fail('options.transferList', 'an array', transferList);
-  }
-  if (typeof (filename ?? '') !== 'string') throw fail('options.filename', 'a string', filename);
-  if (typeof (name ?? '') !== 'string') throw fail('options.name', 'a string', name);
-  if (typeof (signal ?? {}) !== 'object') throw fail('options.signal', 'an AbortSignal', signal);
-  if (arena && !coreOf(arena)) throw fail('options.arena', 'a PayloadArena', arena);
+  const check = (isRight: boolean, name: string, expected: string, got: unknown) =>
+    checkArgument(isRight, operation, name, expected, got);
+  const isPool = isObject(pool) && typeof pool.run === 'function' && Boolean(pool.options);
+  check(isPool, 'pool', 'a Piscina pool', pool);
+  check(isObject(options), 'options', 'an object', options);
+  const { transferList = [], filename, name, signal, arena } = options;
+  check(Array.isArray(transferList), 'options.transferList', 'an array', transferList);
+  check(typeof (filename ?? '') === 'string', 'options.filename', 'a string', filename);
+  check(typeof (name ?? '') === 'string', 'options.name', 'a string', name);
+  check(typeof (signal ?? {}) === 'object', 'options.signal', 'an AbortSignal', signal);
+  check(!arena || coreOf(arena) !== undefined, 'options.arena', 'a PayloadArena', arena);
 }
 
 /**
@@ -179,11 +174,8 @@ function replacePayloads(
     if (entry) {
       payloads.push(entry);
       const { core, kind, length, data, block } = entry;
-      const ref = messages.newPayloadRef(kind);
-      if (data) ref[2] = data;
-      else messages.setLocation(ref, block?.offset ?? 0, length);
-      if (core !== (home ?? payloads[0]!.core)) ref[4] = core.path;
-      return ref;
+      const path = core === (home ?? payloads[0]!.core) ? null : core.path;
+      return messages.newPayloadRef(kind, data ?? block?.offset ?? 0, length, path);
     }
     if (isPrivateView(object) && !moved?.includes(object.buffer)) clones++;
     return undefined;
@@ -192,7 +184,7 @@ function replacePayloads(
     return { value: replaceDeep(task, replace), payloads, clones };
   } catch (error) {
     // A task that cannot be read has settled, like one that cannot be cloned.
-    for (const entry of payloads) if (entry.uses === 0 && !entry.keep) entry.core.drop(entry);
+    for (const entry of payloads) if (entry.uses === 0 && !entry.keep) entry.core.release(entry);
     throw error;
   }
 }
@@ -200,10 +192,7 @@ function replacePayloads(
 function recordOf(pool: Pool): PoolRecord {
   let record = pools.get(pool);
   if (!record) {
-    // That of the arena whose handle is in the pool's `workerData`.
-    const data = pool.options.workerData as { payloads?: { path?: unknown } } | null | undefined;
-    const path = data?.payloads?.path;
-    record = { path: typeof path === 'string' ? path : undefined, sizes: new Map() };
+    record = { path: messages.pathIn(pool.options.workerData), sizes: new Map() };
     pools.set(pool, record);
   }
   if (record.path !== undefined && (record.own?.closed ?? true)) record.own = openCore(record.path);
@@ -211,14 +200,10 @@ function recordOf(pool: Pool): PoolRecord {
 }
 
 function noArena({ path }: PoolRecord): ShmError {
-  const detail =
-    path === undefined
-      ? 'expected options.arena, or the handle of an arena as `payloads` in the workerData of the pool'
-      : 'the arena of the pool has been closed, or was never opened in this thread';
-  return new ShmError(
-    path === undefined ? 'ERR_INVALID_ARG' : 'ERR_CLOSED',
-    detail,
-    operation,
-    path,
-  );
+  if (path === undefined) {
+    const named = "options.arena, or the handle of an arena as `payloads` in the pool's workerData";
+    return new ShmError('ERR_INVALID_ARG', `expected ${named}`, operation);
+  }
+  const detail = 'the arena of the pool has been closed, or was never opened in this thread';
+  return new ShmError('ERR_CLOSED', detail, operation, path);
 }

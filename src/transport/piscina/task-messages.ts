@@ -3,11 +3,18 @@
  * cloning carries in a third of the time that objects with names take. Each begins with a string
  * that tells it from a user's array. What comes in is checked before it is used.
  */
+import { isObject } from './arguments.js';
 import type { TaskSlot } from './task-slots.js';
 
 const payloadMagic = 'mmap:payload';
 const taskMagic = 'mmap:task';
 const resultMagic = 'mmap:result';
+
+/** A place in an arena's file, in bytes. */
+interface Place {
+  readonly offset: number;
+  readonly length: number;
+}
 
 /**
  * What stands for a payload. The kind is a number of view-kinds.ts. The place is an offset in the
@@ -22,13 +29,13 @@ export type PayloadRef = [
   arena: string | null,
 ];
 
-export function newPayloadRef(kind: number): PayloadRef {
-  return [payloadMagic, kind, 0, 0, null];
-}
-
-export function setLocation(ref: PayloadRef, offset: number, length: number): void {
-  ref[2] = offset;
-  ref[3] = length;
+export function newPayloadRef(
+  kind: number,
+  place: PayloadRef[2],
+  length: number,
+  arena: string | null = null,
+): PayloadRef {
+  return [payloadMagic, kind, place, length, arena];
 }
 
 export function isPayloadRef(object: object): object is PayloadRef {
@@ -54,15 +61,15 @@ export function encodeTask(
   task: unknown,
   arena: string | null,
   { number, words, index, sentWord }: TaskSlot,
-  room: { offset: number; length: number } | undefined,
+  room: Place = { offset: 0, length: 0 },
 ): TaskMessage {
   const slot = number === -1 ? words.buffer : index;
-  return [taskMagic, slot, sentWord, room?.offset ?? 0, room?.length ?? 0, arena, task];
+  return [taskMagic, slot, sentWord, room.offset, room.length, arena, task];
 }
 
-/** @returns undefined for a task that did not come by `runWithPayloads` */
-export function decodeTask(message: unknown): TaskMessage | undefined {
-  return Array.isArray(message) && message[0] === taskMagic ? (message as TaskMessage) : undefined;
+/** Tells a task that came by `runWithPayloads`. */
+export function isTask(message: unknown): message is TaskMessage {
+  return Array.isArray(message) && message[0] === taskMagic;
 }
 
 /** A result on its way back; `wanted` is how many bytes of room its views needed. */
@@ -89,30 +96,31 @@ export function decodeResult(message: unknown): TaskResult {
  * named after the arena. No other task has the same slot and word.
  */
 export interface ResultBufferRequest {
-  readonly slot: number;
+  readonly slot: TaskMessage[1];
   readonly sentWord: number;
   readonly wanted?: number;
   /** Absent where there is none. */
-  readonly room?: { readonly offset: number; readonly length: number } | undefined;
-}
-
-export function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null;
+  readonly room?: Place | undefined;
 }
 
 /** Piscina's protocol for values that travel otherwise than they look. */
-export const transferable = Symbol.for('Piscina.transferable');
-export const valueOf = Symbol.for('Piscina.valueOf');
+const transferable = Symbol.for('Piscina.transferable');
+const valueOf = Symbol.for('Piscina.valueOf');
 export const queueOptions = Symbol.for('Piscina.queueOptions');
 
-export interface Moved {
-  readonly [transferable]: unknown;
-  readonly [valueOf]: unknown;
+/**
+ * What `Piscina.move` made a value of, and what it asks to transfer; undefined for anything else.
+ * The sign that it leaves is no registered symbol.
+ */
+export function unwrapMoved(moved: unknown): { value: unknown; transfers: unknown[] } | undefined {
+  if (!isObject(moved) || !(transferable in moved) || !(valueOf in moved)) return undefined;
+  const symbols = Object.getOwnPropertySymbols(moved);
+  if (!symbols.some(({ description }) => description === 'Piscina.kMovable')) return undefined;
+  return { value: moved[valueOf], transfers: [moved[transferable]].flat() };
 }
 
-/** What `Piscina.move` made of a value. The sign that it leaves is no registered symbol. */
-export function isMoved(value: unknown): value is Moved {
-  if (!isObject(value) || !(transferable in value) || !(valueOf in value)) return false;
-  const symbols = Object.getOwnPropertySymbols(value);
-  return symbols.some(({ description }) => description === 'Piscina.kMovable');
+/** The path of the arena whose handle is `payloads` in a pool's `workerData`. */
+export function pathIn(workerData: unknown): string | undefined {
+  const path = (workerData as { payloads?: { path?: unknown } } | null | undefined)?.payloads?.path;
+  return typeof path === 'string' ? path : undefined;
 }
