@@ -39,36 +39,22 @@ class BlockRecord {
   }
 }
 
-export interface AllocatorStats {
-  /** Blocks in use. */
-  blocks: number;
-  /** Bytes that were asked for, of blocks in use. */
-  requested: number;
-  /** Bytes that those blocks take up. */
-  used: number;
-  /** The most that were ever in use at once. */
-  highWater: number;
-  /** Bytes that are of no use: see `ArenaStats`. */
-  wasted: number;
-}
-
 export class Allocator {
-  readonly bytes: number;
+  readonly #units: number;
   readonly #records: BlockRecord[] = [];
   /** Records that no block has. */
   readonly #spare: BlockRecord[] = [];
   readonly #lists: BlockRecord[][] = Array.from({ length: rows * listsOfRow }, () => []);
   readonly #bits = new Int32Array(rows);
-  /** Units in each list. */
-  readonly #freeUnits = new Float64Array(rows * listsOfRow);
+  /** See `ArenaStats`; used are the bytes of blocks that are in use. */
   readonly #used = { blocks: 0, requested: 0, used: 0, highWater: 0 };
   /** The largest request so far, in units. */
   #largest = 1;
 
   /** @param bytes a multiple of {@link unitBytes} */
   constructor(bytes: number) {
-    this.bytes = bytes;
-    this.#addFree(0, bytes / unitBytes, new BlockRecord(-1));
+    this.#units = bytes / unitBytes;
+    this.#addFree(0, this.#units, new BlockRecord(-1));
   }
 
   /**
@@ -78,15 +64,12 @@ export class Allocator {
    */
   allocate(bytes: number): number {
     const units = unitsFor(bytes);
-    if (units > this.bytes / unitBytes) return -1;
+    if (units > this.#units) return -1;
     this.#largest = Math.max(this.#largest, units);
     const block = this.#find(units);
     if (!block) return -1;
     this.#remove(block);
-    block.index = inUse;
-    this.#cut(block, units);
-    block.requested = bytes;
-    this.#count(block, 1);
+    this.#use(block, units, bytes);
     return block.number;
   }
 
@@ -104,9 +87,7 @@ export class Allocator {
     const units = unitsFor(bytes);
     if (units >= block.size) return;
     this.#count(block, -1);
-    this.#cut(block, units);
-    block.requested = bytes;
-    this.#count(block, 1);
+    this.#use(block, units, bytes);
   }
 
   /** Where a block begins, in bytes. */
@@ -119,12 +100,11 @@ export class Allocator {
     return this.#records[number]!.size * unitBytes;
   }
 
-  stats(): AllocatorStats {
+  stats() {
     const { used, requested } = this.#used;
-    const tooSmall = this.#freeUnits
-      .subarray(0, listFor(this.#largest))
-      .reduce((sum, units) => sum + units, 0);
-    return { ...this.#used, wasted: used - requested + tooSmall * unitBytes };
+    const tooSmall = this.#lists.slice(0, listFor(this.#largest)).flat();
+    const units = tooSmall.reduce((sum, { size }) => sum + size, 0);
+    return { ...this.#used, wasted: used - requested + units * unitBytes };
   }
 
   /** A block comes into use (1) or goes out of it (-1). */
@@ -169,14 +149,16 @@ export class Allocator {
     const last = blocks.pop()!;
     last.index = index;
     if (index < blocks.length) blocks[index] = last;
-    this.#freeUnits[list]! -= size;
     if (blocks.length === 0) this.#bits[rowOf(list)]! &= ~(1 << list);
   }
 
-  /** Leaves a block in use that many units; the rest becomes free. */
-  #cut(block: BlockRecord, units: number): void {
+  /** Brings that many units of a block into use, for a request; the rest becomes free. */
+  #use(block: BlockRecord, units: number, bytes: number): void {
     const rest = block.size - units;
+    block.index = inUse;
     block.size = units;
+    block.requested = bytes;
+    this.#count(block, 1);
     if (rest > 0) this.#addFree(block.offset + units, rest, block);
   }
 
@@ -204,7 +186,6 @@ export class Allocator {
     }
     const list = listFor(block.size);
     block.index = this.#lists[list]!.push(block) - 1;
-    this.#freeUnits[list]! += block.size;
     this.#bits[rowOf(list)]! |= 1 << list;
   }
 

@@ -4,7 +4,7 @@ import { BroadcastChannel } from 'node:worker_threads';
 import { outOfRange, ShmError } from '../../errors.js';
 import { addon } from '../../native/addon.js';
 import { Region } from '../../native/region.js';
-import { Allocator, type AllocatorStats } from './allocator.js';
+import { Allocator } from './allocator.js';
 import * as layout from './arena-layout.js';
 import type { ResultBufferRequest } from './task-messages.js';
 import { loneSlot, type TaskSlot, TaskSlots } from './task-slots.js';
@@ -49,15 +49,6 @@ export interface RoomGranter {
   grant(wanted: number): Block | undefined;
 }
 
-/** A partition that this thread holds the lock of. */
-interface Partition {
-  readonly number: number;
-  /** Where payloads begin in the file. */
-  readonly start: number;
-  readonly allocator: Allocator;
-  readonly slots: TaskSlots;
-}
-
 /** Those that this thread has open. */
 const open = new Set<ArenaCore>();
 
@@ -77,9 +68,14 @@ export class ArenaCore {
   closed = false;
   /** Payloads with a block. */
   readonly entries = new Set<PayloadEntry>();
-  /** Tasks under way, by the number of their slot. */
-  readonly #runs: (RoomGranter | undefined)[] = [];
-  #partition: Partition | undefined;
+  /** Tasks under way, by the index of their slot. */
+  readonly #runs = new Map<number, RoomGranter>();
+  /** Of the partition, as all that follows. */
+  allocator: Allocator | undefined;
+  #slots: TaskSlots | undefined;
+  #number = -1;
+  /** Where payloads begin in the file. */
+  #start = 0;
   #requests: BroadcastChannel | undefined;
   /** Blocks and slots in use. */
   #uses = 0;
@@ -124,30 +120,26 @@ export class ArenaCore {
   }
 
   /**
-   * The first partition whose lock is free, taken when it is first needed; undefined where all are
+   * Takes the first partition whose lock is free, when one is first needed. None is where all are
    * taken, or where the file system refuses locks. A former owner is gone with all of its threads:
    * the kernel says so.
    */
-  #own(): Partition | undefined {
+  #ownPartition(): void {
     const { partitions, slots } = this.geometry;
-    for (let number = 0; number < partitions && !this.#partition && !this.#ended; number++) {
+    for (let number = 0; number < partitions && !this.allocator && !this.#ended; number++) {
       try {
         if (!this.region.tryLock(layout.partitionLock(number))) continue;
       } catch {
-        return undefined; // everything is cloned then, as with a full arena
+        return; // everything is cloned then, as with a full arena
       }
       const firstSlot = layout.partitionStart(number, this.geometry);
-      const start = firstSlot + slots * layout.slotBytes;
       const bytes = layout.payloadBytes(this.geometry);
-      this.#poison(start, bytes); // its former owner may have been killed at any point
-      this.#partition = {
-        number,
-        start,
-        allocator: new Allocator(bytes),
-        slots: new TaskSlots(new Int32Array(this.region.buffer), firstSlot, slots),
-      };
+      this.#number = number;
+      this.#start = firstSlot + slots * layout.slotBytes;
+      this.#poison(this.#start, bytes); // its former owner may have been killed at any point
+      this.#slots = new TaskSlots(new Int32Array(this.region.buffer), firstSlot, slots);
+      this.allocator = new Allocator(bytes);
     }
-    return this.#ended ? undefined : this.#partition;
   }
 
   /**
@@ -156,11 +148,11 @@ export class ArenaCore {
    *   had been freed; the bytes are free still
    */
   take(bytes: number): Block | undefined {
-    const partition = this.#own();
-    const number = partition?.allocator.allocate(bytes) ?? -1;
-    if (!partition || number === -1) return undefined;
-    const { start, allocator } = partition;
-    const offset = start + allocator.offset(number);
+    this.#ownPartition();
+    const { allocator } = this;
+    const number = allocator?.allocate(bytes) ?? -1;
+    if (!allocator || number === -1) return undefined;
+    const offset = this.#start + allocator.offset(number);
     const block = { number, offset, length: allocator.size(number) };
     this.#uses++;
     if (this.geometry.debug) this.#checkPoison(block);
@@ -168,15 +160,14 @@ export class ArenaCore {
   }
 
   give({ number, offset }: Block): void {
-    const { allocator } = this.#partition!;
-    this.#poison(offset, allocator.size(number));
-    allocator.free(number);
+    this.#poison(offset, this.allocator!.size(number));
+    this.allocator!.free(number);
     this.#endUse();
   }
 
   /** Keeps the first `bytes` of a block. */
   shrink({ number, offset }: Block, bytes: number): void {
-    const { allocator } = this.#partition!;
+    const allocator = this.allocator!;
     const before = allocator.size(number);
     allocator.shrink(number, bytes);
     const kept = allocator.size(number);
@@ -198,15 +189,16 @@ export class ArenaCore {
   }
 
   takeSlot(run: RoomGranter): TaskSlot {
-    const slot = this.#own()?.slots.take() ?? loneSlot();
-    if (slot.number !== -1) this.#runs[slot.number] = run;
+    this.#ownPartition();
+    const slot = this.#slots?.take() ?? loneSlot();
+    this.#runs.set(slot.index, run);
     this.#uses++;
     return slot;
   }
 
   giveSlot(slot: TaskSlot): void {
-    if (slot.number !== -1) this.#runs[slot.number] = undefined;
-    this.#partition?.slots.give(slot);
+    this.#runs.delete(slot.index);
+    this.#slots?.give(slot);
     this.#endUse();
   }
 
@@ -234,7 +226,7 @@ export class ArenaCore {
     const channel = new BroadcastChannel(this.path);
     channel.onmessage = event => {
       const { slot, sentWord, wanted } = (event as { data: ResultBufferRequest }).data;
-      const run = this.#runs.find(run => run?.slot.index === slot);
+      const run = this.#runs.get(slot);
       // Other owners' requests and answers arrive here too.
       if (wanted === undefined || run?.slot.sentWord !== sentWord) return;
       channel.postMessage({ slot, sentWord, room: run.grant(wanted) });
@@ -247,11 +239,6 @@ export class ArenaCore {
   whenEmpty(): Promise<void> {
     if (this.#uses === 0) return Promise.resolve();
     return new Promise(resolve => this.#waiting.push(resolve));
-  }
-
-  stats(): AllocatorStats {
-    const none = { blocks: 0, requested: 0, used: 0, highWater: 0, wasted: 0 };
-    return this.#partition?.allocator.stats() ?? none;
   }
 
   /** The memory goes when the last block has come back. */
@@ -273,7 +260,7 @@ export class ArenaCore {
     this.#ended = true;
     this.#requests?.close();
     unwatchThreads();
-    if (this.#partition) this.region.unlock(layout.partitionLock(this.#partition.number));
+    if (this.allocator) this.region.unlock(layout.partitionLock(this.#number));
     this.region.close(true);
   }
 

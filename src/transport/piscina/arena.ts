@@ -49,6 +49,8 @@ export interface ArenaStats {
   leaks: number;
 }
 
+const unused = { blocks: 0, requested: 0, highWater: 0, wasted: 0 };
+
 /** @internal What lies behind an arena; undefined for anything else. */
 export let coreOf: (arena: unknown) => ArenaCore | undefined;
 
@@ -176,8 +178,8 @@ export class PayloadArena {
 
   /** What is in use in this process's part, and what became of the rest. */
   stats(): ArenaStats {
-    const { fallbacks, leaks, geometry } = this.#core;
-    const { blocks, requested, highWater, wasted } = this.#core.stats();
+    const { allocator, fallbacks, leaks, geometry } = this.#core;
+    const { blocks, requested, highWater, wasted } = { ...unused, ...allocator?.stats() };
     const capacity = payloadBytes(geometry);
     return { capacity, blocks, bytes: requested, highWater, wasted, fallbacks, leaks };
   }

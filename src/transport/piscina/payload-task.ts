@@ -7,7 +7,7 @@ import { type AttachedArena, attachArena } from './attached-arena.js';
 import { replaceDeep } from './replace-deep.js';
 import { pieceBytes, ResultBuffer } from './result-buffer.js';
 import * as messages from './task-messages.js';
-import { finishSlot, type SlotRef, takeSlot } from './task-slots.js';
+import { finishSlot, takeSlot, type TaskSlot } from './task-slots.js';
 import * as views from './view-kinds.js';
 
 /** What a handler gets beside its task. */
@@ -82,29 +82,30 @@ interface Origin {
 
 /** One task, from its arrival to its answer. */
 class TaskJob implements PayloadContext {
-  readonly #task: unknown;
+  readonly #message: messages.TaskMessage;
   /** The arena that the result goes through. */
   readonly #arena: AttachedArena;
-  readonly #slot: SlotRef;
+  readonly #slot: TaskSlot;
   readonly #room: ResultBuffer;
   readonly #origins: Origin[] = [];
 
   /** Takes the task for this thread. */
   constructor(message: messages.TaskMessage) {
-    const [, slot, sentWord, , , path, task] = message;
-    this.#task = task;
+    const [, slot, sentWord, , , path] = message;
+    this.#message = message;
     this.#arena = attachArena(path ?? ownPath!);
-    this.#room = new ResultBuffer(this.#arena.path, message);
-    const inArena = typeof slot === 'number';
-    const words = inArena ? this.#arena.words : new Int32Array(slot);
-    this.#slot = { words, index: inArena ? slot : 0, sentWord };
+    this.#room = new ResultBuffer(message);
+    this.#slot =
+      typeof slot === 'number'
+        ? { words: this.#arena.words, index: slot, sentWord }
+        : { words: new Int32Array(slot), index: 0, sentWord };
     if (takeSlot(this.#slot, threadId)) return;
     throw new ShmError('ERR_RELEASED', 'the task was given up before it began', 'payloadTask');
   }
 
   /** The task with views where payloads were. */
   open(): unknown {
-    return replaceDeep(this.#task, object => {
+    return replaceDeep(this.#message[6], object => {
       if (!messages.isPayloadRef(object)) return undefined;
       const [, kind, place, length, path] = object;
       if (typeof place !== 'number') {
@@ -142,7 +143,7 @@ class TaskJob implements PayloadContext {
     if (!isObject(result)) return result;
     const moved = messages.unwrapMoved(result);
     if (moved && !moved.transfers.some(buffer => this.#originOf(buffer))) return result;
-    const outside: { view: ArrayBufferView; ref: messages.PayloadRef }[] = [];
+    const outside: [messages.PayloadRef, ArrayBufferView][] = [];
     let [payloads, clones, bytes] = [0, 0, 0];
     const value = replaceDeep(moved ? moved.value : result, view => {
       if (!views.isPrivateView(view)) return undefined;
@@ -153,23 +154,23 @@ class TaskJob implements PayloadContext {
       }
       payloads++;
       const length = view.byteLength;
-      if (length === 0) return messages.newPayloadRef(kind, new Uint8Array(0), 0);
       const origin = this.#originOf(view.buffer);
-      const isInArena = origin?.arena === this.#arena;
-      const offset = isInArena ? origin.offset + view.byteOffset : 0;
-      const ref = messages.newPayloadRef(kind, offset, length);
-      if (!isInArena) {
-        outside.push({ view, ref });
+      const offset = origin ? origin.offset + view.byteOffset : 0;
+      const ref: messages.PayloadRef = [messages.payloadMagic, kind, offset, length, null];
+      if (length === 0) ref[2] = new Uint8Array(0);
+      else if (origin?.arena !== this.#arena) {
+        outside.push([ref, view]);
         bytes += pieceBytes(length);
       }
       return ref;
     });
     const wanted = bytes + this.#room.used;
-    const finish = () => {
-      for (const { view, ref } of outside) ref[2] = this.#putIn(views.bytesOf(view));
-      return messages.encodeResult(value, payloads, wanted, clones);
+    const finish = (): messages.TaskResult => {
+      for (const [ref, view] of outside) ref[2] = this.#putIn(views.bytesOf(view));
+      return [messages.resultMagic, payloads, wanted, clones, value];
     };
-    return bytes > this.#room.left ? this.#room.grow(bytes).then(finish) : finish();
+    if (bytes <= this.#room.left) return finish();
+    return this.#room.grow(bytes, this.#arena.path, this.#message).then(finish);
   }
 
   /** Copies bytes into the room for the result; where that is full, for the answer itself. */

@@ -15,16 +15,10 @@ export const pieceBytes = (length: number) => Math.ceil(length / alignment) * al
 export class ResultBuffer {
   /** Bytes handed out so far. */
   used = 0;
-  readonly #arena: string;
-  readonly #task: TaskMessage;
   #next: number;
   #end: number;
 
-  /** @param arena the path of the arena that the room is in */
-  constructor(arena: string, task: TaskMessage) {
-    const [, , , room, roomLength] = task;
-    this.#arena = arena;
-    this.#task = task;
+  constructor([, , , room, roomLength]: TaskMessage) {
     this.#next = room;
     this.#end = room + roomLength;
   }
@@ -43,11 +37,14 @@ export class ResultBuffer {
     return offset;
   }
 
-  /** Asks the owner for room for `wanted` bytes, to be used instead of what is left. */
-  async grow(wanted: number): Promise<void> {
-    const [, slot, sentWord] = this.#task;
+  /**
+   * Asks the owner for room for `wanted` bytes, to be used instead of what is left.
+   *
+   * @param arena the path of the arena that the task's room is in
+   */
+  async grow(wanted: number, arena: string, [, slot, sentWord]: TaskMessage): Promise<void> {
     if (typeof slot !== 'number') return; // the owner knows its own slots only
-    const channel = new BroadcastChannel(this.#arena);
+    const channel = new BroadcastChannel(arena);
     const room = await new Promise<ResultBufferRequest['room']>(resolve => {
       const timer = setTimeout(resolve, patience, undefined);
       channel.onmessage = event => {

@@ -9,6 +9,7 @@ import { entryOf } from './payload.js';
 import { replaceDeep } from './replace-deep.js';
 import * as messages from './task-messages.js';
 import { operation, TaskRun } from './task-run.js';
+import { isLone } from './task-slots.js';
 import { knowThread } from './threads.js';
 import { isPrivateView } from './view-kinds.js';
 
@@ -120,8 +121,15 @@ export async function runWithPayloads(
   const room =
     record.sizes.get(handler) ?? payloads.reduce((sum, { length }) => sum + length, leastRoom);
   const run = new TaskRun(core, payloads, room);
-  const path = core === record.own ? null : core.path;
-  const message = messages.encodeTask(value, path, run.slot, run.room);
+  const message: messages.TaskMessage = [
+    messages.taskMagic,
+    isLone(run.slot) ? run.slot.words.buffer : run.slot.index,
+    run.slot.sentWord,
+    run.room?.offset ?? 0,
+    run.room?.length ?? 0,
+    core === record.own ? null : core.path,
+    value,
+  ];
   const priority = (task as { [messages.queueOptions]?: unknown } | null)?.[messages.queueOptions];
   if (priority !== undefined) Object.assign(message, { [messages.queueOptions]: priority });
   let answer: unknown;
@@ -131,7 +139,9 @@ export async function runWithPayloads(
   } catch (error) {
     throw run.abandon(error);
   }
-  const result = messages.decodeResult(answer);
+  const result: messages.TaskResult = messages.isResult(answer)
+    ? answer
+    : [messages.resultMagic, 0, 0, 0, answer];
   const [, , wanted, clonesInResult] = result;
   core.fallbacks += clones + clonesInResult;
   // Down slowly: results of different sizes may alternate.
@@ -169,13 +179,13 @@ function replacePayloads(
 ) {
   const payloads: PayloadEntry[] = [];
   let clones = 0;
-  const replace = (object: object) => {
+  const replace = (object: object): messages.PayloadRef | undefined => {
     const entry = entryOf(object);
     if (entry) {
       payloads.push(entry);
       const { core, kind, length, data, block } = entry;
       const path = core === (home ?? payloads[0]!.core) ? null : core.path;
-      return messages.newPayloadRef(kind, data ?? block?.offset ?? 0, length, path);
+      return [messages.payloadMagic, kind, data ?? block?.offset ?? 0, length, path];
     }
     if (isPrivateView(object) && !moved?.includes(object.buffer)) clones++;
     return undefined;

@@ -4,17 +4,10 @@
  * that tells it from a user's array. What comes in is checked before it is used.
  */
 import { isObject } from './arguments.js';
-import type { TaskSlot } from './task-slots.js';
 
-const payloadMagic = 'mmap:payload';
-const taskMagic = 'mmap:task';
-const resultMagic = 'mmap:result';
-
-/** A place in an arena's file, in bytes. */
-interface Place {
-  readonly offset: number;
-  readonly length: number;
-}
+export const payloadMagic = 'mmap:payload';
+export const taskMagic = 'mmap:task';
+export const resultMagic = 'mmap:result';
 
 /**
  * What stands for a payload. The kind is a number of view-kinds.ts. The place is an offset in the
@@ -22,25 +15,12 @@ interface Place {
  * where it is the task's.
  */
 export type PayloadRef = [
-  magic: string,
+  magic: typeof payloadMagic,
   kind: number,
   place: number | Uint8Array<ArrayBuffer>,
   length: number,
   arena: string | null,
 ];
-
-export function newPayloadRef(
-  kind: number,
-  place: PayloadRef[2],
-  length: number,
-  arena: string | null = null,
-): PayloadRef {
-  return [payloadMagic, kind, place, length, arena];
-}
-
-export function isPayloadRef(object: object): object is PayloadRef {
-  return Array.isArray(object) && object[0] === payloadMagic;
-}
 
 /**
  * A task on its way to `payloadTask`. The slot is a word of the arena's file, or the memory of a
@@ -48,7 +28,7 @@ export function isPayloadRef(object: object): object is PayloadRef {
  * the pool's `workerData` names it.
  */
 export type TaskMessage = [
-  magic: string,
+  magic: typeof taskMagic,
   slot: number | ArrayBufferLike,
   sentWord: number,
   room: number,
@@ -57,50 +37,31 @@ export type TaskMessage = [
   task: unknown,
 ];
 
-export function encodeTask(
-  task: unknown,
-  arena: string | null,
-  { number, words, index, sentWord }: TaskSlot,
-  room: Place = { offset: 0, length: 0 },
-): TaskMessage {
-  const slot = number === -1 ? words.buffer : index;
-  return [taskMagic, slot, sentWord, room.offset, room.length, arena, task];
-}
-
-/** Tells a task that came by `runWithPayloads`. */
-export function isTask(message: unknown): message is TaskMessage {
-  return Array.isArray(message) && message[0] === taskMagic;
-}
-
 /** A result on its way back; `wanted` is how many bytes of room its views needed. */
 export type TaskResult = [
-  magic: string,
+  magic: typeof resultMagic,
   payloadRefs: number,
   wanted: number,
   clones: number,
   result: unknown,
 ];
 
-export function encodeResult(result: unknown, refs = 0, wanted = 0, clones = 0): TaskResult {
-  return [resultMagic, refs, wanted, clones, result];
-}
-
-/** What is no object, and what `Piscina.move` made, travels as it is. */
-export function decodeResult(message: unknown): TaskResult {
-  const isEncoded = Array.isArray(message) && message[0] === resultMagic;
-  return isEncoded ? (message as TaskResult) : encodeResult(message);
-}
+const begins = (value: unknown, magic: string) => Array.isArray(value) && value[0] === magic;
+export const isPayloadRef = (value: unknown): value is PayloadRef => begins(value, payloadMagic);
+export const isTask = (value: unknown): value is TaskMessage => begins(value, taskMagic);
+/** What is no object, and what `Piscina.move` made, comes back as it is. */
+export const isResult = (value: unknown): value is TaskResult => begins(value, resultMagic);
 
 /**
  * How a thread asks for more room for its result, and how the owner answers, on the BroadcastChannel
  * named after the arena. No other task has the same slot and word.
  */
 export interface ResultBufferRequest {
-  readonly slot: TaskMessage[1];
+  readonly slot: number;
   readonly sentWord: number;
   readonly wanted?: number;
   /** Absent where there is none. */
-  readonly room?: Place | undefined;
+  readonly room?: { readonly offset: number; readonly length: number } | undefined;
 }
 
 /** Piscina's protocol for values that travel otherwise than they look. */
@@ -108,12 +69,10 @@ const transferable = Symbol.for('Piscina.transferable');
 const valueOf = Symbol.for('Piscina.valueOf');
 export const queueOptions = Symbol.for('Piscina.queueOptions');
 
-/**
- * What `Piscina.move` made a value of, and what it asks to transfer; undefined for anything else.
- * The sign that it leaves is no registered symbol.
- */
+/** What `Piscina.move` made a value of, and what it asks to transfer. */
 export function unwrapMoved(moved: unknown): { value: unknown; transfers: unknown[] } | undefined {
   if (!isObject(moved) || !(transferable in moved) || !(valueOf in moved)) return undefined;
+  // The sign that it leaves is no registered symbol.
   const symbols = Object.getOwnPropertySymbols(moved);
   if (!symbols.some(({ description }) => description === 'Piscina.kMovable')) return undefined;
   return { value: moved[valueOf], transfers: [moved[transferable]].flat() };

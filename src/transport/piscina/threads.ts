@@ -27,23 +27,21 @@ export function unwatchThreads(): void {
 }
 
 function onWorker(worker: Worker): void {
-  // It has ended already, and its id is gone.
-  if (worker.threadId < 0) return;
-  firstWatched = Math.min(firstWatched, worker.threadId);
+  if (worker.threadId > 0) firstWatched = Math.min(firstWatched, worker.threadId);
   knowThread(worker);
 }
 
 /** For a thread that may have been started before the first watcher came. */
 export function knowThread(worker: Worker): void {
   const { threadId } = worker;
-  if (threadId < 0 || known.has(worker)) return;
+  if (threadId < 0 || known.has(worker)) return; // -1: it has ended, and its id is gone
   known.add(worker);
   if (!live.has(threadId)) live.set(threadId, []);
   worker.once('exit', () => {
-    const listeners = live.get(threadId) ?? [];
+    const listeners = live.get(threadId);
     live.delete(threadId);
     if (threadId < firstWatched) endedEarly.add(threadId);
-    for (const listener of listeners) listener();
+    listeners?.forEach(listener => listener());
   });
 }
 
