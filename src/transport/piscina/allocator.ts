@@ -13,7 +13,7 @@
 /** Every block begins at a multiple of this many bytes: a cache line, and any view's alignment. */
 export const unitBytes = 64;
 
-/** Those of a power of two. Their bits are one word, and shifts take their count modulo 32. */
+/** Of a power of two. Their bits are one word; shifts take their count modulo 32. */
 const listsOfRow = 32;
 const rows = 27;
 /** Blocks of a list that a request looks at, at most. */
@@ -177,20 +177,17 @@ export class Allocator {
     const { before, after } = block;
     if (before.index !== inUse) {
       block.offset = before.offset;
-      link(before.before, block);
-      this.#absorb(block, before);
+      this.#absorb(before, block);
     }
-    if (after.index !== inUse) {
-      link(block, after.after);
-      this.#absorb(block, after);
-    }
+    if (after.index !== inUse) this.#absorb(after, block);
     const list = listFor(block.size);
     block.index = this.#lists[list]!.push(block) - 1;
     this.#bits[rowOf(list)]! |= 1 << list;
   }
 
-  #absorb(block: BlockRecord, neighbour: BlockRecord): void {
+  #absorb(neighbour: BlockRecord, block: BlockRecord): void {
     this.#remove(neighbour);
+    link(neighbour.before, neighbour.after);
     block.size += neighbour.size;
     this.#spare.push(neighbour);
   }

@@ -13,12 +13,10 @@ import { unwatchThreads, watchThreads } from './threads.js';
 /** What freed bytes are filled with in an arena made with `debug`. */
 const poison = 0xdb;
 
-/** A piece of the arena that is in use; private to the thread that allocates. */
+/** A piece of the arena that is in use; offset and length, in bytes, are those of the file. */
 export interface Block {
   readonly number: number;
-  /** From the beginning of the file. */
   readonly offset: number;
-  /** Bytes, no fewer than were asked for. */
   readonly length: number;
 }
 
@@ -31,9 +29,7 @@ export interface PayloadEntry {
   readonly data: Uint8Array<ArrayBuffer> | undefined;
   /** A number of view-kinds.ts. */
   readonly kind: number;
-  /** Bytes. */
   readonly length: number;
-  /** Stays when its tasks have settled. */
   readonly keep: boolean;
   /** Tasks that have it, and borrowed results that lie in it. */
   uses: number;
@@ -70,7 +66,7 @@ export class ArenaCore {
   readonly entries = new Set<PayloadEntry>();
   /** Tasks under way, by the index of their slot. */
   readonly #runs = new Map<number, RoomGranter>();
-  /** Of the partition, as all that follows. */
+  /** Of the partition, as are the next three. */
   allocator: Allocator | undefined;
   #slots: TaskSlots | undefined;
   #number = -1;
@@ -119,11 +115,7 @@ export class ArenaCore {
     if (this.closed) throw this.error('ERR_CLOSED', 'it has been closed', operation);
   }
 
-  /**
-   * Takes the first partition whose lock is free, when one is first needed. None is where all are
-   * taken, or where the file system refuses locks. A former owner is gone with all of its threads:
-   * the kernel says so.
-   */
+  /** Takes the first partition whose lock is free, if there is one, when it is first needed. */
   #ownPartition(): void {
     const { partitions, slots } = this.geometry;
     for (let number = 0; number < partitions && !this.allocator && !this.#ended; number++) {
@@ -144,8 +136,8 @@ export class ArenaCore {
 
   /**
    * @returns undefined where the arena has no room
-   * @throws {ShmError} `ERR_USE_AFTER_FREE` with `debug`, where somebody wrote into bytes after they
-   *   had been freed; the bytes are free still
+   * @throws {ShmError} `ERR_USE_AFTER_FREE` with `debug`, after a write into freed bytes, which
+   *   stay free
    */
   take(bytes: number): Block | undefined {
     this.#ownPartition();
@@ -247,14 +239,13 @@ export class ArenaCore {
     this.closed = true;
     open.delete(this);
     for (const entry of [...this.entries]) if (entry.uses === 0) this.release(entry);
-    if (this.#uses === 0) this.#empty();
+    this.#endUse(0);
   }
 
-  #endUse(): void {
-    if (--this.#uses === 0) this.#empty();
-  }
-
-  #empty(): void {
+  /** The last to end lets the memory of a closed arena go. */
+  #endUse(ended = 1): void {
+    this.#uses -= ended;
+    if (this.#uses > 0) return;
     for (const resolve of this.#waiting.splice(0)) resolve();
     if (!this.closed || this.#ended) return;
     this.#ended = true;

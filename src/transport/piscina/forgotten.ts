@@ -1,10 +1,6 @@
 /**
- * Makes a function that watches objects for being collected. Most are released soon, and watching
- * one costs as much as making it: so each waits a little first.
- *
- * @param onForgotten gets what was held for a collected object
- * @param isNeeded whether an object that has waited is to be watched
- * @param defer how they wait
+ * Watches objects for being collected. Most are released soon, and watching one costs as much as
+ * making it: so each waits first, as `defer` says, and is watched only if it is still needed.
  */
 export function watchForgotten<T>(
   onForgotten: (held: T) => void,

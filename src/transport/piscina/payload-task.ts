@@ -181,10 +181,7 @@ class TaskJob implements PayloadContext {
     return offset;
   }
 
-  /**
-   * Lets go of what the task was given. True where buffers were detached, which Node frees in the
-   * next turn of the event loop; an idle pool's thread would not get to it.
-   */
+  /** Ends the task. True where it detached buffers, which need a turn to be freed: ADR-0030. */
   close(): boolean {
     const detached = this.#origins.filter(({ buffer, arena }) => buffer !== arena.plain.buffer);
     for (const { buffer } of detached) addon.detach(buffer as ArrayBuffer);

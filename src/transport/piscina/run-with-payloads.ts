@@ -9,7 +9,6 @@ import { entryOf } from './payload.js';
 import { replaceDeep } from './replace-deep.js';
 import * as messages from './task-messages.js';
 import { operation, TaskRun } from './task-run.js';
-import { isLone } from './task-slots.js';
 import { knowThread } from './threads.js';
 import { isPrivateView } from './view-kinds.js';
 
@@ -47,10 +46,7 @@ interface PoolRecord {
   own?: ArenaCore | undefined;
   /** The arena that was used last, which knows the pool's threads. */
   last?: ArenaCore;
-  /**
-   * How large results have been of late, by handler. A task brings that much room for its result; a
-   * thread that needs more asks for it, which takes a turn of both event loops.
-   */
+  /** How large results have been of late, by handler: a task brings that much room for its own. */
   readonly sizes: Map<string, number>;
 }
 
@@ -121,15 +117,7 @@ export async function runWithPayloads(
   const room =
     record.sizes.get(handler) ?? payloads.reduce((sum, { length }) => sum + length, leastRoom);
   const run = new TaskRun(core, payloads, room);
-  const message: messages.TaskMessage = [
-    messages.taskMagic,
-    isLone(run.slot) ? run.slot.words.buffer : run.slot.index,
-    run.slot.sentWord,
-    run.room?.offset ?? 0,
-    run.room?.length ?? 0,
-    core === record.own ? null : core.path,
-    value,
-  ];
+  const message = run.message(value, core === record.own ? null : core.path);
   const priority = (task as { [messages.queueOptions]?: unknown } | null)?.[messages.queueOptions];
   if (priority !== undefined) Object.assign(message, { [messages.queueOptions]: priority });
   let answer: unknown;
@@ -139,9 +127,8 @@ export async function runWithPayloads(
   } catch (error) {
     throw run.abandon(error);
   }
-  const result: messages.TaskResult = messages.isResult(answer)
-    ? answer
-    : [messages.resultMagic, 0, 0, 0, answer];
+  const plain: messages.TaskResult = [messages.resultMagic, 0, 0, 0, answer];
+  const result = messages.isResult(answer) ? answer : plain;
   const [, , wanted, clonesInResult] = result;
   core.fallbacks += clones + clonesInResult;
   // Down slowly: results of different sizes may alternate.
@@ -165,13 +152,7 @@ function checkArguments(pool: Pool, options: PayloadRunOptions): void {
   check(!arena || coreOf(arena) !== undefined, 'options.arena', 'a PayloadArena', arena);
 }
 
-/**
- * The task with references where payloads were.
- *
- * @param home where the result will lie, whose path need not be told; by default that of the first
- *   payload
- * @returns also the payloads, and how many other views will be cloned
- */
+/** @returns the task with references for its payloads, those, and how many other views it has */
 function replacePayloads(
   task: unknown,
   home: ArenaCore | undefined,
@@ -210,10 +191,12 @@ function recordOf(pool: Pool): PoolRecord {
 }
 
 function noArena({ path }: PoolRecord): ShmError {
-  if (path === undefined) {
-    const named = "options.arena, or the handle of an arena as `payloads` in the pool's workerData";
-    return new ShmError('ERR_INVALID_ARG', `expected ${named}`, operation);
-  }
-  const detail = 'the arena of the pool has been closed, or was never opened in this thread';
-  return new ShmError('ERR_CLOSED', detail, operation, path);
+  const [code, detail] =
+    path === undefined
+      ? [
+          'ERR_INVALID_ARG',
+          'expected options.arena, or a handle in workerData.payloads of the pool',
+        ]
+      : ['ERR_CLOSED', 'the arena of the pool has been closed, or was never opened in this thread'];
+  return new ShmError(code, detail, operation, path);
 }

@@ -3,8 +3,8 @@ import { ShmError } from '../../errors.js';
 import type { ArenaCore, Block, PayloadEntry, RoomGranter } from './arena-core.js';
 import { Borrowed } from './borrowed.js';
 import { replaceDeep } from './replace-deep.js';
-import { isPayloadRef, type TaskResult } from './task-messages.js';
-import { cancelSlot, isFinished, type TaskSlot } from './task-slots.js';
+import { isPayloadRef, taskMagic, type TaskMessage, type TaskResult } from './task-messages.js';
+import { cancelSlot, isFinished, isLone, type TaskSlot } from './task-slots.js';
 import { copyOf, isViewRange, viewOf } from './view-kinds.js';
 
 export const operation = 'runWithPayloads';
@@ -18,11 +18,7 @@ export class TaskRun implements RoomGranter {
   readonly #rooms: Block[] = [];
   #misuse: Error | undefined;
 
-  /**
-   * @param payloads of the task, each of which has one use more until this task's end
-   * @param wanted bytes of room for the result
-   * @throws {ShmError} `ERR_USE_AFTER_FREE`, see {@link ArenaCore.take}; nothing is taken then
-   */
+  /** @throws {ShmError} `ERR_USE_AFTER_FREE`, see {@link ArenaCore.take}; nothing is taken then */
   constructor(core: ArenaCore, payloads: readonly PayloadEntry[], wanted: number) {
     this.#core = core;
     this.#payloads = payloads;
@@ -31,8 +27,12 @@ export class TaskRun implements RoomGranter {
     this.slot = core.takeSlot(this);
   }
 
-  get room(): Block | undefined {
-    return this.#rooms[0];
+  /** @param path of the arena, unless the pool knows it */
+  message(task: unknown, path: string | null): TaskMessage {
+    const { words, index, sentWord } = this.slot;
+    const slot = isLone(this.slot) ? words.buffer : index;
+    const [room] = this.#rooms;
+    return [taskMagic, slot, sentWord, room?.offset ?? 0, room?.length ?? 0, path, task];
   }
 
   #addRoom(wanted: number): Block | undefined {
@@ -50,22 +50,13 @@ export class TaskRun implements RoomGranter {
     }
   }
 
-  /**
-   * Before a result is believed.
-   *
-   * @throws {ShmError} `ERR_INVALID_ARG` where it did not come from `payloadTask`
-   */
+  /** @throws {ShmError} `ERR_INVALID_ARG` where the result did not come from `payloadTask` */
   checkFinished(): void {
     if (!isFinished(this.slot)) throw notWrapped('got the result of another');
     if (this.#misuse !== undefined) throw this.#misuse;
   }
 
-  /**
-   * Ends the task.
-   *
-   * @param borrow the result comes where it lies, and what it does not need is free at once; else
-   *   with copies of its own
-   */
+  /** Ends the task. A borrowed result comes where it lies, another with copies of its own. */
   settle([, payloads, , , result]: TaskResult, borrow: boolean): unknown {
     const core = this.#core;
     const buffers: ArrayBuffer[] = [];
@@ -97,11 +88,7 @@ export class TaskRun implements RoomGranter {
     }
   }
 
-  /**
-   * Nothing comes back: the blocks are free when no thread can touch them any more.
-   *
-   * @returns what to reject with
-   */
+  /** @returns what to reject with; blocks are free when no thread can touch them any more */
   abandon(error: unknown): unknown {
     const wasTaken = !cancelSlot(this.slot, () => this.#end());
     // A handler that was not wrapped fails like this when it reads from the encoded task.
@@ -110,10 +97,7 @@ export class TaskRun implements RoomGranter {
     return notWrapped(`got one that failed before the task was taken: ${error.message}`, error);
   }
 
-  /**
-   * The room or payload that a piece lies in. The thread says where: a handler that kept a view of
-   * an earlier task, and returned it, says what must not be believed.
-   */
+  /** What a piece lies in. The thread says where: a view that it kept of an earlier task, too. */
   #placeOf(kind: number, offset: number, length: number): Block | PayloadEntry {
     const isWithin = (block: Block | undefined) =>
       block && offset >= block.offset && offset + length <= block.offset + block.length;

@@ -1,8 +1,6 @@
 /*
- * A slot is one word, which says what has become of a task. The owner stores `sent`, with a number
- * that no earlier use of the slot had. The thread that runs the task replaces exactly that by
- * `taken`, with its threadId, and stores `done` at the end. The owner may replace `sent` by
- * `cancelled`; after that no thread can take the task.
+ * A slot is one word, which says what has become of a task: ADR-0030. Only the owner stores `sent`
+ * and `cancelled`, only the thread that runs the task `taken` and `done`.
  */
 import { loadWord, replaceWord, storeWord } from '../ring/atomics.js';
 import { slotBytes } from './arena-layout.js';

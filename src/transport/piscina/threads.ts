@@ -1,9 +1,8 @@
 import type { Worker } from 'node:worker_threads';
 
 /*
- * Which of the worker threads that this thread started are alive. A task that was aborted may go on
- * for a while: its thread stops when V8 next checks, or when a native call returns. Its blocks may
- * be used again only when the thread has ended, of which `exit` is the only proof.
+ * Which of the worker threads that this thread started are alive. The blocks of an aborted task may
+ * be used again only when its thread has ended, of which `exit` is the only proof: ADR-0030.
  */
 
 /** By threadId: called when it has ended. */
