@@ -1,10 +1,10 @@
 /*
  * Which bytes of a partition are in use.
  *
- * Two-level segregated fit (TLSF; M. Masmano, I. Ripoll, A. Crespo and J. Real, 2004): free blocks
- * lie in lists by size, 32 classes for each power of two, with a bit for every list that is not
- * empty. So allocating and freeing look at a fixed number of places, however many blocks there are.
- * A block that is freed joins its free neighbours.
+ * Segregated fit, after TLSF (M. Masmano, I. Ripoll, A. Crespo and J. Real, 2004): free blocks lie
+ * in lists by size, 32 for each power of two, with a bit for every list that is not empty. So
+ * allocating and freeing look at a bounded number of places, however many blocks there are. A block
+ * that is freed joins its free neighbours.
  *
  * All of this is private memory of the allocating thread. None of it lies among the payloads, where
  * a task could overwrite it.
@@ -13,65 +13,48 @@
 /** Every block begins at a multiple of this many bytes: a cache line, and any view's alignment. */
 export const unitBytes = 64;
 
-const secondBits = 5;
-const secondLevel = 1 << secondBits;
-const firstLevel = 31 - secondBits + 1;
+/** Of a power of two. Their bits are one word; shifts take their count modulo 32. */
+const listsOfRow = 32;
+const rows = 27;
 /** Blocks of a list that a request looks at, at most. */
 const looks = 8;
 
-const none = -1;
-const inUse = -2;
+const inUse = -1;
 
-/*
- * A block is the place of its record, whose fields are: offset and size in units; how many bytes of
- * it were not asked for; the neighbours in memory; those in the list of free blocks, or `inUse`.
- */
-const offset = 0;
-const size = 1;
-const slack = 2;
-const before = 3;
-const after = 4;
-const previous = 5;
-const next = 6;
-const recordLength = 8;
+class BlockRecord {
+  readonly number: number;
+  /** In units, as is the size. */
+  offset = 0;
+  size = 0;
+  /** Bytes that were asked for. */
+  requested = 0;
+  /** The neighbours in memory; first and last have the edge between them, which is in use. */
+  before: BlockRecord = this;
+  after: BlockRecord = this;
+  /** In the list of its size, or `inUse`. */
+  index = inUse;
 
-export interface AllocatorStats {
-  /** Blocks in use. */
-  blocks: number;
-  /** Bytes that were asked for, of blocks in use. */
-  requested: number;
-  /** Bytes that those blocks take up. */
-  used: number;
-  /** The most that were ever in use at once. */
-  highWater: number;
-  /** Bytes that are of no use: see `ArenaStats`. */
-  wasted: number;
+  constructor(number: number) {
+    this.number = number;
+  }
 }
 
 export class Allocator {
-  readonly bytes: number;
-  #records = new Int32Array(64 * recordLength);
-  /** Records that no block has, below `#end`. */
-  readonly #spare: number[] = [];
-  #end = 0;
-
-  readonly #heads = new Int32Array(firstLevel * secondLevel).fill(none);
-  readonly #secondMap = new Int32Array(firstLevel);
-  #firstMap = 0;
-  /** Units in each list. */
-  readonly #freeUnits = new Float64Array(firstLevel * secondLevel);
-
-  #blocks = 0;
-  #slackBytes = 0;
-  #usedUnits = 0;
-  #highWater = 0;
+  readonly #units: number;
+  readonly #records: BlockRecord[] = [];
+  /** Records that no block has. */
+  readonly #spare: BlockRecord[] = [];
+  readonly #lists: BlockRecord[][] = Array.from({ length: rows * listsOfRow }, () => []);
+  readonly #bits = new Int32Array(rows);
+  /** See `ArenaStats`; used are the bytes of blocks that are in use. */
+  readonly #used = { blocks: 0, requested: 0, used: 0, highWater: 0 };
   /** The largest request so far, in units. */
   #largest = 1;
 
   /** @param bytes a multiple of {@link unitBytes} */
   constructor(bytes: number) {
-    this.bytes = bytes;
-    this.#insert(this.#add(0, bytes / unitBytes, none, none));
+    this.#units = bytes / unitBytes;
+    this.#addFree(0, this.#units, new BlockRecord(-1));
   }
 
   /**
@@ -81,199 +64,146 @@ export class Allocator {
    */
   allocate(bytes: number): number {
     const units = unitsFor(bytes);
-    if (units > this.bytes / unitBytes) return none;
+    if (units > this.#units) return -1;
     this.#largest = Math.max(this.#largest, units);
     const block = this.#find(units);
-    if (block === none) return none;
+    if (!block) return -1;
     this.#remove(block);
-    this.#cut(block, units);
-    this.#records[block + next] = inUse;
-    this.#count(block, 1, bytes);
-    this.#highWater = Math.max(this.#highWater, this.#usedUnits);
-    return block;
+    this.#use(block, units, bytes);
+    return block.number;
   }
 
   /** Gives a block back. */
-  free(block: number): void {
-    if (!this.#isInUse(block)) throw new Error(`block ${block} is not in use`);
+  free(number: number): void {
+    const block = this.#records[number]!;
+    if (block.index !== inUse) throw new Error(`block ${number} is not in use`);
     this.#count(block, -1);
-    const following = this.#records[block + after]!;
-    if (following !== none && !this.#isInUse(following)) this.#join(block, following);
-    const preceding = this.#records[block + before]!;
-    if (preceding === none || this.#isInUse(preceding)) return this.#insert(block);
-    this.#remove(preceding);
-    this.#merge(preceding, block);
-    this.#insert(preceding);
+    this.#release(block);
   }
 
   /** Keeps the first `bytes` of a block, at least 1, and frees the rest. */
-  shrink(block: number, bytes: number): void {
+  shrink(number: number, bytes: number): void {
+    const block = this.#records[number]!;
     const units = unitsFor(bytes);
-    if (units >= this.#records[block + size]!) return;
+    if (units >= block.size) return;
     this.#count(block, -1);
-    this.#cut(block, units);
-    this.#count(block, 1, bytes);
+    this.#use(block, units, bytes);
   }
 
   /** Where a block begins, in bytes. */
-  offset(block: number): number {
-    return this.#records[block + offset]! * unitBytes;
+  offset(number: number): number {
+    return this.#records[number]!.offset * unitBytes;
   }
 
   /** How many bytes it has, at least those that were asked for. */
-  size(block: number): number {
-    return this.#records[block + size]! * unitBytes;
+  size(number: number): number {
+    return this.#records[number]!.size * unitBytes;
   }
 
-  stats(): AllocatorStats {
-    const used = this.#usedUnits * unitBytes;
-    const enough = listFor(this.#largest);
-    const tooSmall = this.#freeUnits.subarray(0, enough).reduce((sum, units) => sum + units, 0);
-    return {
-      blocks: this.#blocks,
-      requested: used - this.#slackBytes,
-      used,
-      highWater: this.#highWater * unitBytes,
-      wasted: this.#slackBytes + tooSmall * unitBytes,
-    };
-  }
-
-  #isInUse(block: number): boolean {
-    return this.#records[block + next] === inUse;
+  stats() {
+    const { used, requested } = this.#used;
+    const tooSmall = this.#lists.slice(0, listFor(this.#largest)).flat();
+    const units = tooSmall.reduce((sum, { size }) => sum + size, 0);
+    return { ...this.#used, wasted: used - requested + units * unitBytes };
   }
 
   /** A block comes into use (1) or goes out of it (-1). */
-  #count(block: number, sign: 1 | -1, bytes?: number): void {
-    const records = this.#records;
-    if (bytes !== undefined) records[block + slack] = this.size(block) - bytes;
-    this.#blocks += sign;
-    this.#slackBytes += sign * records[block + slack]!;
-    this.#usedUnits += sign * records[block + size]!;
+  #count({ size, requested }: BlockRecord, sign: 1 | -1): void {
+    const total = this.#used;
+    total.blocks += sign;
+    total.requested += sign * requested;
+    total.used += sign * size * unitBytes;
+    total.highWater = Math.max(total.highWater, total.used);
   }
 
   /** A free block of at least that many units. */
-  #find(units: number): number {
-    // Every block of the next class up is large enough, whichever it is.
-    const first = 31 - Math.clz32(units);
-    const list = listFor(units < secondLevel ? units : units + (1 << (first - secondBits)) - 1);
-    let row = list >> secondBits;
-    let map = row < firstLevel ? this.#secondMap[row]! & (-1 << (list & (secondLevel - 1))) : 0;
-    if (map === 0) {
-      const rows = row + 1 < firstLevel ? this.#firstMap & (-1 << (row + 1)) : 0;
-      // Its own class may still hold one that is large enough.
-      if (rows === 0) return this.#lowest(this.#heads[listFor(units)]!, units);
-      row = lowestBit(rows);
-      map = this.#secondMap[row]!;
-    }
-    return this.#lowest(this.#heads[(row << secondBits) + lowestBit(map)]!, units);
+  #find(units: number): BlockRecord | undefined {
+    // The first list of which every block is large enough.
+    const list = listFor(units - 1) + 1;
+    let row = rowOf(list);
+    let bits = this.#bits[row]! & (-1 << list);
+    while (bits === 0 && ++row < rows) bits = this.#bits[row]!;
+    // The list below may still hold one that is large enough.
+    if (bits === 0) return this.#lowest(listFor(units), units);
+    return this.#lowest(row * listsOfRow + 31 - Math.clz32(bits & -bits), units);
   }
 
   /**
-   * Of the first few in a list that are large enough, the one that lies lowest: so blocks gather at
+   * Of the last few in a list that are large enough, the one that lies lowest: so blocks gather at
    * the beginning, and what is free stays in larger pieces.
    */
-  #lowest(head: number, units: number): number {
-    const records = this.#records;
-    let lowest = none;
-    for (let block = head, i = 0; i < looks && block !== none; i++) {
-      const isLower = lowest === none || records[block + offset]! < records[lowest + offset]!;
-      if (isLower && records[block + size]! >= units) lowest = block;
-      block = records[block + next]!;
+  #lowest(list: number, units: number): BlockRecord | undefined {
+    const blocks = this.#lists[list]!;
+    let lowest: BlockRecord | undefined;
+    for (let i = Math.max(0, blocks.length - looks); i < blocks.length; i++) {
+      const block = blocks[i]!;
+      if (block.size >= units && (!lowest || block.offset < lowest.offset)) lowest = block;
     }
     return lowest;
   }
 
-  /** Puts a block into the list of its size. */
-  #insert(block: number): void {
-    const records = this.#records;
-    const units = records[block + size]!;
-    const list = listFor(units);
-    const head = this.#heads[list]!;
-    records[block + previous] = none;
-    records[block + next] = head;
-    if (head !== none) records[head + previous] = block;
-    this.#heads[list] = block;
-    this.#freeUnits[list]! += units;
-    this.#secondMap[list >> secondBits]! |= 1 << (list & (secondLevel - 1));
-    this.#firstMap |= 1 << (list >> secondBits);
-  }
-
   /** Takes a free block out of its list. */
-  #remove(block: number): void {
-    const records = this.#records;
-    const list = listFor(records[block + size]!);
-    const earlier = records[block + previous]!;
-    const later = records[block + next]!;
-    this.#freeUnits[list]! -= records[block + size]!;
-    if (later !== none) records[later + previous] = earlier;
-    if (earlier !== none) {
-      records[earlier + next] = later;
-      return;
+  #remove({ size, index }: BlockRecord): void {
+    const list = listFor(size);
+    const blocks = this.#lists[list]!;
+    const last = blocks.pop()!;
+    last.index = index;
+    if (index < blocks.length) blocks[index] = last;
+    if (blocks.length === 0) this.#bits[rowOf(list)]! &= ~(1 << list);
+  }
+
+  /** Brings that many units of a block into use, for a request; the rest becomes free. */
+  #use(block: BlockRecord, units: number, bytes: number): void {
+    const rest = block.size - units;
+    block.index = inUse;
+    block.size = units;
+    block.requested = bytes;
+    this.#count(block, 1);
+    if (rest > 0) this.#addFree(block.offset + units, rest, block);
+  }
+
+  #addFree(offset: number, size: number, before: BlockRecord): void {
+    let block = this.#spare.pop();
+    if (!block) this.#records.push((block = new BlockRecord(this.#records.length)));
+    block.offset = offset;
+    block.size = size;
+    link(block, before.after);
+    link(before, block);
+    this.#release(block);
+  }
+
+  /** Makes a block free, and one with its free neighbours. */
+  #release(block: BlockRecord): void {
+    const { before, after } = block;
+    if (before.index !== inUse) {
+      block.offset = before.offset;
+      this.#absorb(before, block);
     }
-    this.#heads[list] = later;
-    if (later !== none) return;
-    const row = list >> secondBits;
-    this.#secondMap[row]! &= ~(1 << (list & (secondLevel - 1)));
-    if (this.#secondMap[row] === 0) this.#firstMap &= ~(1 << row);
+    if (after.index !== inUse) this.#absorb(after, block);
+    const list = listFor(block.size);
+    block.index = this.#lists[list]!.push(block) - 1;
+    this.#bits[rowOf(list)]! |= 1 << list;
   }
 
-  /** Leaves a block, which is in no list, that many units; the rest becomes free. */
-  #cut(block: number, units: number): void {
-    const rest = this.#records[block + size]! - units;
-    if (rest === 0) return;
-    const following = this.#records[block + after]!;
-    const piece = this.#add(this.#records[block + offset]! + units, rest, block, following);
-    const records = this.#records; // not before: adding may have replaced them
-    records[block + size] = units;
-    records[block + after] = piece;
-    if (following !== none) {
-      records[following + before] = piece;
-      if (!this.#isInUse(following)) this.#join(piece, following);
-    }
-    this.#insert(piece);
+  #absorb(neighbour: BlockRecord, block: BlockRecord): void {
+    this.#remove(neighbour);
+    link(neighbour.before, neighbour.after);
+    block.size += neighbour.size;
+    this.#spare.push(neighbour);
   }
+}
 
-  /** Makes one block of one that is in no list and the free one behind it. */
-  #join(block: number, following: number): void {
-    this.#remove(following);
-    this.#merge(block, following);
-  }
-
-  /** Makes one block of two neighbours that are in no list; the second's record is given up. */
-  #merge(block: number, following: number): void {
-    const records = this.#records;
-    records[block + size]! += records[following + size]!;
-    const last = records[following + after]!;
-    records[block + after] = last;
-    if (last !== none) records[last + before] = block;
-    this.#spare.push(following);
-  }
-
-  #add(at: number, units: number, preceding: number, following: number): number {
-    const block = this.#spare.pop() ?? (this.#end += recordLength) - recordLength;
-    let records = this.#records;
-    if (block === records.length) {
-      records = new Int32Array(block * 2);
-      records.set(this.#records);
-      this.#records = records;
-    }
-    records[block + offset] = at;
-    records[block + size] = units;
-    records[block + before] = preceding;
-    records[block + after] = following;
-    return block;
-  }
+function link(before: BlockRecord, after: BlockRecord): void {
+  before.after = after;
+  after.before = before;
 }
 
 const unitsFor = (bytes: number) => Math.max(1, Math.ceil(bytes / unitBytes));
 
 /** The list for free blocks of that many units. */
 function listFor(units: number): number {
-  if (units < secondLevel) return units;
-  const first = 31 - Math.clz32(units);
-  return ((first - secondBits) << secondBits) + (units >>> (first - secondBits));
+  const shift = Math.max(0, 26 - Math.clz32(units));
+  return shift * listsOfRow + (units >>> shift);
 }
 
-function lowestBit(map: number): number {
-  return 31 - Math.clz32(map & -map);
-}
+const rowOf = (list: number) => list >> 5;

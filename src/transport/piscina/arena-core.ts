@@ -4,12 +4,21 @@ import { BroadcastChannel } from 'node:worker_threads';
 import { outOfRange, ShmError } from '../../errors.js';
 import { addon } from '../../native/addon.js';
 import { Region } from '../../native/region.js';
-import type { AllocatorStats } from './allocator.js';
-import { arenaBytes, type ArenaGeometry, readGeometry, writeGeometry } from './arena-layout.js';
-import { type Block, Partition } from './partition.js';
+import { Allocator } from './allocator.js';
+import * as layout from './arena-layout.js';
 import type { ResultBufferRequest } from './task-messages.js';
-import { loneSlot, type TaskSlot } from './task-slots.js';
+import { loneSlot, type TaskSlot, TaskSlots } from './task-slots.js';
 import { unwatchThreads, watchThreads } from './threads.js';
+
+/** What freed bytes are filled with in an arena made with `debug`. */
+const poison = 0xdb;
+
+/** A piece of the arena that is in use; offset and length, in bytes, are those of the file. */
+export interface Block {
+  readonly number: number;
+  readonly offset: number;
+  readonly length: number;
+}
 
 /** The arena's side of a payload. */
 export interface PayloadEntry {
@@ -20,9 +29,7 @@ export interface PayloadEntry {
   readonly data: Uint8Array<ArrayBuffer> | undefined;
   /** A number of view-kinds.ts. */
   readonly kind: number;
-  /** Bytes. */
   readonly length: number;
-  /** Stays when its tasks have settled. */
   readonly keep: boolean;
   /** Tasks that have it, and borrowed results that lie in it. */
   uses: number;
@@ -50,33 +57,38 @@ export function openCore(path: string): ArenaCore | undefined {
 /** What a PayloadArena keeps: the region, its partition of it, and what is in use. */
 export class ArenaCore {
   readonly region: Region;
-  readonly geometry: ArenaGeometry;
+  readonly geometry: layout.ArenaGeometry;
   /** See `ArenaStats`. */
   fallbacks = 0;
   leaks = 0;
+  closed = false;
   /** Payloads with a block. */
-  readonly #entries = new Set<PayloadEntry>();
-  /** Tasks under way, by the number of their slot. */
-  readonly #runs: (RoomGranter | undefined)[] = [];
-  #partition: Partition | undefined;
+  readonly entries = new Set<PayloadEntry>();
+  /** Tasks under way, by the index of their slot. */
+  readonly #runs = new Map<number, RoomGranter>();
+  /** Of the partition, as are the next three. */
+  allocator: Allocator | undefined;
+  #slots: TaskSlots | undefined;
+  #number = -1;
+  /** Where payloads begin in the file. */
+  #start = 0;
   #requests: BroadcastChannel | undefined;
   /** Blocks and slots in use. */
   #uses = 0;
-  #closed = false;
   #ended = false;
   #waiting: (() => void)[] = [];
 
-  private constructor(region: Region, geometry: ArenaGeometry) {
+  private constructor(region: Region, geometry: layout.ArenaGeometry) {
     this.region = region;
     this.geometry = geometry;
     open.add(this);
     watchThreads();
   }
 
-  static create(geometry: ArenaGeometry, directory: string | undefined): ArenaCore {
-    const bytes = arenaBytes(geometry);
+  static create(geometry: layout.ArenaGeometry, directory: string | undefined): ArenaCore {
+    const bytes = layout.arenaBytes(geometry);
     const region = Region.create({ bytes, ...(directory !== undefined && { directory }) });
-    writeGeometry(new Int32Array(region.buffer), geometry);
+    layout.writeGeometry(new Int32Array(region.buffer), geometry);
     return new ArenaCore(region, geometry);
   }
 
@@ -88,7 +100,7 @@ export class ArenaCore {
     }
     const region = Region.open(path);
     try {
-      return new ArenaCore(region, readGeometry(new Int32Array(region.buffer), path));
+      return new ArenaCore(region, layout.readGeometry(new Int32Array(region.buffer), path));
     } catch (error) {
       region.close(true);
       throw error;
@@ -99,79 +111,105 @@ export class ArenaCore {
     return this.region.path;
   }
 
-  get closed(): boolean {
-    return this.#closed;
-  }
-
   checkOpen(operation: string): void {
-    if (this.#closed) throw this.error('ERR_CLOSED', 'it has been closed', operation);
+    if (this.closed) throw this.error('ERR_CLOSED', 'it has been closed', operation);
   }
 
-  /** Taken when it is first needed; undefined where none is free. */
-  #own(): Partition | undefined {
-    if (this.#ended) return undefined;
-    return (this.#partition ??= Partition.take(this.region, this.geometry));
+  /** Takes the first partition whose lock is free, if there is one, when it is first needed. */
+  #ownPartition(): void {
+    const { partitions, slots } = this.geometry;
+    for (let number = 0; number < partitions && !this.allocator && !this.#ended; number++) {
+      try {
+        if (!this.region.tryLock(layout.partitionLock(number))) continue;
+      } catch {
+        return; // everything is cloned then, as with a full arena
+      }
+      const firstSlot = layout.partitionStart(number, this.geometry);
+      const bytes = layout.payloadBytes(this.geometry);
+      this.#number = number;
+      this.#start = firstSlot + slots * layout.slotBytes;
+      this.#poison(this.#start, bytes); // its former owner may have been killed at any point
+      this.#slots = new TaskSlots(new Int32Array(this.region.buffer), firstSlot, slots);
+      this.allocator = new Allocator(bytes);
+    }
   }
 
   /**
    * @returns undefined where the arena has no room
-   * @throws {ShmError} `ERR_USE_AFTER_FREE`, see {@link Partition.allocate}
+   * @throws {ShmError} `ERR_USE_AFTER_FREE` with `debug`, after a write into freed bytes, which
+   *   stay free
    */
   take(bytes: number): Block | undefined {
-    const block = this.#own()?.allocate(bytes);
-    if (block) this.#uses++;
+    this.#ownPartition();
+    const { allocator } = this;
+    const number = allocator?.allocate(bytes) ?? -1;
+    if (!allocator || number === -1) return undefined;
+    const offset = this.#start + allocator.offset(number);
+    const block = { number, offset, length: allocator.size(number) };
+    this.#uses++;
+    if (this.geometry.debug) this.#checkPoison(block);
     return block;
   }
 
-  give(block: Block): void {
-    this.#partition!.free(block);
+  give({ number, offset }: Block): void {
+    this.#poison(offset, this.allocator!.size(number));
+    this.allocator!.free(number);
     this.#endUse();
   }
 
-  shrink(block: Block, bytes: number): void {
-    this.#partition!.shrink(block, bytes);
+  /** Keeps the first `bytes` of a block. */
+  shrink({ number, offset }: Block, bytes: number): void {
+    const allocator = this.allocator!;
+    const before = allocator.size(number);
+    allocator.shrink(number, bytes);
+    const kept = allocator.size(number);
+    this.#poison(offset + kept, before - kept);
+  }
+
+  #poison(offset: number, bytes: number): void {
+    if (this.geometry.debug) this.region.bytes.fill(poison, offset, offset + bytes);
+  }
+
+  #checkPoison(block: Block): void {
+    const { offset, length } = block;
+    const bytes = this.region.bytes.subarray(offset, offset + length);
+    const at = bytes.findIndex(byte => byte !== poison);
+    if (at === -1) return;
+    this.give(block); // poisoned again, so that one mistake is reported once
+    const detail = `expected freed memory to be left alone, got a write at byte ${offset + at}`;
+    throw this.error('ERR_USE_AFTER_FREE', detail, 'arena.allocate');
   }
 
   takeSlot(run: RoomGranter): TaskSlot {
-    const slot = this.#own()?.slots.take() ?? loneSlot();
-    if (slot.number !== -1) this.#runs[slot.number] = run;
+    this.#ownPartition();
+    const slot = this.#slots?.take() ?? loneSlot();
+    this.#runs.set(slot.index, run);
     this.#uses++;
     return slot;
   }
 
   giveSlot(slot: TaskSlot): void {
-    if (slot.number !== -1) this.#runs[slot.number] = undefined;
-    this.#partition?.slots.give(slot);
+    this.#runs.delete(slot.index);
+    this.#slots?.give(slot);
     this.#endUse();
-  }
-
-  /** Keeps track of a payload with a block. */
-  add(entry: PayloadEntry): void {
-    this.#entries.add(entry);
   }
 
   /** One task or borrowed result fewer; the last frees the block, unless it is to be kept. */
   endUse(entry: PayloadEntry): void {
-    if (--entry.uses > 0) return;
-    if (!entry.keep || entry.released || this.#closed) this.drop(entry);
+    if (--entry.uses === 0 && (!entry.keep || entry.released || this.closed)) this.release(entry);
   }
 
-  /** Frees the block of a payload that has no uses. */
-  drop(entry: PayloadEntry): void {
+  /** Its owner has no more use for a payload: its block is free when no task has either. */
+  release(entry: PayloadEntry): void {
     entry.released = true;
     const { block } = entry;
-    if (!block) return;
-    this.#entries.delete(entry);
-    this.detachView(entry);
-    entry.block = undefined;
-    this.give(block);
-  }
-
-  /** Leaves what the owner sees of the block with a length of 0. */
-  detachView(entry: PayloadEntry): void {
     const buffer = entry.view?.deref();
     entry.view = undefined;
-    if (buffer) addon.detach(buffer);
+    if (buffer) addon.detach(buffer); // its views have a length of 0 from now on
+    if (entry.uses > 0 || !block) return;
+    this.entries.delete(entry);
+    entry.block = undefined;
+    this.give(block);
   }
 
   /** Answers the threads that need more room for a result than came with their task. */
@@ -180,7 +218,7 @@ export class ArenaCore {
     const channel = new BroadcastChannel(this.path);
     channel.onmessage = event => {
       const { slot, sentWord, wanted } = (event as { data: ResultBufferRequest }).data;
-      const run = this.#runs.find(run => run?.slot.index === slot);
+      const run = this.#runs.get(slot);
       // Other owners' requests and answers arrive here too.
       if (wanted === undefined || run?.slot.sentWord !== sentWord) return;
       channel.postMessage({ slot, sentWord, room: run.grant(wanted) });
@@ -195,31 +233,25 @@ export class ArenaCore {
     return new Promise(resolve => this.#waiting.push(resolve));
   }
 
-  stats(): AllocatorStats {
-    const none = { blocks: 0, requested: 0, used: 0, highWater: 0, wasted: 0 };
-    return this.#partition?.stats() ?? none;
-  }
-
   /** The memory goes when the last block has come back. */
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
+    if (this.closed) return;
+    this.closed = true;
     open.delete(this);
-    for (const entry of [...this.#entries]) if (entry.uses === 0) this.drop(entry);
-    if (this.#uses === 0) this.#empty();
+    for (const entry of [...this.entries]) if (entry.uses === 0) this.release(entry);
+    this.#endUse(0);
   }
 
-  #endUse(): void {
-    if (--this.#uses === 0) this.#empty();
-  }
-
-  #empty(): void {
+  /** The last to end lets the memory of a closed arena go. */
+  #endUse(ended = 1): void {
+    this.#uses -= ended;
+    if (this.#uses > 0) return;
     for (const resolve of this.#waiting.splice(0)) resolve();
-    if (!this.#closed || this.#ended) return;
+    if (!this.closed || this.#ended) return;
     this.#ended = true;
     this.#requests?.close();
     unwatchThreads();
-    this.#partition?.close();
+    if (this.allocator) this.region.unlock(layout.partitionLock(this.#number));
     this.region.close(true);
   }
 

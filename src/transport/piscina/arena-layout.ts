@@ -9,14 +9,9 @@
  * The header is 32-bit words: magic (stored last), version, then those of ArenaGeometry in order,
  * the size of a partition in pages.
  *
- * A partition belongs to one PayloadArena object of one process, which holds the partition's lock:
- * the byte lock at `partitionLock(number)`, which the kernel drops when the process dies. Only the
- * owner allocates there, and it keeps its records in private memory. The threads of its pools write
- * into blocks that came with a task, and into the word of that task's slot.
- *
- * A task slot is 32 bytes, of which the first word is used: see task-slots.ts. Slots are never used
- * for anything else: a thread that comes too late, after its task was cancelled, finds another
- * state there and not somebody's payload.
+ * A partition belongs to one PayloadArena object, which holds the byte lock at `partitionLock`, and
+ * alone allocates there. A task slot is 32 bytes, of which the first word is used: see task-slots.ts.
+ * ADR-0030 says why.
  */
 import { constants } from 'node:buffer';
 import { outOfRange, ShmError } from '../../errors.js';
@@ -90,15 +85,15 @@ export function readGeometry(words: Int32Array, path: string): ArenaGeometry {
     new ShmError(code, `expected ${what}, got ${String(got)}`, 'arena.open', path);
   const bytes = words.byteLength;
   if (bytes < arenaHeaderBytes) throw fail('ERR_CORRUPT', `${arenaHeaderBytes} bytes`, bytes);
-  const word = (index: number) => loadWord(words, index);
-  if (word(0) !== arenaMagic) throw fail('ERR_CORRUPT', 'the magic of an arena', word(0));
-  if (word(1) !== arenaVersion) {
-    throw fail('ERR_VERSION', `layout version ${arenaVersion}`, word(1));
-  }
-  const [partitions, partitionBytes, slots] = [word(2), word(3) * pageBytes, word(4)];
-  const geometry = { partitions, partitionBytes, slots, debug: word(5) !== 0 };
+  const [magic, version, partitions, pages, slots, debug] = [0, 1, 2, 3, 4, 5].map(index =>
+    loadWord(words, index),
+  ) as [number, number, number, number, number, number];
+  if (magic !== arenaMagic) throw fail('ERR_CORRUPT', 'the magic of an arena', magic);
+  if (version !== arenaVersion)
+    throw fail('ERR_VERSION', `layout version ${arenaVersion}`, version);
+  const geometry = { partitions, partitionBytes: pages * pageBytes, slots, debug: debug !== 0 };
   const isSound = partitions >= 1 && partitions <= maxPartitions && slots >= 1;
   if (isSound && payloadBytes(geometry) > 0 && arenaBytes(geometry) === bytes) return geometry;
-  const got = `${partitions} of ${partitionBytes} with ${slots} task slots`;
+  const got = `${partitions} of ${geometry.partitionBytes} with ${slots} task slots`;
   throw fail('ERR_CORRUPT', `partitions that fill ${bytes} bytes`, got);
 }

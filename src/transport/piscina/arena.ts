@@ -1,9 +1,9 @@
 import { invalidArgument, outOfRange } from '../../errors.js';
+import { checkArgument, checkLength, isObject } from './arguments.js';
 import { ArenaCore, type PayloadEntry } from './arena-core.js';
 import { geometryFor, maxPartitions, payloadBytes } from './arena-layout.js';
 import { Payload } from './payload.js';
-import { isObject } from './task-messages.js';
-import { bytesKind, bytesOf, checkLength, kindOf, ownMemory } from './view-kinds.js';
+import { bytesKind, bytesOf, kindOf, ownMemory } from './view-kinds.js';
 
 /** How a pool's threads and other processes find an arena: plain data. */
 export interface ArenaHandle {
@@ -49,6 +49,8 @@ export interface ArenaStats {
   leaks: number;
 }
 
+const unused = { blocks: 0, requested: 0, highWater: 0, wasted: 0 };
+
 /** @internal What lies behind an arena; undefined for anything else. */
 export let coreOf: (arena: unknown) => ArenaCore | undefined;
 
@@ -80,18 +82,16 @@ export class PayloadArena {
    */
   static create(options: ArenaOptions): PayloadArena {
     const operation = 'arena.create';
-    if (!isObject(options)) throw invalidArgument(operation, 'options', 'an object', options);
+    checkArgument(isObject(options), operation, 'options', 'an object', options);
     const { bytes, parts = 1, debug = false, directory } = options;
-    const isFrom1 = (value: number, most: number) =>
-      Number.isInteger(value) && value > 0 && value <= most;
-    if (typeof bytes !== 'number') throw invalidArgument(operation, 'bytes', 'a number', bytes);
-    if (!isFrom1(bytes, Infinity))
+    const isDirectory = directory === undefined || typeof directory === 'string';
+    checkArgument(isDirectory, operation, 'directory', 'a string', directory);
+    checkArgument(typeof bytes === 'number', operation, 'bytes', 'a number', bytes);
+    if (!Number.isInteger(bytes) || bytes < 1) {
       throw outOfRange(operation, 'bytes', 'a whole number from 1', bytes);
-    if (!isFrom1(parts, maxPartitions)) {
-      throw outOfRange(operation, 'parts', `a whole number from 1 to ${maxPartitions}`, parts);
     }
-    if (directory !== undefined && typeof directory !== 'string') {
-      throw invalidArgument(operation, 'directory', 'a string', directory);
+    if (!Number.isInteger(parts) || parts < 1 || parts > maxPartitions) {
+      throw outOfRange(operation, 'parts', `a whole number from 1 to ${maxPartitions}`, parts);
     }
     return new PayloadArena(ArenaCore.create(geometryFor(bytes, parts, debug), directory));
   }
@@ -105,9 +105,8 @@ export class PayloadArena {
    *   Node cannot view so many bytes
    */
   static open(handle: ArenaHandle): PayloadArena {
-    if (typeof handle?.path !== 'string') {
-      throw invalidArgument('arena.open', 'handle', 'the handle of an arena', handle);
-    }
+    const isHandle = typeof handle?.path === 'string';
+    checkArgument(isHandle, 'arena.open', 'handle', 'the handle of an arena', handle);
     return new PayloadArena(ArenaCore.open(handle.path));
   }
 
@@ -157,11 +156,10 @@ export class PayloadArena {
   }
 
   #hold(operation: string, kind: number, length: number, options: ShareOptions): PayloadEntry {
-    if (!isObject(options)) throw invalidArgument(operation, 'options', 'an object', options);
+    checkArgument(isObject(options), operation, 'options', 'an object', options);
     const core = this.#core;
     core.checkOpen(operation);
     const block = core.take(length);
-    if (!block) core.fallbacks++;
     const entry: PayloadEntry = {
       core,
       block,
@@ -173,14 +171,15 @@ export class PayloadArena {
       released: false,
       view: undefined,
     };
-    if (block) core.add(entry);
+    if (block) core.entries.add(entry);
+    else core.fallbacks++;
     return entry;
   }
 
   /** What is in use in this process's part, and what became of the rest. */
   stats(): ArenaStats {
-    const { fallbacks, leaks, geometry } = this.#core;
-    const { blocks, requested, highWater, wasted } = this.#core.stats();
+    const { allocator, fallbacks, leaks, geometry } = this.#core;
+    const { blocks, requested, highWater, wasted } = { ...unused, ...allocator?.stats() };
     const capacity = payloadBytes(geometry);
     return { capacity, blocks, bytes: requested, highWater, wasted, fallbacks, leaks };
   }

@@ -26,26 +26,19 @@ export function attachArena(path: string): AttachedArena {
   // Somebody could have detached it, by `bytes.buffer.transfer()`.
   if (known && known.plain.length > 0) return known;
   const mapping = attachByName(path);
-  if (!mapping) {
-    throw new ShmError('ENOENT', 'it is not open in this process', 'payloadTask', path);
-  }
-  const buffer = sharedBuffer(mapping);
-  const words = new Int32Array(buffer);
+  if (!mapping) throw new ShmError('ENOENT', 'it is not open in this process', 'payloadTask', path);
+  const words = new Int32Array(sharedBuffer(mapping));
   const { debug } = readGeometry(words, path);
   const arena = { path, plain: plainBytes(mapping), words, debug, mapping };
-  forgetClosed();
-  attached.delete(path);
-  const [oldest] = attached.keys();
-  if (attached.size === most) attached.delete(oldest!);
-  attached.set(path, arena);
-  return arena;
-}
-
-/** Arenas that nobody has open have lost their names. Their memory goes with the last handle. */
-function forgetClosed(): void {
+  // Arenas that nobody has open have lost their names. Their memory goes with the last handle.
   for (const { path, mapping } of attached.values()) {
     if (existsSync(path)) continue;
     attached.delete(path);
     mapping.close(true);
   }
+  attached.delete(path);
+  const [oldest] = attached.keys();
+  if (attached.size === most) attached.delete(oldest!);
+  attached.set(path, arena);
+  return arena;
 }

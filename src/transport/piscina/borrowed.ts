@@ -1,37 +1,26 @@
 import { addon } from '../../native/addon.js';
 import { setImmediate } from '../../timers.js';
-import type { ArenaCore, PayloadEntry } from './arena-core.js';
-import type { Block } from './partition.js';
+import type { ArenaCore, Block, PayloadEntry } from './arena-core.js';
+import { watchForgotten } from './forgotten.js';
 
 /** The memory of a borrowed result: what its views lie in. */
 interface Loan {
   readonly core: ArenaCore;
-  readonly places: ReadonlySet<Block | PayloadEntry>;
+  readonly places: readonly (Block | PayloadEntry)[];
   /** Buffers of it that can still be reached. */
-  reachable?: number;
+  reachable: number;
   returned?: boolean;
 }
 
-/** Buffers of borrowed results that are no longer reachable. */
-const forgotten = new FinalizationRegistry<Loan>(loan => {
-  if (--loan.reachable! > 0 || loan.returned) return;
-  loan.core.leaks++;
-  giveBack(loan);
-});
-
-/**
- * Results that were lent in this turn of the event loop. Most are released before its end, and
- * watching one costs as much as lending it.
- */
-let fresh: { buffers: readonly ArrayBuffer[]; loan: Loan }[] = [];
-
-function watchFresh(): void {
-  for (const { buffers, loan } of fresh) {
-    loan.reachable = buffers.length;
-    if (!loan.returned) for (const buffer of buffers) forgotten.register(buffer, loan);
-  }
-  fresh = [];
-}
+const watch = watchForgotten<Loan>(
+  loan => {
+    if (--loan.reachable > 0 || loan.returned) return;
+    loan.core.leaks++;
+    giveBack(loan);
+  },
+  loan => !loan.returned,
+  setImmediate,
+);
 
 function giveBack(loan: Loan): void {
   if (loan.returned) return;
@@ -53,11 +42,16 @@ export class Borrowed<R> {
   readonly #loan: Loan;
 
   /** @internal */
-  constructor(value: R, buffers: readonly ArrayBuffer[], loan: Loan) {
+  constructor(
+    value: R,
+    buffers: readonly ArrayBuffer[],
+    core: ArenaCore,
+    places: readonly (Block | PayloadEntry)[],
+  ) {
     this.value = value;
     this.#buffers = buffers;
-    this.#loan = loan;
-    if (buffers.length > 0 && fresh.push({ buffers, loan }) === 1) setImmediate(watchFresh);
+    this.#loan = { core, places, reachable: buffers.length };
+    for (const buffer of buffers) watch(buffer, this.#loan);
   }
 
   /**

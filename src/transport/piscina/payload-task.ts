@@ -1,12 +1,13 @@
 import { threadId, workerData } from 'node:worker_threads';
-import { invalidArgument, ShmError } from '../../errors.js';
+import { ShmError } from '../../errors.js';
 import { addon } from '../../native/addon.js';
 import { setImmediate } from '../../timers.js';
+import { checkArgument, checkLength, isObject } from './arguments.js';
 import { type AttachedArena, attachArena } from './attached-arena.js';
 import { replaceDeep } from './replace-deep.js';
 import { pieceBytes, ResultBuffer } from './result-buffer.js';
 import * as messages from './task-messages.js';
-import { finishSlot, type SlotRef, takeSlot } from './task-slots.js';
+import { finishSlot, takeSlot, type TaskSlot } from './task-slots.js';
 import * as views from './view-kinds.js';
 
 /** What a handler gets beside its task. */
@@ -43,13 +44,13 @@ export interface PayloadContext {
 export function payloadTask<T, R>(
   fn: (task: T, context: PayloadContext) => R | Promise<R>,
 ): (task: T) => Promise<R> {
-  if (typeof fn !== 'function') throw invalidArgument('payloadTask', 'fn', 'a function', fn);
+  checkArgument(typeof fn === 'function', 'payloadTask', 'fn', 'a function', fn);
   attachEarly();
   return async encoded => {
-    const message = messages.decodeTask(encoded);
-    if (!message)
+    if (!messages.isTask(encoded)) {
       return fn(encoded, { allocate: views.ownMemory.bind(undefined, 'context.allocate') });
-    const job = new TaskJob(message);
+    }
+    const job = new TaskJob(encoded);
     try {
       const result = fn(job.open() as T, job);
       // Most tasks have no part that waits, and each `await` is a turn.
@@ -61,13 +62,12 @@ export function payloadTask<T, R>(
   };
 }
 
-const ownPath = (workerData as { payloads?: { path?: unknown } } | null)?.payloads?.path;
+const ownPath = messages.pathIn(workerData);
 
 /** So that the first task does not wait for it. */
 function attachEarly(): void {
-  if (typeof ownPath !== 'string') return;
   try {
-    attachArena(ownPath);
+    if (ownPath !== undefined) attachArena(ownPath);
   } catch {
     // The first task reports it.
   }
@@ -82,29 +82,30 @@ interface Origin {
 
 /** One task, from its arrival to its answer. */
 class TaskJob implements PayloadContext {
-  readonly #task: unknown;
+  readonly #message: messages.TaskMessage;
   /** The arena that the result goes through. */
   readonly #arena: AttachedArena;
-  readonly #slot: SlotRef;
+  readonly #slot: TaskSlot;
   readonly #room: ResultBuffer;
   readonly #origins: Origin[] = [];
 
   /** Takes the task for this thread. */
   constructor(message: messages.TaskMessage) {
-    const [, slot, sentWord, , , path, task] = message;
-    this.#task = task;
-    this.#arena = attachArena(path ?? (ownPath as string));
-    this.#room = new ResultBuffer(this.#arena.path, message);
-    const inArena = typeof slot === 'number';
-    const words = inArena ? this.#arena.words : new Int32Array(slot);
-    this.#slot = { words, index: inArena ? slot : 0, sentWord };
+    const [, slot, sentWord, , , path] = message;
+    this.#message = message;
+    this.#arena = attachArena(path ?? ownPath!);
+    this.#room = new ResultBuffer(message);
+    this.#slot =
+      typeof slot === 'number'
+        ? { words: this.#arena.words, index: slot, sentWord }
+        : { words: new Int32Array(slot), index: 0, sentWord };
     if (takeSlot(this.#slot, threadId)) return;
     throw new ShmError('ERR_RELEASED', 'the task was given up before it began', 'payloadTask');
   }
 
   /** The task with views where payloads were. */
   open(): unknown {
-    return replaceDeep(this.#task, object => {
+    return replaceDeep(this.#message[6], object => {
       if (!messages.isPayloadRef(object)) return undefined;
       const [, kind, place, length, path] = object;
       if (typeof place !== 'number') {
@@ -130,7 +131,7 @@ class TaskJob implements PayloadContext {
   // A function of its own, made when it is asked for: it may be taken from the context.
   get allocate(): PayloadContext['allocate'] {
     return length => {
-      views.checkLength('context.allocate', length);
+      checkLength('context.allocate', length);
       const offset = this.#room.take(length);
       if (offset === -1) return views.ownMemory('context.allocate', length);
       return this.#view(this.#arena, views.bytesKind, offset, length) as Uint8Array<ArrayBuffer>;
@@ -139,57 +140,48 @@ class TaskJob implements PayloadContext {
 
   /** The result as it travels; a promise where the owner has to be asked for room. */
   encode(result: unknown): unknown {
-    if (!messages.isObject(result)) return result;
-    if (messages.isMoved(result)) {
-      const moved = [result[messages.transferable]].flat();
-      if (!moved.some(buffer => this.#originOf(buffer))) return result;
-      result = result[messages.valueOf];
-    }
-    const outside: { view: ArrayBufferView; ref: messages.PayloadRef }[] = [];
+    if (!isObject(result)) return result;
+    const moved = messages.unwrapMoved(result);
+    if (moved && !moved.transfers.some(buffer => this.#originOf(buffer))) return result;
+    const outside: [messages.PayloadRef, ArrayBufferView][] = [];
     let [payloads, clones, bytes] = [0, 0, 0];
-    const value = replaceDeep(result, view => {
+    const value = replaceDeep(moved ? moved.value : result, view => {
       if (!views.isPrivateView(view)) return undefined;
       const kind = views.kindOf(view);
       if (kind === undefined) {
         clones++;
         return undefined;
       }
-      const ref = messages.newPayloadRef(kind);
       payloads++;
+      const length = view.byteLength;
       const origin = this.#originOf(view.buffer);
-      if (view.byteLength === 0) ref[2] = new Uint8Array(0);
-      else if (origin?.arena === this.#arena) {
-        messages.setLocation(ref, origin.offset + view.byteOffset, view.byteLength);
-      } else {
-        outside.push({ view, ref });
-        bytes += pieceBytes(view.byteLength);
+      const offset = origin ? origin.offset + view.byteOffset : 0;
+      const ref: messages.PayloadRef = [messages.payloadMagic, kind, offset, length, null];
+      if (length === 0) ref[2] = new Uint8Array(0);
+      else if (origin?.arena !== this.#arena) {
+        outside.push([ref, view]);
+        bytes += pieceBytes(length);
       }
       return ref;
     });
     const wanted = bytes + this.#room.used;
-    const finish = () => {
-      for (const { view, ref } of outside) this.#putIn(view, ref);
-      return messages.encodeResult(value, payloads, wanted, clones);
+    const finish = (): messages.TaskResult => {
+      for (const [ref, view] of outside) ref[2] = this.#putIn(views.bytesOf(view));
+      return [messages.resultMagic, payloads, wanted, clones, value];
     };
-    return bytes > this.#room.left ? this.#room.grow(bytes).then(finish) : finish();
+    if (bytes <= this.#room.left) return finish();
+    return this.#room.grow(bytes, this.#arena.path, this.#message).then(finish);
   }
 
-  /** Copies a view into the room for the result; where that is full, into the answer. */
-  #putIn(view: ArrayBufferView, ref: messages.PayloadRef): void {
-    const bytes = views.bytesOf(view);
+  /** Copies bytes into the room for the result; where that is full, for the answer itself. */
+  #putIn(bytes: Uint8Array): messages.PayloadRef[2] {
     const offset = this.#room.take(bytes.length);
-    if (offset === -1) {
-      ref[2] = new Uint8Array(bytes);
-    } else {
-      this.#arena.plain.set(bytes, offset);
-      messages.setLocation(ref, offset, bytes.length);
-    }
+    if (offset === -1) return new Uint8Array(bytes);
+    this.#arena.plain.set(bytes, offset);
+    return offset;
   }
 
-  /**
-   * Lets go of what the task was given. True where buffers were detached, which Node frees in the
-   * next turn of the event loop; an idle pool's thread would not get to it.
-   */
+  /** Ends the task. True where it detached buffers, which need a turn to be freed: ADR-0030. */
   close(): boolean {
     const detached = this.#origins.filter(({ buffer, arena }) => buffer !== arena.plain.buffer);
     for (const { buffer } of detached) addon.detach(buffer as ArrayBuffer);
@@ -199,5 +191,5 @@ class TaskJob implements PayloadContext {
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return messages.isObject(value) && typeof (value as { then?: unknown }).then === 'function';
+  return isObject(value) && typeof (value as { then?: unknown }).then === 'function';
 }

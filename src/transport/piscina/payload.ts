@@ -1,27 +1,19 @@
 import { ShmError } from '../../errors.js';
 import type { PayloadEntry } from './arena-core.js';
+import { watchForgotten } from './forgotten.js';
 
-/** Payloads that are no longer reachable. */
-const forgotten = new FinalizationRegistry<PayloadEntry>(entry => {
-  if (entry.released) return;
-  entry.released = true;
-  entry.core.leaks++;
-  if (entry.uses === 0) entry.core.drop(entry);
-});
-
-/** Payloads of this turn. Most are given to a task at once, and those need no watching. */
-let fresh: Payload[] = [];
 const resolved = Promise.resolve();
 
-function watchFresh(): void {
-  const payloads = fresh;
-  fresh = [];
-  for (const payload of payloads) {
-    const entry = entryOf(payload)!;
-    if (entry.released || (entry.uses > 0 && !entry.keep)) continue;
-    forgotten.register(payload, entry);
-  }
-}
+/** Most payloads are given to a task at once, and those need no watching. */
+const watch = watchForgotten<PayloadEntry>(
+  entry => {
+    if (entry.released) return;
+    entry.core.leaks++;
+    entry.core.release(entry);
+  },
+  ({ released, uses, keep }) => !released && (uses === 0 || keep),
+  callback => void resolved.then(callback), // a tenth of queueMicrotask's cost
+);
 
 /** The bytes keep their payload alive. */
 const owners = new WeakMap<ArrayBufferLike, Payload>();
@@ -61,8 +53,7 @@ export class Payload {
   constructor(entry: PayloadEntry) {
     this.#entry = entry;
     Object.defineProperty(this, 'runWithPayloads', refusal);
-    if (!entry.block) return;
-    if (fresh.push(this) === 1) void resolved.then(watchFresh); // a tenth of queueMicrotask's cost
+    if (entry.block) watch(this, entry);
   }
 
   /** Bytes. */
@@ -99,10 +90,8 @@ export class Payload {
   release(): void {
     const entry = this.#entry;
     if (entry.released) return;
-    entry.released = true;
     this.#bytes = undefined;
-    entry.core.detachView(entry);
-    if (entry.uses === 0) entry.core.drop(entry);
+    entry.core.release(entry);
   }
 
   [Symbol.dispose](): void {

@@ -1,5 +1,5 @@
 import { types } from 'node:util';
-import { isObject } from './task-messages.js';
+import { isObject } from './arguments.js';
 
 /**
  * Replaces certain objects within a value: payloads by references to them, references by views.
@@ -20,18 +20,19 @@ export function replaceDeep(value: unknown, replace: (object: object) => unknown
   const kind = kindOfContainer(value);
   if (kind === undefined) return value;
 
-  const containers = new Map<object, Kind>([[value, kind]]);
-  const contents = new Map<object, unknown[]>();
+  const failures: Error[] = [];
+  const containerOf = (object: object, kind: Kind) => ({
+    kind,
+    items: read(object, kind, failures),
+  });
+  const containers = new Map([[value, containerOf(value, kind)]]);
   /** What replaces an object: the caller's replacement or, later, a copy. */
   const copies = new Map<object, unknown>();
   const ignored = new Set<object>();
   /** An object and what it was found in, one after the other. */
   const found: object[] = [];
-  const failures: Error[] = [];
   // The map grows while it is walked, so this reaches every depth without recursion.
-  for (const [container, kind] of containers) {
-    const items = read(container, kind, failures);
-    contents.set(container, items);
+  for (const [container, { items }] of containers) {
     for (let i = 0; i < items.length; i++) {
       const item = items[i];
       if (!isObject(item) || ignored.has(item)) continue;
@@ -39,7 +40,7 @@ export function replaceDeep(value: unknown, replace: (object: object) => unknown
         const replacement = replace(item);
         const itsKind = replacement === undefined ? kindOfContainer(item) : undefined;
         if (replacement !== undefined) copies.set(item, replacement);
-        else if (itsKind !== undefined) containers.set(item, itsKind);
+        else if (itsKind !== undefined) containers.set(item, containerOf(item, itsKind));
         else ignored.add(item);
       }
       found.push(item, container);
@@ -48,19 +49,18 @@ export function replaceDeep(value: unknown, replace: (object: object) => unknown
   if (failures.length > 0) throw failures[0]!;
   if (copies.size === 0) return value;
 
-  const changed = new Set(copies.keys());
-  for (let before = 0; before < changed.size;) {
-    before = changed.size;
+  // Empty copies first, so that cycles have somewhere to point.
+  for (let before = 0; before < copies.size;) {
+    before = copies.size;
     for (let i = found.length - 2; i >= 0; i -= 2) {
-      if (changed.has(found[i]!)) changed.add(found[i + 1]!);
+      const container = found[i + 1]!;
+      if (!copies.has(found[i]!) || copies.has(container)) continue;
+      copies.set(container, emptyCopy[containers.get(container)!.kind]());
     }
   }
-  const changedContainers = [...containers].filter(([container]) => changed.has(container));
-  // Empty copies first, so that cycles have somewhere to point.
-  for (const [container, kind] of changedContainers) copies.set(container, emptyCopy[kind]());
   const resolve = (item: unknown) => (isObject(item) && copies.get(item)) || item;
-  for (const [container, kind] of changedContainers) {
-    fill(copies.get(container), kind, contents.get(container)!, resolve);
+  for (const [container, { kind, items }] of containers) {
+    if (copies.has(container)) fill(copies.get(container), kind, items, resolve);
   }
   return copies.get(value);
 }

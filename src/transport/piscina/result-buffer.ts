@@ -13,19 +13,12 @@ export const pieceBytes = (length: number) => Math.ceil(length / alignment) * al
 
 /** Where a task puts its results: the memory that came with it, and more on request. */
 export class ResultBuffer {
-  readonly #arena: string;
-  readonly #slot: TaskMessage[1];
-  readonly #sentWord: number;
-  #next: number;
-  #end: number;
   /** Bytes handed out so far. */
   used = 0;
+  #next: number;
+  #end: number;
 
-  /** @param arena the path of the arena that the room is in */
-  constructor(arena: string, [, slot, sentWord, room, roomLength]: TaskMessage) {
-    this.#arena = arena;
-    this.#slot = slot;
-    this.#sentWord = sentWord;
+  constructor([, , , room, roomLength]: TaskMessage) {
     this.#next = room;
     this.#end = room + roomLength;
   }
@@ -44,13 +37,15 @@ export class ResultBuffer {
     return offset;
   }
 
-  /** Asks the owner for room for `wanted` bytes, to be used instead of what is left. */
-  async grow(wanted: number): Promise<void> {
-    const slot = this.#slot;
-    const sentWord = this.#sentWord;
+  /**
+   * Asks the owner for room for `wanted` bytes, to be used instead of what is left.
+   *
+   * @param arena the path of the arena that the task's room is in
+   */
+  async grow(wanted: number, arena: string, [, slot, sentWord]: TaskMessage): Promise<void> {
     if (typeof slot !== 'number') return; // the owner knows its own slots only
-    const channel = new BroadcastChannel(this.#arena);
-    const answered = new Promise<ResultBufferRequest['room']>(resolve => {
+    const channel = new BroadcastChannel(arena);
+    const room = await new Promise<ResultBufferRequest['room']>(resolve => {
       const timer = setTimeout(resolve, patience, undefined);
       channel.onmessage = event => {
         const answer = (event as { data: ResultBufferRequest }).data;
@@ -59,9 +54,8 @@ export class ResultBuffer {
         clearTimeout(timer);
         resolve(answer.room);
       };
+      channel.postMessage({ slot, sentWord, wanted } satisfies ResultBufferRequest);
     });
-    channel.postMessage({ slot, sentWord, wanted } satisfies ResultBufferRequest);
-    const room = await answered;
     // Not kept open: what others say while this thread is busy would pile up in it.
     channel.close();
     if (!room) return;

@@ -1,13 +1,14 @@
 import type { EventEmitter } from 'node:events';
 import type { Worker } from 'node:worker_threads';
-import { invalidArgument, ShmError } from '../../errors.js';
+import { ShmError } from '../../errors.js';
+import { checkArgument, isObject } from './arguments.js';
 import { coreOf, type PayloadArena } from './arena.js';
 import { type ArenaCore, openCore, type PayloadEntry } from './arena-core.js';
 import type { Borrowed } from './borrowed.js';
 import { entryOf } from './payload.js';
 import { replaceDeep } from './replace-deep.js';
 import * as messages from './task-messages.js';
-import { TaskRun } from './task-run.js';
+import { operation, TaskRun } from './task-run.js';
 import { knowThread } from './threads.js';
 import { isPrivateView } from './view-kinds.js';
 
@@ -34,8 +35,6 @@ export interface PayloadRunOptions {
   arena?: PayloadArena;
 }
 
-const operation = 'runWithPayloads';
-
 /** Room beyond the task's own size for the result of a task of which nothing is known yet; bytes. */
 const leastRoom = 16 * 1024;
 
@@ -47,10 +46,7 @@ interface PoolRecord {
   own?: ArenaCore | undefined;
   /** The arena that was used last, which knows the pool's threads. */
   last?: ArenaCore;
-  /**
-   * How large results have been of late, by handler. A task brings that much room for its result; a
-   * thread that needs more asks for it, which takes a turn of both event loops.
-   */
+  /** How large results have been of late, by handler: a task brings that much room for its own. */
   readonly sizes: Map<string, number>;
 }
 
@@ -93,13 +89,12 @@ export async function runWithPayloads(
   options: PayloadRunOptions = {},
 ): Promise<unknown> {
   checkArguments(pool, options);
-  if (messages.isMoved(task)) {
+  const moved = messages.unwrapMoved(task);
+  if (moved) {
     // What `Piscina.move` asks for, which the pool does not see within an encoded task.
-    const moved = [task[messages.transferable]]
-      .flat()
-      .filter(item => messages.isObject(item) && !entryOf(item));
-    options = { ...options, transferList: [...(options.transferList ?? []), ...moved] };
-    task = task[messages.valueOf];
+    const transfers = moved.transfers.filter(item => isObject(item) && !entryOf(item));
+    options = { ...options, transferList: [...(options.transferList ?? []), ...transfers] };
+    task = moved.value;
   }
   const record = recordOf(pool);
   const home = options.arena ? coreOf(options.arena) : record.own;
@@ -107,9 +102,9 @@ export async function runWithPayloads(
   const core = home ?? payloads[0]?.core;
   if (!core) throw noArena(record);
   core.checkOpen(operation);
-  for (const entry of payloads) {
-    if (entry.released) entry.core.checkOpen(operation);
-    if (entry.released) throw entry.core.error('ERR_RELEASED', 'a payload was released', operation);
+  for (const { core, released } of payloads) {
+    if (released) core.checkOpen(operation);
+    if (released) throw core.error('ERR_RELEASED', 'a payload was released', operation);
   }
   if (record.last !== core) {
     record.last = core;
@@ -122,8 +117,7 @@ export async function runWithPayloads(
   const room =
     record.sizes.get(handler) ?? payloads.reduce((sum, { length }) => sum + length, leastRoom);
   const run = new TaskRun(core, payloads, room);
-  const path = core === record.own ? null : core.path;
-  const message = messages.encodeTask(value, path, run.slot, run.room);
+  const message = run.message(value, core === record.own ? null : core.path);
   const priority = (task as { [messages.queueOptions]?: unknown } | null)?.[messages.queueOptions];
   if (priority !== undefined) Object.assign(message, { [messages.queueOptions]: priority });
   let answer: unknown;
@@ -133,7 +127,8 @@ export async function runWithPayloads(
   } catch (error) {
     throw run.abandon(error);
   }
-  const result = messages.decodeResult(answer);
+  const plain: messages.TaskResult = [messages.resultMagic, 0, 0, 0, answer];
+  const result = messages.isResult(answer) ? answer : plain;
   const [, , wanted, clonesInResult] = result;
   core.fallbacks += clones + clonesInResult;
   // Down slowly: results of different sizes may alternate.
@@ -144,29 +139,20 @@ export async function runWithPayloads(
 
 /** Nothing is changed by a wrong argument, and no payload lost. */
 function checkArguments(pool: Pool, options: PayloadRunOptions): void {
-  const fail = (argument: string, expected: string, got: unknown) =>
-    invalidArgument(operation, argument, expected, got);
-  if (!messages.isObject(pool) || typeof pool.run !== 'function' || !pool.options) {
-    throw fail('pool', 'a Piscina pool', pool);
-  }
-  if (!messages.isObject(options)) throw fail('options', 'an object', options);
-  const { transferList, filename, name, signal, arena } = options;
-  if (transferList !== undefined && !Array.isArray(transferList)) {
-    throw fail('options.transferList', 'an array', transferList);
-  }
-  if (typeof (filename ?? '') !== 'string') throw fail('options.filename', 'a string', filename);
-  if (typeof (name ?? '') !== 'string') throw fail('options.name', 'a string', name);
-  if (typeof (signal ?? {}) !== 'object') throw fail('options.signal', 'an AbortSignal', signal);
-  if (arena && !coreOf(arena)) throw fail('options.arena', 'a PayloadArena', arena);
+  const check = (isRight: boolean, name: string, expected: string, got: unknown) =>
+    checkArgument(isRight, operation, name, expected, got);
+  const isPool = isObject(pool) && typeof pool.run === 'function' && Boolean(pool.options);
+  check(isPool, 'pool', 'a Piscina pool', pool);
+  check(isObject(options), 'options', 'an object', options);
+  const { transferList = [], filename, name, signal, arena } = options;
+  check(Array.isArray(transferList), 'options.transferList', 'an array', transferList);
+  check(typeof (filename ?? '') === 'string', 'options.filename', 'a string', filename);
+  check(typeof (name ?? '') === 'string', 'options.name', 'a string', name);
+  check(typeof (signal ?? {}) === 'object', 'options.signal', 'an AbortSignal', signal);
+  check(!arena || coreOf(arena) !== undefined, 'options.arena', 'a PayloadArena', arena);
 }
 
-/**
- * The task with references where payloads were.
- *
- * @param home where the result will lie, whose path need not be told; by default that of the first
- *   payload
- * @returns also the payloads, and how many other views will be cloned
- */
+/** @returns the task with references for its payloads, those, and how many other views it has */
 function replacePayloads(
   task: unknown,
   home: ArenaCore | undefined,
@@ -174,16 +160,13 @@ function replacePayloads(
 ) {
   const payloads: PayloadEntry[] = [];
   let clones = 0;
-  const replace = (object: object) => {
+  const replace = (object: object): messages.PayloadRef | undefined => {
     const entry = entryOf(object);
     if (entry) {
       payloads.push(entry);
       const { core, kind, length, data, block } = entry;
-      const ref = messages.newPayloadRef(kind);
-      if (data) ref[2] = data;
-      else messages.setLocation(ref, block?.offset ?? 0, length);
-      if (core !== (home ?? payloads[0]!.core)) ref[4] = core.path;
-      return ref;
+      const path = core === (home ?? payloads[0]!.core) ? null : core.path;
+      return [messages.payloadMagic, kind, data ?? block?.offset ?? 0, length, path];
     }
     if (isPrivateView(object) && !moved?.includes(object.buffer)) clones++;
     return undefined;
@@ -192,7 +175,7 @@ function replacePayloads(
     return { value: replaceDeep(task, replace), payloads, clones };
   } catch (error) {
     // A task that cannot be read has settled, like one that cannot be cloned.
-    for (const entry of payloads) if (entry.uses === 0 && !entry.keep) entry.core.drop(entry);
+    for (const entry of payloads) if (entry.uses === 0 && !entry.keep) entry.core.release(entry);
     throw error;
   }
 }
@@ -200,10 +183,7 @@ function replacePayloads(
 function recordOf(pool: Pool): PoolRecord {
   let record = pools.get(pool);
   if (!record) {
-    // That of the arena whose handle is in the pool's `workerData`.
-    const data = pool.options.workerData as { payloads?: { path?: unknown } } | null | undefined;
-    const path = data?.payloads?.path;
-    record = { path: typeof path === 'string' ? path : undefined, sizes: new Map() };
+    record = { path: messages.pathIn(pool.options.workerData), sizes: new Map() };
     pools.set(pool, record);
   }
   if (record.path !== undefined && (record.own?.closed ?? true)) record.own = openCore(record.path);
@@ -211,14 +191,12 @@ function recordOf(pool: Pool): PoolRecord {
 }
 
 function noArena({ path }: PoolRecord): ShmError {
-  const detail =
+  const [code, detail] =
     path === undefined
-      ? 'expected options.arena, or the handle of an arena as `payloads` in the workerData of the pool'
-      : 'the arena of the pool has been closed, or was never opened in this thread';
-  return new ShmError(
-    path === undefined ? 'ERR_INVALID_ARG' : 'ERR_CLOSED',
-    detail,
-    operation,
-    path,
-  );
+      ? [
+          'ERR_INVALID_ARG',
+          'expected options.arena, or a handle in workerData.payloads of the pool',
+        ]
+      : ['ERR_CLOSED', 'the arena of the pool has been closed, or was never opened in this thread'];
+  return new ShmError(code, detail, operation, path);
 }

@@ -1,8 +1,6 @@
 /*
- * A slot is one word, which says what has become of a task. The owner stores `sent`, with a number
- * that no earlier use of the slot had. The thread that runs the task replaces exactly that by
- * `taken`, with its threadId, and stores `done` at the end. The owner may replace `sent` by
- * `cancelled`; after that no thread can take the task.
+ * A slot is one word, which says what has become of a task: ADR-0030. Only the owner stores `sent`
+ * and `cancelled`, only the thread that runs the task `taken` and `done`.
  */
 import { loadWord, replaceWord, storeWord } from '../ring/atomics.js';
 import { slotBytes } from './arena-layout.js';
@@ -16,71 +14,70 @@ const stateOf = (word: number) => word & 3;
 export const isUnderWay = (word: number) =>
   stateOf(word) === SlotState.sent || stateOf(word) === SlotState.taken;
 
-export interface SlotRef {
+export interface TaskSlot {
+  /** Those of the arena's file; or a single one, which travels with the task. */
   readonly words: Int32Array;
-  /** Which of the words. */
   readonly index: number;
   /** What it holds while the task is on its way: no other task of this slot has the same. */
   readonly sentWord: number;
 }
 
-/** A slot as its owner has it. */
-export interface TaskSlot extends SlotRef {
-  /** Which of the partition's; -1 for one in memory of its own. */
-  readonly number: number;
-}
-
 /** The slots of a partition, as its owner sees them. */
 export class TaskSlots {
   readonly #words: Int32Array;
-  readonly #start: number;
-  readonly #count: number;
+  /** The first that was never used, and the end. */
+  #next: number;
+  readonly #end: number;
   readonly #spare: number[] = [];
-  #made = 0;
   #uses = 0;
 
   /** @param start offset of the first in the arena's file */
   constructor(words: Int32Array, start: number, count: number) {
     this.#words = words;
-    this.#start = start / 4;
-    this.#count = count;
+    this.#next = start / 4;
+    this.#end = (start + count * slotBytes) / 4;
   }
 
-  /** Where all are in use, the slot lies in memory of its own, which travels with the task. */
+  /** Where all are in use, the slot lies in memory of its own. */
   take(): TaskSlot {
-    const number = this.#spare.pop() ?? (this.#made < this.#count ? this.#made++ : -1);
-    if (number === -1) return loneSlot();
-    return send(this.#words, this.#start + number * (slotBytes / 4), ++this.#uses, number);
+    let index = this.#spare.pop();
+    if (index === undefined) {
+      if (this.#next === this.#end) return loneSlot();
+      index = this.#next;
+      this.#next += slotBytes / 4;
+    }
+    return send(this.#words, index, ++this.#uses);
   }
 
   /** Takes back a slot whose task has ended. */
-  give({ number }: TaskSlot): void {
-    if (number !== -1) this.#spare.push(number);
+  give({ words, index }: TaskSlot): void {
+    if (words === this.#words) this.#spare.push(index);
   }
 }
 
-export function loneSlot(): TaskSlot {
-  return send(new Int32Array(new SharedArrayBuffer(4)), 0, 0, -1);
-}
+/** A slot in memory of its own. */
+export const loneSlot = () => send(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
 
-function send(words: Int32Array, index: number, use: number, number: number): TaskSlot {
+export const isLone = ({ words }: TaskSlot) => words.length === 1;
+
+function send(words: Int32Array, index: number, use: number): TaskSlot {
   const sentWord = (use << stateBits) | SlotState.sent;
   storeWord(words, index, sentWord);
-  return { words, index, sentWord, number };
+  return { words, index, sentWord };
 }
 
 /** In the thread that runs the task. False: it was cancelled, and nothing of it is left. */
-export function takeSlot({ words, index, sentWord }: SlotRef, threadId: number): boolean {
+export function takeSlot({ words, index, sentWord }: TaskSlot, threadId: number): boolean {
   return replaceWord(words, index, sentWord, (threadId << stateBits) | SlotState.taken);
 }
 
 /** In that thread, which does not touch the task's memory afterwards. */
-export function finishSlot({ words, index }: SlotRef): void {
+export function finishSlot({ words, index }: TaskSlot): void {
   storeWord(words, index, SlotState.done);
 }
 
 /** Whether `payloadTask` ran the task to its end. */
-export function isFinished({ words, index }: SlotRef): boolean {
+export function isFinished({ words, index }: TaskSlot): boolean {
   return loadWord(words, index) === SlotState.done;
 }
 
@@ -90,7 +87,7 @@ export function isFinished({ words, index }: SlotRef): boolean {
  *
  * @returns whether no thread had taken it
  */
-export function cancelSlot({ words, index, sentWord }: SlotRef, callback: () => void): boolean {
+export function cancelSlot({ words, index, sentWord }: TaskSlot, callback: () => void): boolean {
   const wasSent = replaceWord(words, index, sentWord, SlotState.cancelled);
   const word = loadWord(words, index);
   if (stateOf(word) === SlotState.taken) whenThreadGone(word >>> stateBits, callback);

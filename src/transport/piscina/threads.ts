@@ -1,9 +1,8 @@
 import type { Worker } from 'node:worker_threads';
 
 /*
- * Which of the worker threads that this thread started are alive. A task that was aborted may go on
- * for a while: its thread stops when V8 next checks, or when a native call returns. Its blocks may
- * be used again only when the thread has ended, of which `exit` is the only proof.
+ * Which of the worker threads that this thread started are alive. The blocks of an aborted task may
+ * be used again only when its thread has ended, of which `exit` is the only proof: ADR-0030.
  */
 
 /** By threadId: called when it has ended. */
@@ -27,23 +26,21 @@ export function unwatchThreads(): void {
 }
 
 function onWorker(worker: Worker): void {
-  // It has ended already, and its id is gone.
-  if (worker.threadId < 0) return;
-  firstWatched = Math.min(firstWatched, worker.threadId);
+  if (worker.threadId > 0) firstWatched = Math.min(firstWatched, worker.threadId);
   knowThread(worker);
 }
 
 /** For a thread that may have been started before the first watcher came. */
 export function knowThread(worker: Worker): void {
   const { threadId } = worker;
-  if (threadId < 0 || known.has(worker)) return;
+  if (threadId < 0 || known.has(worker)) return; // -1: it has ended, and its id is gone
   known.add(worker);
   if (!live.has(threadId)) live.set(threadId, []);
   worker.once('exit', () => {
-    const listeners = live.get(threadId) ?? [];
+    const listeners = live.get(threadId);
     live.delete(threadId);
     if (threadId < firstWatched) endedEarly.add(threadId);
-    for (const listener of listeners) listener();
+    listeners?.forEach(listener => listener());
   });
 }
 

@@ -1,7 +1,8 @@
-import { Buffer, constants } from 'node:buffer';
+import { Buffer } from 'node:buffer';
 import { types } from 'node:util';
-import { outOfRange, ShmError } from '../../errors.js';
+import { ShmError } from '../../errors.js';
 import { keepFreedHeap } from '../../native/heap.js';
+import { checkLength } from './arguments.js';
 import { pageBytes } from './arena-layout.js';
 
 type MakeView = (buffer: ArrayBuffer, offset: number, bytes: number) => ArrayBufferView;
@@ -85,12 +86,6 @@ export function isViewRange(kind: number, offset: number, bytes: number): boolea
 /** Whether it is a view of memory that no other thread sees: cloning copies that. */
 export function isPrivateView(object: object): object is ArrayBufferView {
   return ArrayBuffer.isView(object) && types.isArrayBuffer(object.buffer);
-}
-
-/** @throws {ShmError} `ERR_OUT_OF_RANGE` for a length that no view can have */
-export function checkLength(operation: string, length: number): void {
-  if (Number.isInteger(length) && length >= 0 && length <= constants.MAX_LENGTH) return;
-  throw outOfRange(operation, 'length', `a whole number from 0 to ${constants.MAX_LENGTH}`, length);
 }
 
 /** Ordinary memory. @throws {ShmError} `ERR_OUT_OF_RANGE`, `ENOMEM` */
