@@ -1,7 +1,5 @@
-import { constants } from 'node:buffer';
-import { statSync } from 'node:fs';
 import { BroadcastChannel } from 'node:worker_threads';
-import { outOfRange, ShmError } from '../../errors.js';
+import { ShmError } from '../../errors.js';
 import { addon } from '../../native/addon.js';
 import { Region } from '../../native/region.js';
 import { Allocator } from './allocator.js';
@@ -93,11 +91,6 @@ export class ArenaCore {
   }
 
   static open(path: string): ArenaCore {
-    const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
-    if (size > constants.MAX_LENGTH) {
-      const expected = `that of an arena of at most ${constants.MAX_LENGTH} bytes`;
-      throw outOfRange('arena.open', 'handle', expected, `${size} bytes at ${path}`);
-    }
     const region = Region.open(path);
     try {
       return new ArenaCore(region, layout.readGeometry(new Int32Array(region.buffer), path));

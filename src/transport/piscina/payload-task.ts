@@ -73,7 +73,7 @@ function attachEarly(): void {
   }
 }
 
-/** Where the memory of a view that the task was given begins in its arena's file. */
+/** Where a buffer that the task has views of begins in its arena's file. */
 interface Origin {
   readonly buffer: ArrayBufferLike;
   readonly arena: AttachedArena;

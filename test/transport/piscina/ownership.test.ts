@@ -126,6 +126,19 @@ describe('Owners of payloads', () => {
     expect(arena.stats()).to.include({ blocks: 0, leaks: 6 });
   });
 
+  it('a borrowed result holds the payload that it lies in, not one of another arena at its place', async () => {
+    const arena = make.arena();
+    const other = make.arena();
+    const pool = make.pool(arena);
+    const task = { first: other.share(pattern(5000)), second: arena.share(pattern(5000, 2)) };
+    const borrowed = await runWithPayloads<{ second: Buffer }>(pool, task, { borrow: true });
+    expect(other.stats().blocks).to.equal(0);
+    expect(arena.stats().blocks, 'the second payload, and room for the first').to.equal(2);
+    expect(borrowed.value.second).to.deep.equal(pattern(5000, 2));
+    borrowed.release();
+    expect(arena.stats().blocks).to.equal(0);
+  });
+
   it('one payload in several tasks stays until the last has settled', async () => {
     const arena = make.arena();
     const pool = make.pool(arena, { maxThreads: 2, minThreads: 2 });
