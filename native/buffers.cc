@@ -32,14 +32,14 @@ CreateExternal LookUp() {
 }
 
 // A buffer's reference. Where an environment is about to end, Node may refuse a buffer and yet
-// call its finalizer later. So the reference is given back by whichever comes first, and the hold
-// itself goes with the finalizer, or never.
-class Hold {
+// call its finalizer later. So the reference is given back by whichever comes first, and this
+// object itself goes with the finalizer, or never.
+class MappingReference {
  public:
-  static Hold* New(Mapping* mapping) {
-    Hold* hold = new (std::nothrow) Hold(mapping);
-    if (hold != nullptr) mapping->AddReference();
-    return hold;
+  static MappingReference* New(Mapping* mapping) {
+    MappingReference* reference = new (std::nothrow) MappingReference(mapping);
+    if (reference != nullptr) mapping->AddReference();
+    return reference;
   }
   // The buffer was refused.
   void Abandon() { GiveBack(); }
@@ -50,7 +50,7 @@ class Hold {
   }
 
  private:
-  explicit Hold(Mapping* mapping) : mapping_(mapping) {}
+  explicit MappingReference(Mapping* mapping) : mapping_(mapping) {}
   void GiveBack() {
     Mapping* mapping = mapping_.exchange(nullptr);
     if (mapping != nullptr) mapping->Release();
@@ -59,13 +59,15 @@ class Hold {
   std::atomic<Mapping*> mapping_;
 };
 
-void NAPI_CDECL Finish(void*, void* hint) { static_cast<Hold*>(hint)->Finish(); }
-void NAPI_CDECL FinishInEnv(napi_env, void*, void* hint) { static_cast<Hold*>(hint)->Finish(); }
+void NAPI_CDECL Finish(void*, void* hint) { static_cast<MappingReference*>(hint)->Finish(); }
+void NAPI_CDECL FinishInEnv(napi_env, void*, void* hint) {
+  static_cast<MappingReference*>(hint)->Finish();
+}
 
-Hold* NewHold(napi_env env, Mapping* mapping) {
-  Hold* hold = Hold::New(mapping);
-  if (hold == nullptr) ThrowStatus(env, {ENOMEM, "new"});
-  return hold;
+MappingReference* NewReference(napi_env env, Mapping* mapping) {
+  MappingReference* reference = MappingReference::New(mapping);
+  if (reference == nullptr) ThrowStatus(env, {ENOMEM, "new"});
+  return reference;
 }
 
 // Of V8 itself, one store for all threads: before the function of Node-API came, V8 freed a
@@ -75,12 +77,12 @@ napi_value NewSharedBufferOfV8(napi_env env, Mapping* mapping) {
   const std::lock_guard<std::mutex> guard(attachment->mutex);
   if (!attachment->value) attachment->value = {NewSharedStore(), EndSharedStore};
   if (attachment->value) {
-    Hold* hold = NewHold(env, mapping);
-    if (hold == nullptr) return nullptr;
+    MappingReference* reference = NewReference(env, mapping);
+    if (reference == nullptr) return nullptr;
     bool held = false;
     napi_value result = NewSharedBufferByV8(attachment->value.get(), mapping->data(),
-                                            mapping->length(), Finish, hold, &held);
-    if (!held) hold->Finish();
+                                            mapping->length(), Finish, reference, &held);
+    if (!held) reference->Finish();
     if (result != nullptr) return result;
   }
   ThrowUnsupported(
@@ -95,13 +97,13 @@ napi_value NewSharedBufferOfV8(napi_env env, Mapping* mapping) {
 napi_value NewSharedBuffer(napi_env env, Mapping* mapping) {
   static const CreateExternal create = LookUp();
   if (create == nullptr) return NewSharedBufferOfV8(env, mapping);
-  Hold* hold = NewHold(env, mapping);
-  if (hold == nullptr) return nullptr;
+  MappingReference* reference = NewReference(env, mapping);
+  if (reference == nullptr) return nullptr;
   napi_value result;
   const napi_status status =
-      create(env, mapping->data(), mapping->length(), Finish, hold, &result);
+      create(env, mapping->data(), mapping->length(), Finish, reference, &result);
   if (status == napi_ok) return result;
-  hold->Abandon();
+  reference->Abandon();
   ThrowUnsupported(
       env, status == napi_no_external_buffers_allowed
                ? "this runtime does not allow memory of its own outside V8's cage (Electron)"
@@ -110,13 +112,13 @@ napi_value NewSharedBuffer(napi_env env, Mapping* mapping) {
 }
 
 napi_value NewAlias(napi_env env, Mapping* mapping, platform::Span span) {
-  Hold* hold = NewHold(env, mapping);
-  if (hold == nullptr) return nullptr;
+  MappingReference* reference = NewReference(env, mapping);
+  if (reference == nullptr) return nullptr;
   napi_value result;
   const napi_status status = napi_create_external_arraybuffer(
-      env, mapping->data() + span.offset, span.length, FinishInEnv, hold, &result);
+      env, mapping->data() + span.offset, span.length, FinishInEnv, reference, &result);
   if (status == napi_ok) return result;
-  hold->Abandon();
+  reference->Abandon();
   ThrowMisuse(env, "this runtime refused an ArrayBuffer over mapped memory");
   return nullptr;
 }

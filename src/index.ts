@@ -22,7 +22,7 @@ export type { RoleOptions } from './transport/ring/role-options.js';
 export type { WaitOptions } from './transport/ring/wait-queue.js';
 export { Ring, type RingHandle, type RingOptions } from './transport/ring/ring.js';
 export type { RingStats, RoleStats } from './transport/ring/stats.js';
-export type { WaitStrategy } from './transport/ring/wait.js';
+export type { WaitStrategy } from './transport/ring/wait-strategy.js';
 export { Conn, type ConnOptions } from './transport/conn/conn.js';
 export type { OnRead } from './transport/conn/onread.js';
 export { dial, type DialOptions } from './transport/conn/dial.js';

@@ -1,7 +1,7 @@
-import { digits } from '../../src/command/format.js';
+import { digits } from '../../src/command/number-format.js';
 import type { Spread } from '../results.js';
 
-export { bytes, count, rate } from '../../src/command/format.js';
+export { bytes, count, rate } from '../../src/command/number-format.js';
 
 /** What stands where there is nothing to show. */
 export const none = '–';

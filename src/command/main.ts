@@ -9,7 +9,7 @@ import { reportAll, reportOne, directoryFor } from './region-report.js';
 import { details, listTable } from './tables.js';
 import { top } from './top.js';
 
-interface Place {
+interface DirectoryOption {
   directory?: string;
 }
 
@@ -20,47 +20,49 @@ const benchScript = fileURLToPath(new URL('../../bench/run.js', import.meta.url)
 const program = new Command('mmap-transport')
   .description('Looks at the shared memory of this user, clears it up, and measures it.')
   .version(version)
-  .showHelpAfterError('(mmap-transport --help tells more)')
+  .showHelpAfterError('(see mmap-transport --help)')
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
 
 const command = (name: string, description: string) =>
   program
     .command(name)
     .description(description)
-    .option('--directory <path>', 'region directory, in the place of the usual one');
+    .option('--directory <path>', 'region directory, instead of the default');
 
 command('ls', 'list all regions, who has them open and what is in them')
   .option('--all', 'doorbells too')
   .option('--json', 'as JSON, one array')
-  .action(({ directory, all, json }: Place & { all?: true; json?: true }) => {
-    const looks = reportAll(directory).filter(({ kind }) => all || kind !== 'doorbell');
-    if (json) print(JSON.stringify(looks, null, 2));
-    else print(looks.length === 0 ? 'no regions' : listTable(looks));
+  .action(({ directory, all, json }: DirectoryOption & { all?: true; json?: true }) => {
+    const reports = reportAll(directory).filter(({ kind }) => all || kind !== 'doorbell');
+    if (json) print(JSON.stringify(reports, null, 2));
+    else print(reports.length === 0 ? 'no regions' : listTable(reports));
   });
 
 command('stat', 'show one region and the counters in it')
   .argument('<region>', 'its name, or its beginning; or the path of a ring in a file')
   .option('--json', 'as JSON')
-  .action((region: string, { directory, json }: Place & { json?: true }) => {
-    const look = reportOne(region, directory);
-    print(json ? JSON.stringify(look, null, 2) : details(look));
+  .action((region: string, { directory, json }: DirectoryOption & { json?: true }) => {
+    const report = reportOne(region, directory);
+    print(json ? JSON.stringify(report, null, 2) : details(report));
   });
 
 command('top', 'show what goes through all rings, the busiest first; q ends it')
-  .option('--interval <milliseconds>', 'from one look to the next', wholeNumber, 1000)
-  .option('--count <n>', 'end after so many looks', wholeNumber)
+  .option('--interval <milliseconds>', 'time between updates', wholeNumber, 1000)
+  .option('--count <n>', 'stop after this many updates', wholeNumber)
   .action(top);
 
-command('reap', 'remove what processes left that were killed').action(({ directory }: Place) => {
-  const place = directoryFor(directory);
-  const names = place === undefined ? [] : reap(place);
-  for (const name of names) print(name);
-  console.error(`${names.length} removed`);
-});
+command('reap', 'remove what killed processes left behind').action(
+  ({ directory }: DirectoryOption) => {
+    const place = directoryFor(directory);
+    const names = place === undefined ? [] : reap(place);
+    for (const name of names) print(name);
+    console.error(`${names.length} removed`);
+  },
+);
 
 program
   .command('bench')
-  .description('measure it here beside process.send and sockets, a minute; --help tells more')
+  .description('measure it here beside process.send and sockets, a minute; see --help')
   .helpOption(false)
   .allowUnknownOption()
   .argument('[options...]')

@@ -1,6 +1,6 @@
 import Table from 'cli-table3';
 import type { RingStats, RoleStats } from '../transport/ring/stats.js';
-import { bytes, count } from './format.js';
+import { bytes, count } from './number-format.js';
 import type { ArenaSummary } from './inspect.js';
 import type { RegionReport } from './region-report.js';
 
@@ -26,10 +26,10 @@ export function table(headings: readonly string[], rows: readonly (readonly stri
     .join('\n');
 }
 
-export function listTable(looks: readonly RegionReport[]): string {
+export function listTable(reports: readonly RegionReport[]): string {
   return table(
     ['name', 'kind', '>size', 'state', 'processes', 'holds'],
-    looks.map(({ name, kind, size, state, pids, content, problem }) => [
+    reports.map(({ name, kind, size, state, pids, content, problem }) => [
       name,
       kind,
       bytes(size),
@@ -82,16 +82,16 @@ function ringText(ring: RingStats, index: number, of: number): string {
     ['written', count(recordsWritten)],
     ['read', count(recordsRead)],
     ['found full', `${count(fullCount)} times`],
-    ['producer', sideText(ring.producer)],
-    ['consumer', sideText(ring.consumer)],
+    ['producer', roleSentence(ring.producer)],
+    ['consumer', roleSentence(ring.consumer)],
   ];
   const title = of === 1 ? 'ring' : `ring ${index + 1}`;
   return [title, ...lines.map(([label, value]) => `  ${label.padEnd(12)}${value}`)].join('\n');
 }
 
-function sideText(side: RoleStats): string {
-  if (side.pid === 0) return 'nobody yet';
-  return `process ${side.pid}, ${stateOf(side)}, woke the other side ${count(side.wakes)} times`;
+function roleSentence(role: RoleStats): string {
+  if (role.pid === 0) return 'nobody yet';
+  return `process ${role.pid}, ${stateOf(role)}, woke the other side ${count(role.wakes)} times`;
 }
 
 /** Attached, by the holder's word, but its lock is free, by the kernel's: the holder was killed. */

@@ -1,11 +1,11 @@
 import { cursorTo, clearScreenDown } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RingStats, RoleStats } from '../transport/ring/stats.js';
-import { bytes, count, rate } from './format.js';
+import { bytes, count, rate } from './number-format.js';
 import { type RegionReport, reportAll } from './region-report.js';
 import { stateOf, table } from './tables.js';
 
-export interface TopOptions {
+interface TopOptions {
   readonly directory?: string;
   /** Milliseconds between two reports. */
   readonly interval: number;
@@ -34,11 +34,11 @@ export async function top({ directory, interval, count: times = Infinity }: TopO
   let before = new Map<string, Sample>();
   for (let shown = 0; shown < times && !stop.signal.aborted; shown++) {
     if (shown > 0 && !(await passed(interval, stop.signal))) return;
-    const looks = reportAll(directory);
-    const now = sample(looks);
+    const reports = reportAll(directory);
+    const now = sample(reports);
     const rows = rates(before, now);
-    if (screen) screen.show(height => frame(looks, rows.slice(0, height)));
-    else process.stdout.write(`${frame(looks, rows)}\n\n`);
+    if (screen) screen.show(height => frame(reports, rows.slice(0, height)));
+    else process.stdout.write(`${frame(reports, rows)}\n\n`);
     before = now;
   }
 }
@@ -48,10 +48,10 @@ async function passed(milliseconds: number, signal: AbortSignal): Promise<boolea
   return delay(milliseconds, true, { signal }).catch(() => false);
 }
 
-function sample(looks: readonly RegionReport[]): Map<string, Sample> {
+function sample(reports: readonly RegionReport[]): Map<string, Sample> {
   const time = performance.now();
   const samples = new Map<string, Sample>();
-  for (const { name, content } of looks) {
+  for (const { name, content } of reports) {
     if (!content || !('rings' in content)) continue;
     content.rings.forEach((stats, index) => samples.set(keyOf(name, index), { stats, time }));
   }
@@ -90,12 +90,12 @@ function rates(before: ReadonlyMap<string, Sample>, now: ReadonlyMap<string, Sam
   return rows.sort((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0));
 }
 
-function frame(looks: readonly RegionReport[], rows: readonly Rates[]): string {
+function frame(reports: readonly RegionReport[], rows: readonly Rates[]): string {
   const many = (value: number | undefined) => (value === undefined ? '' : count(value));
   const lines = rows.map(({ key, stats, ...row }) => [
     key,
-    sideText(stats.producer),
-    sideText(stats.consumer),
+    roleCell(stats.producer),
+    roleCell(stats.consumer),
     `${Math.round((100 * stats.used) / stats.capacity)} %`,
     bytes(stats.capacity),
     many(row.records),
@@ -103,18 +103,18 @@ function frame(looks: readonly RegionReport[], rows: readonly Rates[]): string {
     many(row.full),
     many(row.wakes),
   ]);
-  const size = looks.reduce((sum, look) => sum + look.size, 0);
-  const leftOver = looks.filter(({ state }) => state === 'left over').length;
+  const size = reports.reduce((sum, report) => sum + report.size, 0);
+  const leftOver = reports.filter(({ state }) => state === 'left over').length;
   const title =
-    `${looks.length} regions, ${bytes(size)}` +
+    `${reports.length} regions, ${bytes(size)}` +
     (leftOver > 0 ? `; ${leftOver} left over by killed processes, see reap` : '');
   return `${title}\n\n${table(headings, lines)}`;
 }
 
-function sideText(side: RoleStats): string {
-  if (side.pid === 0) return '–';
-  const state = stateOf(side);
-  return state === 'attached' ? String(side.pid) : `${side.pid} ${state}`;
+function roleCell(role: RoleStats): string {
+  if (role.pid === 0) return '–';
+  const state = stateOf(role);
+  return state === 'attached' ? String(role.pid) : `${role.pid} ${state}`;
 }
 
 /** `q`, Ctrl-C and Ctrl-D. */

@@ -1,8 +1,8 @@
-/** A copy of so many bytes costs more in fresh pages than in copying. */
+/** From this size on, a copy costs more in fresh pages than in copying. */
 const largeCopy = 16 * 1024;
 
-/** After so many of them a process is one that copies large amounts. */
-let untilTold = 64;
+/** Large copies until the process counts as one that makes many. */
+let copiesLeft = 64;
 
 /** Just below the largest block that moves glibc's thresholds (32 MiB). */
 const block = 31 * 1024 * 1024;
@@ -17,10 +17,10 @@ const block = 31 * 1024 * 1024;
  * had. The block is never written to, so no memory is used for it. See ADR-0041.
  */
 export function keepFreedHeap(bytes: number): void {
-  if (bytes < largeCopy || untilTold === 0 || --untilTold > 0) return;
+  if (bytes < largeCopy || copiesLeft === 0 || --copiesLeft > 0) return;
   try {
     Buffer.allocUnsafeSlow(block);
   } catch {
-    // No room for it in this address space: then pages are made anew, as ever.
+    // No room for it in this address space: then pages are allocated each time, as usual.
   }
 }

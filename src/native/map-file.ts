@@ -2,7 +2,7 @@ import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 
 import { dirname } from 'node:path';
 import { outOfRange, ShmError, systemError } from '../errors.js';
 import { Access, Advice, addon } from './addon.js';
-import { checkOptions, type MapOptions } from './map-options.js';
+import { checkMapOptions, type MapOptions } from './map-options.js';
 import { maxLength } from './limits.js';
 import type { MappingInfo } from './mapped-view.js';
 import { Mapped } from './mapped.js';
@@ -85,7 +85,7 @@ const operation = 'openFile';
  */
 export function openFile(path: FilePath, options: MapOptions = {}): MapFile {
   const name = pathText(operation, path);
-  checkOptions(operation, options);
+  checkMapOptions(operation, options);
   try {
     const fd = openOrMake(name, options);
     try {
@@ -212,7 +212,7 @@ function openPlain(name: string, { access = 'read' }: MapOptions): number {
   }
 }
 
-/** Its length; a file that only seems to be empty, like those of /proc, is told. */
+/** Its length; a file that only seems to be empty, like those of /proc, is an error. */
 function sizeOf(fd: number, name: string): number {
   const { size } = fstatSync(fd);
   if (size > 0) return size;

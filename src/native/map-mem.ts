@@ -27,7 +27,7 @@ export interface MemOptions {
 
 /**
  * Segments open in this thread, by the names of their files, to be left in good order when
- * it ends. Weakly: who drops the last view without closing has it collected.
+ * it ends. Weakly, so that a mapping whose last view was dropped without closing can be collected.
  */
 const open = new Map<WeakRef<MapMem>, { file: string; leave: () => void }>();
 
@@ -123,8 +123,8 @@ export function openMem(
   if (isMemory(first)) {
     throw invalidArgument(operation, 'buffer', 'the SharedArrayBuffer itself', first);
   }
-  if (typeof first === 'object' && first !== null) return create(checkOptions(first));
-  const options = checkOptions(second ?? {});
+  if (typeof first === 'object' && first !== null) return create(checkMemOptions(first));
+  const options = checkMemOptions(second ?? {});
   if (first === undefined) return create(options);
   if (typeof first === 'string' && /^[0-9a-f]{24}$/.test(first)) return openById(first, options);
   throw invalidArgument(operation, 'id', 'the 24 hexadecimal digits of a segment', first);
@@ -195,7 +195,7 @@ function idOf(path: string): string {
   return /^mem-([0-9a-f]{24})$/.exec(basename(path))?.[1] ?? path;
 }
 
-function checkOptions(options: MemOptions): MemOptions {
+function checkMemOptions(options: MemOptions): MemOptions {
   checkObject(operation, options);
   // A MapMem, or an id where the options belong: it would make another segment.
   if ('id' in options) {

@@ -29,7 +29,7 @@ export interface MapOptions {
 const accesses: readonly unknown[] = ['read', 'read-write', 'copy-on-write'];
 
 /** @throws {ShmError} `ERR_INVALID_ARG`, `ERR_OUT_OF_RANGE` */
-export function checkOptions(operation: string, options: MapOptions): void {
+export function checkMapOptions(operation: string, options: MapOptions): void {
   checkObject(operation, options);
   const { access = 'read', create, size, mode, offset, length } = options;
   if (!accesses.includes(access)) {

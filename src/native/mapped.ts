@@ -2,7 +2,7 @@ import type { Readable, Writable } from 'node:stream';
 import { invalidArgument } from '../errors.js';
 import { MappedView, type Range, type MappingInfo } from './mapped-view.js';
 import {
-  type Access,
+  type PageAccess,
   type Advice,
   advise,
   lock,
@@ -33,26 +33,26 @@ import {
  * `ERR_TRUNCATED`. Pages are loaded on first touch, and that may block on the device.
  */
 export abstract class Mapped {
-  readonly #hold: MappedView;
+  readonly #view: MappedView;
   #position = 0;
 
   /** @internal */
   protected constructor(source: MappingInfo) {
-    this.#hold = new MappedView(source);
+    this.#view = new MappedView(source);
   }
 
   /** Bytes mapped. */
   get length(): number {
-    return this.#hold.source.length;
+    return this.#view.source.length;
   }
 
   /** Whether stores reach the memory. */
   get writable(): boolean {
-    return this.#hold.writable;
+    return this.#view.writable;
   }
 
   get closed(): boolean {
-    return this.#hold.closed;
+    return this.#view.closed;
   }
 
   /**
@@ -66,7 +66,7 @@ export abstract class Mapped {
    *   before Node 22.23.3
    */
   get buffer(): SharedArrayBuffer {
-    return this.#hold.buffer('buffer');
+    return this.#view.buffer('buffer');
   }
 
   /**
@@ -76,7 +76,7 @@ export abstract class Mapped {
    * @throws {ShmError} `ERR_CLOSED`, `ERR_TRUNCATED`
    */
   get bytes(): Uint8Array<ArrayBuffer> {
-    return this.#hold.bytes('bytes');
+    return this.#view.bytes('bytes');
   }
 
   /** The cursor of `read`, `write` and `seek`: bytes from the start, possibly past the end. */
@@ -85,7 +85,7 @@ export abstract class Mapped {
   }
 
   set position(position: number) {
-    this.#position = this.#hold.number('position', 'position', position, Number.MAX_SAFE_INTEGER);
+    this.#position = this.#view.number('position', 'position', position, Number.MAX_SAFE_INTEGER);
   }
 
   /**
@@ -96,8 +96,8 @@ export abstract class Mapped {
    *   `protect` forbids it
    */
   at(index: number): number {
-    this.#hold.check('at');
-    return this.#hold.byteAt('at', this.#hold.number('at', 'index', index, this.length - 1));
+    this.#view.check('at');
+    return this.#view.byteAt('at', this.#view.number('at', 'index', index, this.length - 1));
   }
 
   /**
@@ -111,7 +111,7 @@ export abstract class Mapped {
    * if (file.read(header) < 16) throw new Error('too short');
    */
   read(target: Uint8Array): number {
-    const count = this.#hold.copyOut('read', target, this.#position);
+    const count = this.#view.copyOut('read', target, this.#position);
     this.#position += count;
     return count;
   }
@@ -122,9 +122,9 @@ export abstract class Mapped {
    * @throws {ShmError} as {@link read}
    */
   readByte(): number {
-    this.#hold.check('readByte');
+    this.#view.check('readByte');
     if (this.#position >= this.length) return -1;
-    const byte = this.#hold.byteAt('readByte', this.#position);
+    const byte = this.#view.byteAt('readByte', this.#position);
     this.#position++;
     return byte;
   }
@@ -137,8 +137,8 @@ export abstract class Mapped {
    * @throws {ShmError} as {@link read}; `ERR_OUT_OF_RANGE` for the position
    */
   readAt(target: Uint8Array, position: number): number {
-    this.#hold.number('readAt', 'position', position, Number.MAX_SAFE_INTEGER);
-    return this.#hold.copyOut('readAt', target, position);
+    this.#view.number('readAt', 'position', position, Number.MAX_SAFE_INTEGER);
+    return this.#view.copyOut('readAt', target, position);
   }
 
   /**
@@ -151,9 +151,9 @@ export abstract class Mapped {
    *   some of it may be in the file.
    */
   write(source: Uint8Array): number {
-    const count = this.#hold.copyIn('write', source, this.#position);
+    const count = this.#view.copyIn('write', source, this.#position);
     this.#position += count;
-    if (count < source.length) throw this.#hold.shortWrite('write', source.length, count);
+    if (count < source.length) throw this.#view.shortWrite('write', source.length, count);
     return count;
   }
 
@@ -164,7 +164,7 @@ export abstract class Mapped {
    * @throws {ShmError} as {@link write}; `ERR_OUT_OF_RANGE` for the value
    */
   writeByte(value: number): void {
-    this.write(Uint8Array.of(this.#hold.number('writeByte', 'value', value, 255)));
+    this.write(Uint8Array.of(this.#view.number('writeByte', 'value', value, 255)));
   }
 
   /**
@@ -175,9 +175,9 @@ export abstract class Mapped {
    * @throws {ShmError} as {@link write}; `ERR_OUT_OF_RANGE` for the position
    */
   writeAt(source: Uint8Array, position: number): number {
-    this.#hold.number('writeAt', 'position', position, Number.MAX_SAFE_INTEGER);
-    const count = this.#hold.copyIn('writeAt', source, position);
-    if (count < source.length) throw this.#hold.shortWrite('writeAt', source.length, count);
+    this.#view.number('writeAt', 'position', position, Number.MAX_SAFE_INTEGER);
+    const count = this.#view.copyIn('writeAt', source, position);
+    if (count < source.length) throw this.#view.shortWrite('writeAt', source.length, count);
     return count;
   }
 
@@ -190,7 +190,7 @@ export abstract class Mapped {
    *   `ERR_CLOSED`; the cursor has not moved
    */
   seek(offset: number, whence: 'start' | 'current' | 'end' = 'start'): number {
-    this.#hold.check('seek');
+    this.#view.check('seek');
     const bases = { start: 0, current: this.#position, end: this.length };
     if (!Object.hasOwn(bases, whence)) {
       throw invalidArgument('seek', 'whence', "'start', 'current' or 'end'", whence);
@@ -198,9 +198,9 @@ export abstract class Mapped {
     if (typeof offset !== 'number') throw invalidArgument('seek', 'offset', 'a number', offset);
     const position = bases[whence] + offset;
     if (position < 0) {
-      throw this.#hold.error('EINVAL', `expected a position of 0 or more, got ${position}`, 'seek');
+      throw this.#view.error('EINVAL', `expected a position of 0 or more, got ${position}`, 'seek');
     }
-    this.#position = this.#hold.number('seek', 'position', position, Number.MAX_SAFE_INTEGER);
+    this.#position = this.#view.number('seek', 'position', position, Number.MAX_SAFE_INTEGER);
     return position;
   }
 
@@ -214,7 +214,7 @@ export abstract class Mapped {
    *   `ERR_TRUNCATED`
    */
   sync(options: Range & { async?: boolean; invalidate?: boolean } = {}): void {
-    sync(this.#hold, options);
+    sync(this.#view, options);
   }
 
   /**
@@ -228,7 +228,7 @@ export abstract class Mapped {
    * file.advise('willneed', { offset: 0, length: 1 << 20 });
    */
   advise(advice: Advice, range?: Range): void {
-    advise(this.#hold, advice, range);
+    advise(this.#view, advice, range);
   }
 
   /**
@@ -239,7 +239,7 @@ export abstract class Mapped {
    *   (`RLIMIT_MEMLOCK`), `EAGAIN`, `ERR_OUT_OF_RANGE`, `ERR_CLOSED`, `ERR_TRUNCATED`
    */
   lock(range?: Range): void {
-    lock(this.#hold, range);
+    lock(this.#view, range);
   }
 
   /**
@@ -248,7 +248,7 @@ export abstract class Mapped {
    * @throws {ShmError} as {@link lock}
    */
   unlock(range?: Range): void {
-    unlock(this.#hold, range);
+    unlock(this.#view, range);
   }
 
   /**
@@ -258,8 +258,8 @@ export abstract class Mapped {
    * @throws {ShmError} `EACCES` for 'read-write' where the file was opened for reading
    *   only, `ERR_INVALID_ARG`, `ERR_OUT_OF_RANGE`, `ERR_CLOSED`, `ERR_TRUNCATED`
    */
-  protect(access: Access, range?: Range): void {
-    protect(this.#hold, access, range);
+  protect(access: PageAccess, range?: Range): void {
+    protect(this.#view, access, range);
   }
 
   /**
@@ -270,7 +270,7 @@ export abstract class Mapped {
    * @throws {ShmError} `ERR_OUT_OF_RANGE`, `ERR_CLOSED`, `ERR_TRUNCATED`, the errno name
    */
   resident(range?: Range): Uint8Array<ArrayBuffer> {
-    return resident(this.#hold, range);
+    return resident(this.#view, range);
   }
 
   /**
@@ -285,8 +285,8 @@ export abstract class Mapped {
    * await pipeline(file.createReadStream(), createGzip(), response);
    */
   createReadStream(options?: ReadStreamOptions | BufferEncoding | null): Readable {
-    this.#hold.check('createReadStream');
-    return readStream(this.#hold, options);
+    this.#view.check('createReadStream');
+    return readStream(this.#view, options);
   }
 
   /**
@@ -297,9 +297,9 @@ export abstract class Mapped {
    *   codes of `fs.createWriteStream`
    */
   createWriteStream(options?: WriteStreamOptions | BufferEncoding | null): Writable {
-    this.#hold.check('createWriteStream');
-    this.#hold.needWritable('createWriteStream');
-    return writeStream(this.#hold, options);
+    this.#view.check('createWriteStream');
+    this.#view.needWritable('createWriteStream');
+    return writeStream(this.#view, options);
   }
 
   /**
@@ -309,7 +309,7 @@ export abstract class Mapped {
    * Windows they keep the pages until they are collected. A second call does nothing.
    */
   close(): void {
-    this.#hold.close(true);
+    this.#view.close(true);
   }
 
   /** The same as `close()`, for `using`. */
@@ -319,12 +319,12 @@ export abstract class Mapped {
 
   /** @internal The file's descriptor. */
   protected descriptor(operation: string): number {
-    if (this.#hold.closed) throw this.#hold.error('ERR_CLOSED', 'it has been closed', operation);
-    return this.#hold.source.native!.fd;
+    if (this.#view.closed) throw this.#view.error('ERR_CLOSED', 'it has been closed', operation);
+    return this.#view.source.native!.fd;
   }
 
   /** @internal Gives up name, lease and descriptor, and leaves views as they are. */
   protected leave(): void {
-    this.#hold.close(false);
+    this.#view.close(false);
   }
 }

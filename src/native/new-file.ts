@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { addon } from './addon.js';
 
 /** A file to be made whole: it gets its name when it has its blocks and its content. */
-export interface NewFile {
+interface NewFile {
   readonly path: string;
   /** Permissions, less the process's umask. */
   readonly mode: number;

@@ -8,44 +8,44 @@ import type { MappedView, Range } from './mapped-view.js';
 export type Advice = keyof typeof advices;
 
 /** What `protect` leaves allowed. */
-export type Access = keyof typeof Protection;
+export type PageAccess = keyof typeof Protection;
 
 export function sync(
-  hold: MappedView,
+  view: MappedView,
   options: Range & { async?: boolean; invalidate?: boolean },
 ): void {
-  onPages(hold, 'sync', options, (native, offset, length) => {
-    hold.checkLength('sync');
+  onPages(view, 'sync', options, (native, offset, length) => {
+    view.checkLength('sync');
     native.sync(offset, length, options.async ? 1 : 0, options.invalidate ? 1 : 0);
   });
 }
 
-export function advise(hold: MappedView, advice: Advice, range?: Range): void {
+export function advise(view: MappedView, advice: Advice, range?: Range): void {
   const number = lookUp(advices, 'advise', 'advice', advice);
-  onPages(hold, 'advise', range, (native, offset, length) => native.advise(offset, length, number));
+  onPages(view, 'advise', range, (native, offset, length) => native.advise(offset, length, number));
 }
 
-export function lock(hold: MappedView, range?: Range): void {
-  onPages(hold, 'lock', range, (native, offset, length) => native.lockPages(offset, length));
+export function lock(view: MappedView, range?: Range): void {
+  onPages(view, 'lock', range, (native, offset, length) => native.lockPages(offset, length));
 }
 
-export function unlock(hold: MappedView, range?: Range): void {
-  onPages(hold, 'unlock', range, (native, offset, length) => native.unlockPages(offset, length));
+export function unlock(view: MappedView, range?: Range): void {
+  onPages(view, 'unlock', range, (native, offset, length) => native.unlockPages(offset, length));
 }
 
-export function protect(hold: MappedView, access: Access, range?: Range): void {
+export function protect(view: MappedView, access: PageAccess, range?: Range): void {
   const number = lookUp(Protection, 'protect', 'access', access);
-  onPages(hold, 'protect', range, (native, offset, length) => {
-    if (number === Protection['read-write'] && !hold.writable) {
-      throw hold.error('EACCES', 'the memory was opened for reading only', 'protect');
+  onPages(view, 'protect', range, (native, offset, length) => {
+    if (number === Protection['read-write'] && !view.writable) {
+      throw view.error('EACCES', 'the memory was opened for reading only', 'protect');
     }
     native.protect(offset, length, number);
   });
 }
 
-export function resident(hold: MappedView, range?: Range): Uint8Array<ArrayBuffer> {
+export function resident(view: MappedView, range?: Range): Uint8Array<ArrayBuffer> {
   let pages = new Uint8Array(0);
-  onPages(hold, 'resident', range, (native, offset, length) => {
+  onPages(view, 'resident', range, (native, offset, length) => {
     pages = native.resident(offset, length);
   });
   return pages;
@@ -53,18 +53,18 @@ export function resident(hold: MappedView, range?: Range): Uint8Array<ArrayBuffe
 
 /** Calls the addon about the pages of a range; not at all if the range is empty. */
 function onPages(
-  hold: MappedView,
+  view: MappedView,
   operation: string,
   range: Range | undefined,
   call: (native: NativeMapping, offset: number, length: number) => void,
 ): void {
-  const { offset, length } = hold.span(operation, range);
-  const native = hold.pages(operation);
+  const { offset, length } = view.span(operation, range);
+  const native = view.pages(operation);
   if (!native || length === 0) return;
   try {
     call(native, offset, length);
   } catch (cause) {
-    throw systemError(cause, `${hold.source.kind}.${operation}`, hold.source.address);
+    throw systemError(cause, `${view.source.kind}.${operation}`, view.source.address);
   }
 }
 

@@ -20,7 +20,7 @@ import {
 import { lostPages, shorterThan } from './truncation.js';
 import { plainBytes, sharedBuffer } from './views.js';
 
-export interface RegionOptions {
+interface RegionOptions {
   /** Size in bytes. */
   bytes: number;
   /** First part of the file's name. @default 'region' */
@@ -29,7 +29,7 @@ export interface RegionOptions {
   directory?: string;
 }
 
-export interface KeptRegionOptions {
+interface KeptRegionOptions {
   /** Size in bytes. */
   bytes: number;
   /** The file to make. */
@@ -158,7 +158,7 @@ export class Region {
 
   /**
    * A plain buffer of its own over some of the bytes: unlike `bytes`, it can be detached,
-   * and shows who holds its views nothing else.
+   * and gives access to nothing beyond those bytes.
    */
   piece(offset: number, length: number): ArrayBuffer {
     return this.#mapping.alias(offset, length);

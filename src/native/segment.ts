@@ -12,7 +12,9 @@ export const noFollow = constants.O_NOFOLLOW ?? 0; // Windows has no such flag
 /** Marks the files of this package, so that `reap` touches nothing else. */
 const namePattern = /^(region|ring|mem|link|bell|bus)-[0-9a-f]{24}$/;
 
-/** How long a maker waits for who has the lease of its new file, in milliseconds. */
+/**
+ * How long a maker waits for another process to release the lease of its new file, in milliseconds.
+ */
 const leasePatience = 1000;
 
 /** How long an opener waits for the maker of an empty file, in milliseconds. */
@@ -28,7 +30,7 @@ export function kindOfName(name: string): FileKind | undefined {
   return namePattern.exec(name)?.[1] as FileKind | undefined;
 }
 
-/** A file of shared memory, open, with a shared lease. Whoever gets it closes `fd`. */
+/** A file of shared memory, open, with a shared lease. The caller must close `fd`. */
 export interface SegmentFile {
   path: string;
   fd: number;
@@ -98,7 +100,7 @@ function removeNew(path: string): void {
   try {
     rmSync(path, { force: true });
   } catch {
-    // The first error is the one to be told.
+    // The first error is the one to report.
   }
 }
 
@@ -108,7 +110,7 @@ function leased(fd: number): boolean {
   return (addon.tryLease(fd, 0) || leasedLater(fd)) && fstatSync(fd).nlink > 0;
 }
 
-/** Who only looks whether a file is left over has its lease for some microseconds. */
+/** A process checking for leftovers holds the lease for a few microseconds. */
 function leasedLater(fd: number): boolean {
   const deadline = now() + leasePatience;
   while (now() < deadline && fstatSync(fd).nlink > 0) {
@@ -157,7 +159,7 @@ function sizeOnceMade(fd: number): number {
 
 /**
  * Opens what must be a plain file, or a FIFO, of this user's that only this user can open.
- * Whoever gets it closes `fd`.
+ * The caller must close `fd`.
  *
  * @param options.file where it is to be opened, if not by its path
  * @throws {ShmError} `ERR_UNSAFE_FILE`, and the errno names of `open`

@@ -52,27 +52,27 @@ const noDescriptor = 2 ** 31 - 1;
 
 /** See `Mapped.createReadStream`. */
 export function readStream(
-  hold: MappedView,
+  view: MappedView,
   given: ReadStreamOptions | BufferEncoding | null | undefined,
 ): Readable {
   const operation = 'createReadStream';
-  const options = optionsOf(hold, operation, given);
+  const options = optionsOf(view, operation, given);
   let stream: ReadStream;
   try {
     const fs = { open: refuse, read: refuse, close: closeNothing };
     stream = createReadStream('', Object.assign(options, { fd: noDescriptor, fs }));
   } catch (cause) {
-    throw systemError(cause, nameOf(hold, operation), hold.source.address);
+    throw systemError(cause, nameOf(view, operation), view.source.address);
   }
   const { start = 0, end = Infinity } = options as ReadStreamOptions;
-  const past = Math.min(end + 1, hold.source.length);
+  const past = Math.min(end + 1, view.source.length);
   let position = start;
-  // Chunks are copies: who keeps one may close the mapping.
+  // Chunks are copies: a caller may keep one and close the mapping.
   stream._read = size => {
     try {
       // As node:fs, which knows the end that was asked for and not the file's.
       if (Math.min(size, end + 1 - position) > maxLength) {
-        throw outOfRange(nameOf(hold, operation), 'highWaterMark', `at most ${maxLength}`, size);
+        throw outOfRange(nameOf(view, operation), 'highWaterMark', `at most ${maxLength}`, size);
       }
       const length = Math.min(size, past - position);
       if (length <= 0) {
@@ -81,9 +81,9 @@ export function readStream(
       }
       keepFreedHeap(length);
       const chunk = Buffer.allocUnsafeSlow(length);
-      const count = hold.copyOut(operation, chunk, position);
+      const count = view.copyOut(operation, chunk, position);
       // A file that was cut within its last page shows zeros there, and no page is lost.
-      hold.checkLength(operation);
+      view.checkLength(operation);
       position += count;
       stream.bytesRead += count;
       stream.push(chunk);
@@ -96,24 +96,24 @@ export function readStream(
 
 /** See `Mapped.createWriteStream`. */
 export function writeStream(
-  hold: MappedView,
+  view: MappedView,
   given: WriteStreamOptions | BufferEncoding | null | undefined,
 ): Writable {
   const operation = 'createWriteStream';
-  const options = optionsOf(hold, operation, given);
+  const options = optionsOf(view, operation, given);
   let stream: WriteStream;
   try {
     const fs = { open: refuse, write: refuse, fsync: flush, close: closeNothing };
     stream = createWriteStream('', Object.assign(options, { fd: noDescriptor, fs }));
   } catch (cause) {
-    throw systemError(cause, nameOf(hold, operation), hold.source.address);
+    throw systemError(cause, nameOf(view, operation), view.source.address);
   }
   let { start: position = 0 } = options as WriteStreamOptions;
   stream._write = (chunk: Buffer, _encoding, done) => {
     try {
-      const count = hold.copyIn(operation, chunk, position);
-      if (count < chunk.length) throw hold.shortWrite(operation, chunk.length, count);
-      hold.checkLength(operation);
+      const count = view.copyIn(operation, chunk, position);
+      if (count < chunk.length) throw view.shortWrite(operation, chunk.length, count);
+      view.checkLength(operation);
       position += count;
       stream.bytesWritten += count;
       done();
@@ -125,7 +125,7 @@ export function writeStream(
 
   function flush(_fd: number, done: (error?: Error) => void): void {
     try {
-      sync(hold, {});
+      sync(view, {});
       done();
     } catch (error) {
       done(error as Error);
@@ -140,12 +140,12 @@ function nameOf({ source }: MappedView, operation: string): string {
 type Options = Record<string, unknown>;
 
 /** A copy, as node:fs takes it: an encoding may stand for all, and nothing for none. */
-function optionsOf(hold: MappedView, operation: string, given: unknown): Options {
+function optionsOf(view: MappedView, operation: string, given: unknown): Options {
   if (given === null || given === undefined) return {};
   if (typeof given === 'string') return { encoding: given };
   if (typeof given !== 'object') {
     const detail = `options must be an object or an encoding, got ${typeof given}`;
-    throw hold.error('ERR_INVALID_ARG_TYPE', detail, operation);
+    throw view.error('ERR_INVALID_ARG_TYPE', detail, operation);
   }
   const copy: Options = {};
   // With what it inherits, as node:fs does.

@@ -1,8 +1,8 @@
 import { ShmError, systemError } from '../errors.js';
 import { addon, type NativeMapping } from './addon.js';
 
-// A handle lives as long as its views: who keeps only the bytes keeps the file, its lease
-// and its name too.
+// A handle lives as long as its views: keeping only the bytes also keeps the file, its lease
+// and its name.
 const handles = new WeakMap<ArrayBufferLike, NativeMapping>();
 
 /** The pages as plain memory of this thread. */

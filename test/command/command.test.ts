@@ -33,7 +33,7 @@ import {
   startAlone,
   startProgram,
 } from '../support/processes.js';
-import type { Names } from './peer.js';
+import type { Names } from './command-peer.js';
 
 const script = sibling(import.meta.url, '../../src/command/main.js');
 const onLinux = process.platform === 'linux';
@@ -52,7 +52,7 @@ const list = async () => JSON.parse(await told('ls', '--json')) as RegionReport[
 const stat = async (name: string) => JSON.parse(await told('stat', name, '--json')) as RegionReport;
 
 async function startPeer() {
-  const peer = start(sibling(import.meta.url, './peer.js'));
+  const peer = start(sibling(import.meta.url, './command-peer.js'));
   return { peer, names: await message<Names>(peer) };
 }
 

@@ -71,7 +71,7 @@ export type Call = (typeof calls)[number];
 export class Driver {
   readonly producer: Producer;
   readonly consumer: Consumer;
-  readonly #loans: BorrowedRecord[] = [];
+  readonly #borrowed: BorrowedRecord[] = [];
   #reserved = 0;
 
   constructor(
@@ -139,15 +139,15 @@ export class Driver {
         consumer.release();
         return;
       case 'borrow': {
-        const loan = consumer.borrow();
-        if (loan === null) return;
-        this.guarded.checkRange(loan.offset, loan.length);
-        this.#checkView(loan.bytes, loan.length);
-        this.#loans.push(loan);
+        const record = consumer.borrow();
+        if (record === null) return;
+        this.guarded.checkRange(record.offset, record.length);
+        this.#checkView(record.bytes, record.length);
+        this.#borrowed.push(record);
         return;
       }
       case 'giveBack':
-        this.#loans.splice(amount % (this.#loans.length || 1), 1)[0]?.release();
+        this.#borrowed.splice(amount % (this.#borrowed.length || 1), 1)[0]?.release();
         return;
       case 'drain':
         this.#drain(within);

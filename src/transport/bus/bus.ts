@@ -4,7 +4,7 @@ import { nextTick } from '../../timers.js';
 import { defaultCapacity } from '../channel/channel-options.js';
 import { checkCapacity } from '../ring/layout.js';
 import { MessageEmitter } from '../ring/message-emitter.js';
-import { checkTimeout } from '../ring/wait.js';
+import { checkTimeout } from '../ring/wait-strategy.js';
 import { Answers, type Handler } from './answers.js';
 import { type Envelope, EnvelopeKind, errorOf, type Failure } from './envelope.js';
 import { HeldMessages } from './held-messages.js';

@@ -1,5 +1,5 @@
 import type { CodecOption } from '../codec/types.js';
-import type { WaitStrategy } from '../ring/wait.js';
+import type { WaitStrategy } from '../ring/wait-strategy.js';
 
 export interface BusOptions<T> {
   /** This peer's id: no other live one of the bus may have it. @default a random one */

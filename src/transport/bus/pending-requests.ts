@@ -1,6 +1,6 @@
 import { ShmError } from '../../errors.js';
 import { Limit } from '../../timers.js';
-import { checkTimeout } from '../ring/wait.js';
+import { checkTimeout } from '../ring/wait-strategy.js';
 import type { RequestOptions } from './options.js';
 import type { Peer } from './peer.js';
 

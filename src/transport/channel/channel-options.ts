@@ -1,6 +1,6 @@
 import type { CodecOption } from '../codec/types.js';
 import type { ListenerScope } from '../ring/listener-scope.js';
-import type { WaitStrategy } from '../ring/wait.js';
+import type { WaitStrategy } from '../ring/wait-strategy.js';
 
 export interface ChannelOptions<T> {
   /** Turns values into bytes and back; the same at both ends. @default 'structured' */

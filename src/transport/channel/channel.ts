@@ -30,9 +30,9 @@ const messagesPerTurn = 256;
  * - `end`: the peer closed, or its process or thread ended with code 0, and all it had sent was
  *   delivered
  * - `error`: the peer died (`ERR_PEER_DIED`), after all it had sent was delivered; or the ring is
- *   corrupt (`ERR_CORRUPT`); `close` follows. Where no doorbell can be made for want of descriptors
- *   or room, the errno name: then the channel goes on, slowly, until there is one; without a
- *   listener for `error` that is a warning
+ *   corrupt (`ERR_CORRUPT`); `close` follows. Where no doorbell can be made for lack of file
+ *   descriptors or memory, the errno name: then the channel goes on, slowly, until there is one;
+ *   without a listener for `error` that is a warning
  * - `close`: this end is closed
  *
  * Listeners run in the asynchronous context in which the channel was made.

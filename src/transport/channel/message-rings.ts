@@ -7,7 +7,7 @@ import { checkCapacity, ringHeaderBytes } from '../ring/layout.js';
 import { halves, type RegionMemory } from '../ring/memory.js';
 import type { Producer } from '../ring/producer.js';
 import { Ring } from '../ring/ring.js';
-import { parseAdaptive, type WaitStrategy } from '../ring/wait.js';
+import { parseAdaptive, type WaitStrategy } from '../ring/wait-strategy.js';
 import type { MessageEnds } from './message-ends.js';
 import { type ChannelCreateOptions, defaultCapacity } from './channel-options.js';
 
@@ -121,7 +121,7 @@ export class MessageRings extends LinkedRings<Producer, Consumer> implements Mes
   }
 
   poison(): void {
-    for (const side of this.roles) side.poison('receive', 'what came is no message');
+    for (const role of this.roles) role.poison('receive', 'what came is no message');
   }
 
   error(code: string, operation: string, detail: string): ShmError {
@@ -170,7 +170,7 @@ export class MessageRings extends LinkedRings<Producer, Consumer> implements Mes
 
   /** The socket beside the rings is closed: the peer has gone, in good order or not. */
   #lost(): void {
-    for (const side of this.roles) side.markPeerLost();
+    for (const role of this.roles) role.markPeerLost();
     try {
       this.receiving.sweep();
     } finally {

@@ -4,8 +4,8 @@ import { clearTimeout, setTimeout } from '../../timers.js';
 const retryInterval = 100;
 
 /**
- * Goes on where a wait cannot begin, since no doorbell can be made for want of descriptors or room:
- * until there is one, looking from time to time has to do.
+ * Goes on where a wait cannot begin, since no doorbell can be made for lack of file descriptors or
+ * memory: until there is one, looking from time to time has to do.
  */
 export class WaitRetry {
   readonly #retry: () => void;

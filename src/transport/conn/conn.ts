@@ -4,7 +4,7 @@ import { ShmError } from '../../errors.js';
 import { clearTimeout, nextTick, setTimeout } from '../../timers.js';
 import type { Link } from '../link/handshake.js';
 import { ListenerScope, nextTurn } from '../ring/listener-scope.js';
-import { checkFunction, checkHighWaterMark, checkMilliseconds } from './arguments.js';
+import { checkFunction, checkHighWaterMark, checkMilliseconds } from './net-arguments.js';
 import type { Carrier, CarrierHandler } from './carrier.js';
 import { checkOnRead, type OnRead, ReadTarget } from './onread.js';
 import { PeerLoss, type WriteDone } from './peer-loss.js';
@@ -34,8 +34,8 @@ export function checkConnOptions(operation: string, options: ConnOptions): void 
   checkHighWaterMark(operation, options.highWaterMark);
 }
 
-/** How a connection begins, and who keeps account of it. */
-export interface ConnStart {
+/** How a connection begins, and what to call when it has closed. */
+interface ConnStart {
   /**
    * When it begins to read: at once, as a server's connections do; once its user has had it and
    * not paused it, as a client's do; or when its user resumes it, since it begins paused.
@@ -130,7 +130,7 @@ export class Conn extends Duplex {
       end: () => {
         this.#loss.ended();
         this.push(null);
-        // Where nothing is left to read, the end is told to a connection that nobody reads.
+        // Where nothing is left to read, a connection that nothing reads still learns of the end.
         this.read(0);
       },
       lose: error => this.#loss.lost(error),
@@ -138,7 +138,7 @@ export class Conn extends Duplex {
       fail: error => this.destroy(error),
     };
     this.#carrier.start(handler);
-    // The peer's end is to be seen also where nobody reads; a buffer's worth waits meanwhile.
+    // The peer's end must be noticed even when nothing reads; a buffer's worth waits meanwhile.
     if (start.reads === 'paused') {
       this.pause();
     } else if (start.reads === 'now' && !this.#readsInto) {

@@ -33,10 +33,10 @@ export function checkOnRead<C>(operation: string, onread: OnRead<C> | undefined)
     throw invalidArgument(operation, 'onread', '{ buffer, callback }', onread);
   }
   const { buffer } = onread;
-  if (typeof buffer !== 'function' && !isMemory(buffer)) throw noMemory(operation, buffer);
+  if (typeof buffer !== 'function' && !isUsableBuffer(buffer)) throw noMemory(operation, buffer);
 }
 
-function isMemory(value: unknown): value is Uint8Array {
+function isUsableBuffer(value: unknown): value is Uint8Array {
   return types.isUint8Array(value) && value.length > 0;
 }
 
@@ -66,7 +66,7 @@ export class ReadTarget<C extends Reader> implements Target {
     if (typeof buffer !== 'function') return buffer;
     if (this.#memory) return this.#memory;
     const given: unknown = buffer.call(this.#conn);
-    if (isMemory(given)) return (this.#memory = given);
+    if (isUsableBuffer(given)) return (this.#memory = given);
     this.#conn.destroy(noMemory('conn.read', given));
     return undefined;
   }

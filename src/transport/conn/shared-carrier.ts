@@ -43,7 +43,7 @@ export class SharedCarrier implements Carrier {
   #conclusion: NodeJS.Immediate | undefined;
   #isConcluded = false;
   /** The peer is gone: the socket has closed, or the kernel dropped its lock. */
-  #alone = false;
+  #peerGone = false;
   #closed = false;
   #stayOpen: (() => void) | undefined;
 
@@ -55,7 +55,7 @@ export class SharedCarrier implements Carrier {
 
   get isBehind(): boolean {
     if (this.#closed || this.#isConcluded) return false;
-    return this.#hasBytes() || (this.#wanted && (this.#alone || this.#ends.input.ended));
+    return this.#hasBytes() || (this.#wanted && (this.#peerGone || this.#ends.input.ended));
   }
 
   start(conn: CarrierHandler): void {
@@ -75,11 +75,11 @@ export class SharedCarrier implements Carrier {
     // Its peer closes it after the rings are closed, or the kernel does when the peer dies.
     socket.on('error', () => socket.destroy());
     socket.on('end', () => socket.destroy());
-    socket.once('close', () => scope.run(() => this.#lose()));
+    socket.once('close', () => scope.run(() => this.#peerLost()));
     socket.resume();
     // As of a `net.Socket`, it is reading and writing that keep the process alive.
     socket.unref();
-    if (socket.destroyed) this.#alone = true;
+    if (socket.destroyed) this.#peerGone = true;
     this.#stayOpen = atExit(code => code === 0 && this.#endAtExit());
   }
 
@@ -148,7 +148,7 @@ export class SharedCarrier implements Carrier {
     let failure: Error | undefined;
     try {
       // Nobody will read it, though there may be room.
-      if (error || this.#alone || this.#ends.output.roleHolder.peerEnded()) {
+      if (error || this.#peerGone || this.#ends.output.roleHolder.peerEnded()) {
         failure = brokenPipe(error);
       } else if (!this.#copy()) {
         return;
@@ -189,7 +189,7 @@ export class SharedCarrier implements Carrier {
   #step(error?: ShmError): void {
     if (this.#closed || !this.#wanted || this.#isStepping) return;
     if (error && error.code !== 'ERR_PEER_DIED') return this.#conn.fail(error);
-    if (error) this.#alone = true;
+    if (error) this.#peerGone = true;
     this.#isStepping = true;
     try {
       this.#handOut(error);
@@ -223,7 +223,7 @@ export class SharedCarrier implements Carrier {
       return conn.fail(cause as Error);
     }
     if (count === 0) {
-      if (ended || this.#alone) this.#conclude(ended, error);
+      if (ended || this.#peerGone) this.#conclude(ended, error);
       return;
     }
     this.#pacer.charge(count);
@@ -236,7 +236,7 @@ export class SharedCarrier implements Carrier {
   #proceed(): void {
     if (this.#closed || !this.#wanted || this.#isStepping) return;
     if (this.#conclusion || this.#pacer.isScheduled || this.#ends.receiving.active) return;
-    if (this.#alone || this.#isReady()) this.#pacer.schedule();
+    if (this.#peerGone || this.#isReady()) this.#pacer.schedule();
     else this.#ends.awaitInput();
   }
 
@@ -272,9 +272,9 @@ export class SharedCarrier implements Carrier {
   }
 
   /** The socket has closed. What the peer had written before is in the ring. */
-  #lose(): void {
+  #peerLost(): void {
     if (this.#closed) return;
-    this.#alone = true;
+    this.#peerGone = true;
     const { receiving, draining } = this.#ends;
     receiving.stop();
     this.#proceed();

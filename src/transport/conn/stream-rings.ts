@@ -4,7 +4,7 @@ import { checkHeader, formatHeader } from '../ring/header.js';
 import { Magic } from '../ring/layout.js';
 import { StreamConsumer } from '../ring/stream-consumer.js';
 import { StreamProducer } from '../ring/stream-producer.js';
-import { parseAdaptive, type WaitStrategy } from '../ring/wait.js';
+import { parseAdaptive, type WaitStrategy } from '../ring/wait-strategy.js';
 
 /** A stream each way. */
 export class StreamRings extends LinkedRings<StreamProducer, StreamConsumer> {

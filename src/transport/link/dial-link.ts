@@ -1,7 +1,7 @@
 import { ShmError } from '../../errors.js';
 import { delay } from '../../timers.js';
 import { checkCapacity } from '../ring/layout.js';
-import { checkTimeout, type WaitStrategy } from '../ring/wait.js';
+import { checkTimeout, type WaitStrategy } from '../ring/wait-strategy.js';
 import { type Address, addressText, checkAddress, connectSocket } from './address.js';
 import { Deadline } from './deadline.js';
 import type { Link } from './handshake.js';

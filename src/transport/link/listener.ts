@@ -3,7 +3,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { systemError } from '../../errors.js';
 import { nextTick } from '../../timers.js';
 import { checkCapacity } from '../ring/layout.js';
-import type { WaitStrategy } from '../ring/wait.js';
+import type { WaitStrategy } from '../ring/wait-strategy.js';
 import { type Address, addressText } from './address.js';
 import { checkCount, type DropReason, type HandshakeLimits } from './admission.js';
 import type { Link } from './handshake.js';

@@ -1,7 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { ShmError, systemError } from '../../errors.js';
 import { nextTick } from '../../timers.js';
-import { checkTimeout } from '../ring/wait.js';
+import { checkTimeout } from '../ring/wait-strategy.js';
 import { type Address, addressText, checkAddress } from './address.js';
 import { Deadline } from './deadline.js';
 import { replaceDeserted } from './deserted.js';

@@ -6,7 +6,7 @@ import type { RingMemory } from './memory.js';
 import type { RoleOptions } from './role-options.js';
 import { WaitQueue, type WaitOptions } from './wait-queue.js';
 import { RingReader } from './ring-reader.js';
-import { checkTimeout, parseStrategy } from './wait.js';
+import { checkTimeout, parseStrategy } from './wait-strategy.js';
 
 /** A drain gives room back at least after this many bytes; one store per long record is cheap. */
 const releaseStep = 16 * 1024;
@@ -196,12 +196,12 @@ export class Consumer extends RingReader {
 
   /**
    * Takes one record without copying it: it stays in the ring, out of the producer's
-   * reach, until released. Several may be on loan, and come back in any order; space
+   * reach, until released. Several may be borrowed, and come back in any order; space
    * returns to the producer in the order of the ring.
    *
    * The way to work on a record asynchronously, or in another thread: hand the thread
    * `Ring.buffer` once, then `offset` and `length` with each task. A consumer that closes
-   * or dies leaves what is on loan to the next one.
+   * or dies leaves borrowed records to the next one.
    *
    * @returns null: the ring is empty
    * @throws {ShmError} `ERR_CORRUPT`, `ERR_CLOSED`

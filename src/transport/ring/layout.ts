@@ -126,7 +126,7 @@ export const ringTrailerBytes = lineBytes;
 export const recordHeaderBytes = 8;
 export const recordAlignment = 8;
 export const minCapacity = 4096;
-export const maxCapacity = 2 ** 30;
+const maxCapacity = 2 ** 30;
 
 /**
  * Bytes a record of `length` payload bytes takes up in the ring. Where a message passes,

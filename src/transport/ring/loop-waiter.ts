@@ -155,7 +155,7 @@ export class LoopWaiter implements Parked, Polled {
     if (this.#isReady()) setImmediate(() => this.#state === 'parked' && this.poll());
   }
 
-  /** No doorbell could be made, for want of descriptors or room. */
+  /** No doorbell could be made, for lack of file descriptors or memory. */
   #failLater(error: ShmError): void {
     this.#state = 'failing';
     setImmediate(() => {

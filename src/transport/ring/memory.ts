@@ -39,7 +39,7 @@ export interface RingMemory {
   /** Enters the first bytes, which have been checked, into the page table; a hint. */
   populate(bytes: number): void;
   /** @param discard see {@link Region.close} */
-  close(discard?: boolean): void;
+  close(discard: boolean): void;
 }
 
 // Byte locks lie beyond any content, so that mandatory locks (Windows) hinder no access.
@@ -126,7 +126,7 @@ export class RegionMemory implements RingMemory {
     this.#region.populate(this.#offset, bytes);
   }
 
-  close(discard = true): void {
+  close(discard: boolean): void {
     this.#region.close(discard);
   }
 }

@@ -13,7 +13,7 @@ import type { RingMemory } from './memory.js';
 import { WaitQueue, type WaitOptions } from './wait-queue.js';
 import { RingWriter } from './ring-writer.js';
 import type { RoleOptions } from './role-options.js';
-import { checkTimeout, parseStrategy } from './wait.js';
+import { checkTimeout, parseStrategy } from './wait-strategy.js';
 
 /**
  * The writing end of a ring. One thread of one process holds it.

@@ -18,7 +18,9 @@ export abstract class RingWriter {
   protected readonly words: Int32Array;
   /** @internal */
   protected readonly counters: Float64Array;
-  /** @internal Bytes. */
+  /** @internal The record area. */
+  protected readonly bytes: Uint8Array;
+  /** @internal Bytes of it. */
   protected readonly size: number;
   /** @internal Where the next byte goes; ahead of what is published. */
   protected tail: number;
@@ -35,6 +37,7 @@ export abstract class RingWriter {
     const { buffer, byteOffset } = memory.plain;
     this.words = memory.words;
     this.counters = new Float64Array(buffer, byteOffset, ringHeaderBytes / 8);
+    this.bytes = new Uint8Array(buffer, byteOffset + ringHeaderBytes, capacity);
     this.size = capacity;
     // A ring kept in a file goes on where its last producer left off.
     this.tail = loadPosition(this.words, Field.tail);
@@ -59,7 +62,7 @@ export abstract class RingWriter {
     this.roleHolder.checkMemory('write');
   }
 
-  /** The same for a last time: nobody is told that the file was cut. @internal */
+  /** The same for the last time; does not report a truncated file. @internal */
   protected storeTail(): void {
     if (this.published < 0 && this.tail >= 0) this.counters[Counter.tailWraps]!++;
     this.published = this.tail;

@@ -7,7 +7,7 @@ export interface RoleFields {
   readonly pid: number;
   /** The flag this role sets before it sleeps. */
   readonly waiting: number;
-  /** Where its doorbell is told. */
+  /** Where its doorbell's address is. */
   readonly bell: number;
   /** Counts how often it woke the other. */
   readonly wakes: number;

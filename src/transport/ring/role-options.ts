@@ -1,4 +1,4 @@
-import type { WaitStrategy } from './wait.js';
+import type { WaitStrategy } from './wait-strategy.js';
 
 export interface RoleOptions {
   /** How the holder of the role waits. @default 'park' */

@@ -1,7 +1,4 @@
-import { ringHeaderBytes } from './layout.js';
-import type { RingMemory } from './memory.js';
 import { RingWriter } from './ring-writer.js';
-import type { RoleClaim } from './role-holder.js';
 
 /*
  * The ring of a byte stream: the header, the waiting and the ownership of a ring of
@@ -15,14 +12,6 @@ import type { RoleClaim } from './role-holder.js';
  * A crash before the publish leaves nothing of the last write.
  */
 export class StreamProducer extends RingWriter {
-  readonly #bytes: Uint8Array;
-
-  constructor(memory: RingMemory, capacity: number, claim: RoleClaim) {
-    super(memory, capacity, claim);
-    const { buffer, byteOffset } = memory.plain;
-    this.#bytes = new Uint8Array(buffer, byteOffset + ringHeaderBytes, capacity);
-  }
-
   /** Room for at least `wanted` bytes, or for a quarter of the ring where that is less. */
   hasRoom(wanted: number): boolean {
     const least = Math.min(wanted, this.size >> 2);
@@ -47,8 +36,8 @@ export class StreamProducer extends RingWriter {
     const count = Math.min(wanted, this.room);
     const index = this.tail & (this.size - 1);
     const first = Math.min(count, this.size - index);
-    this.#bytes.set(part(source, start, start + first), index);
-    if (first < count) this.#bytes.set(source.subarray(start + first, start + count), 0);
+    this.bytes.set(part(source, start, start + first), index);
+    if (first < count) this.bytes.set(source.subarray(start + first, start + count), 0);
     this.tail = (this.tail + count) | 0;
     return count;
   }

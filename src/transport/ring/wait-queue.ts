@@ -1,7 +1,7 @@
 import { Limit } from '../../timers.js';
 import { LoopWaiter } from './loop-waiter.js';
 import type { RoleHolder } from './role-holder.js';
-import { checkTimeout } from './wait.js';
+import { checkTimeout } from './wait-strategy.js';
 
 export interface WaitOptions {
   /** Gives up and rejects with the signal's reason; nothing has been read or written then. */
@@ -27,9 +27,9 @@ export class WaitQueue<T> {
   readonly #queue: Waiter<T>[] = [];
 
   /** @param ready whether the first of the queue may succeed now */
-  constructor(side: RoleHolder, operation: string, ready: () => boolean) {
+  constructor(role: RoleHolder, operation: string, ready: () => boolean) {
     this.#operation = operation;
-    this.#waiter = new LoopWaiter(side, ready, error => {
+    this.#waiter = new LoopWaiter(role, ready, error => {
       if (error) this.fail(error);
       else this.#serve();
     });

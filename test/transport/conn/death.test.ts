@@ -6,10 +6,10 @@ import { scratch } from '../../native/support.js';
 import { leftLinks, socketPath } from '../../support/platform.js';
 import { message, sibling, start } from '../../support/processes.js';
 import { random } from '../../support/traffic.js';
-import { numbers, type Orders } from './peer.js';
-import { recorded } from './pairs.js';
+import { numbers, type Orders } from './conn-peer.js';
+import { recorded } from './conn-pairs.js';
 
-const script = sibling(import.meta.url, './peer.js');
+const script = sibling(import.meta.url, './conn-peer.js');
 
 /** All the bytes that come before the connection closes, however it does. */
 function drained(conn: Conn): Promise<Buffer> {

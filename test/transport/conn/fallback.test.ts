@@ -8,10 +8,10 @@ import { scratch, skip } from '../../native/support.js';
 import { leftLinks, socketPath } from '../../support/platform.js';
 import { asNobody, readableByAll, whyNotNobody } from '../../support/other-user.js';
 import { message, sibling, start } from '../../support/processes.js';
-import { readBytes } from './pairs.js';
-import type { Connected, Orders } from './peer.js';
+import { readBytes } from './conn-pairs.js';
+import type { Connected, Orders } from './conn-peer.js';
 
-const script = sibling(import.meta.url, './peer.js');
+const script = sibling(import.meta.url, './conn-peer.js');
 
 /** Starts a peer by another command that ends in `node script orders`. */
 function startUnder(command: string[], orders: Orders) {

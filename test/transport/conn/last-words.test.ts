@@ -6,10 +6,10 @@ import { type Conn, listen, type Listener } from '../../../src/index.js';
 import { scratch } from '../../native/support.js';
 import { socketPath } from '../../support/platform.js';
 import { message, sibling, start } from '../../support/processes.js';
-import { recorded } from './pairs.js';
-import type { Orders } from './peer.js';
+import { recorded } from './conn-pairs.js';
+import type { Orders } from './conn-peer.js';
 
-const script = sibling(import.meta.url, './peer.js');
+const script = sibling(import.meta.url, './conn-peer.js');
 
 /** More than the stream's buffer and a chunk hold, less than the ring. */
 const ringful = 220_000;

@@ -7,10 +7,10 @@ import { scratch } from '../../native/support.js';
 import { rejected } from '../../support/errors.js';
 import { atOnce, socketPath } from '../../support/platform.js';
 import { message, sibling, start } from '../../support/processes.js';
-import { readAll, readBytes } from './pairs.js';
-import type { Orders } from './peer.js';
+import { readAll, readBytes } from './conn-pairs.js';
+import type { Orders } from './conn-peer.js';
 
-const script = sibling(import.meta.url, './peer.js');
+const script = sibling(import.meta.url, './conn-peer.js');
 
 describe('listen and dial', function () {
   this.timeout(30_000);

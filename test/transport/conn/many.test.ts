@@ -6,7 +6,7 @@ import { type Conn, dial, listen } from '../../../src/index.js';
 import { collect, held, needsDescriptors, scratch } from '../../native/support.js';
 import { atOnce, leftLinks, socketPath } from '../../support/platform.js';
 import { random } from '../../support/traffic.js';
-import { closed, readBytes } from './pairs.js';
+import { closed, readBytes } from './conn-pairs.js';
 
 describe('Many connections', function () {
   this.timeout(60_000);

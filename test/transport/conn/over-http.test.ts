@@ -13,7 +13,7 @@ import { type Conn, dial, listen, type Listener } from '../../../src/index.js';
 import { scratch } from '../../native/support.js';
 import { rejected } from '../../support/errors.js';
 import { socketPath } from '../../support/platform.js';
-import { readAll, readBytes } from './pairs.js';
+import { readAll, readBytes } from './conn-pairs.js';
 import { certificate } from './certificate.js';
 
 /** An agent whose connections go to one listener, whatever the URL says. */

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { dial, listen } from '../../../src/index.js';
 import { socketPath } from '../../support/platform.js';
-import type { Connection } from './pairs.js';
+import type { Connection } from './conn-pairs.js';
 
 const [kind, does] = process.argv.slice(2) as ['memory' | 'socket' | 'net', string];
 const path = socketPath(join(tmpdir(), `ref-peer-${process.pid}`));

@@ -6,7 +6,7 @@ import { type Conn, dial, listen, type Listener, type ListenOptions } from '../.
 import { atOnce, leftLinks, socketPath } from '../../support/platform.js';
 import { random } from '../../support/traffic.js';
 import { collect, held, needsDescriptors, scratch } from '../../native/support.js';
-import { readBytes } from '../conn/pairs.js';
+import { readBytes } from '../conn/conn-pairs.js';
 import { encode, Mouth } from '../link/raw-peer.js';
 
 const code = (error: unknown) => (error as NodeJS.ErrnoException).code;

@@ -15,7 +15,7 @@ import { dial } from '../../../src/index.js';
 import { scratch, skip } from '../../native/support.js';
 import { rejected } from '../../support/errors.js';
 import { leftLinks, socketPath } from '../../support/platform.js';
-import { readBytes } from '../conn/pairs.js';
+import { readBytes } from '../conn/conn-pairs.js';
 import { type Mouth, rawListener } from '../link/raw-peer.js';
 
 const regions = () => process.env.MMAP_TRANSPORT_DIR!;

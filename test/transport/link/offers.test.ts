@@ -20,7 +20,7 @@ import { type Conn, dial, listen, type Listener } from '../../../src/index.js';
 import { linkBytes, makeRegion } from '../../../src/transport/link/sharing.js';
 import { streamKind } from '../../../src/transport/conn/stream-rings.js';
 import { leftLinks, socketPath } from '../../support/platform.js';
-import { readBytes } from '../conn/pairs.js';
+import { readBytes } from '../conn/conn-pairs.js';
 import { held, scratch } from '../../native/support.js';
 import { encode, Mouth } from './raw-peer.js';
 

@@ -7,7 +7,7 @@ import { type Conn, dial, listen, type Listener } from '../../../src/index.js';
 import { held, scratch, skip } from '../../native/support.js';
 import { rejected } from '../../support/errors.js';
 import { socketPath } from '../../support/platform.js';
-import { readBytes } from '../conn/pairs.js';
+import { readBytes } from '../conn/conn-pairs.js';
 
 const isRoot = process.getuid?.() === 0;
 const nobody = ['--reuid=65534', '--regid=65534', '--clear-groups'];

@@ -16,7 +16,7 @@ import { collect, held, scratch, skip } from '../../native/support.js';
 import { rejected } from '../../support/errors.js';
 import { leftLinks, socketPath } from '../../support/platform.js';
 import { sibling, startProgram } from '../../support/processes.js';
-import { readBytes } from '../conn/pairs.js';
+import { readBytes } from '../conn/conn-pairs.js';
 import { encode, Mouth } from './raw-peer.js';
 
 const script = sibling(import.meta.url, './stranger.js');

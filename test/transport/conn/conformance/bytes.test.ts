@@ -8,7 +8,14 @@ import { expect } from 'chai';
 import { skip } from '../../../native/support.js';
 import { rejected } from '../../../support/errors.js';
 import { random, Traffic } from '../../../support/traffic.js';
-import { type Connection, noHalfClose, overEach, readAll, readBytes, written } from '../pairs.js';
+import {
+  type Connection,
+  noHalfClose,
+  overEach,
+  readAll,
+  readBytes,
+  written,
+} from '../conn-pairs.js';
 
 /** Writes this many messages, as fast as the stream takes them. */
 async function pour(end: Connection, seed: number, count: number, longest: number) {

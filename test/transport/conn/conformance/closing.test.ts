@@ -4,7 +4,15 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect } from 'chai';
 import { skip } from '../../../native/support.js';
 import { rejected } from '../../../support/errors.js';
-import { closed, noHalfClose, overEach, readAll, readBytes, recorded, written } from '../pairs.js';
+import {
+  closed,
+  noHalfClose,
+  overEach,
+  readAll,
+  readBytes,
+  recorded,
+  written,
+} from '../conn-pairs.js';
 
 const code = (error: unknown) => (error as NodeJS.ErrnoException | null)?.code;
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect } from 'chai';
-import { overEach, readAll, readBytes, recorded } from '../pairs.js';
+import { overEach, readAll, readBytes, recorded } from '../conn-pairs.js';
 
 const chunk = Buffer.alloc(10_000, 'x');
 

@@ -4,7 +4,7 @@ import { type Conn, dial, listen, type OnRead } from '../../../../src/index.js';
 import { rejected } from '../../../support/errors.js';
 import { socketPath } from '../../../support/platform.js';
 import { random } from '../../../support/traffic.js';
-import { type Connection, overEach } from '../pairs.js';
+import { type Connection, overEach } from '../conn-pairs.js';
 
 function noise(length: number): Buffer {
   const next = random(length);

@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { Conn, dial, listen } from '../../../../src/index.js';
 import { rejected } from '../../../support/errors.js';
 import { socketPath } from '../../../support/platform.js';
-import { closed, overEach, readBytes, recorded, written } from '../pairs.js';
+import { closed, overEach, readBytes, recorded, written } from '../conn-pairs.js';
 
 const code = (error: unknown) => (error as NodeJS.ErrnoException | null)?.code;
 

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect } from 'chai';
 import { catchingUncaught } from '../../../support/uncaught.js';
-import { type Connection, type PairOptions, overEach, readAll, recorded } from '../pairs.js';
+import { type Connection, type PairOptions, overEach, readAll, recorded } from '../conn-pairs.js';
 
 /** The messages of what was thrown into the loop, in order. */
 async function surviving(action: () => Promise<void>): Promise<string[]> {

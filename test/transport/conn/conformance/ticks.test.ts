@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect } from 'chai';
-import { closed, overEach, readAll, recorded } from '../pairs.js';
+import { closed, overEach, readAll, recorded } from '../conn-pairs.js';
 
 /** Long enough for several chunks, short enough for the smallest of the kernel's buffers. */
 const several = Buffer.alloc(180_000, 'x');

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { expect } from 'chai';
-import { overEach, readBytes, recorded } from '../pairs.js';
+import { overEach, readBytes, recorded } from '../conn-pairs.js';
 
 const wait = (milliseconds: number) => new Promise(resolve => setTimeout(resolve, milliseconds));
 
