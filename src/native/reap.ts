@@ -1,10 +1,13 @@
-import { closeSync, constants, fstatSync, readdirSync } from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { systemError } from '../errors.js';
 import { addon } from './addon.js';
 import { existingDirectory } from './directory.js';
 import { kindOfName, noFollow, openOwnFile, unlinkQuietly } from './segment.js';
 import { trace } from './trace.js';
+
+/** So long memory that was offered is left, in milliseconds, though its maker has ended. */
+export const offerPatience = 60_000;
 
 /**
  * Removes the regions and segments of a directory that nobody has open any more, because
@@ -21,13 +24,29 @@ import { trace } from './trace.js';
  */
 export function reap(directory?: string): string[] {
   const home = existingDirectory(directory);
-  return home === undefined ? [] : reapExcept(home, new Set());
+  return home === undefined ? [] : reapNames(home, () => true);
 }
 
-/** The same, without a look at names that are known to be in use. */
-export function reapExcept(home: string, inUse: ReadonlySet<string>): string[] {
+/**
+ * The same in passing, when something else is done in the directory: what a process that ended a
+ * moment ago has offered to a peer, which has not taken it yet, is left for some time.
+ *
+ * @param inUse names that need no look
+ */
+export function reapExcept(home: string, inUse: ReadonlySet<string> = new Set()): string[] {
+  return reapNames(home, name => !inUse.has(name) && !isOffered(join(home, name)));
+}
+
+/** Whether it is the memory of a link that was made just now. */
+function isOffered(path: string): boolean {
+  if (kindOfName(basename(path)) !== 'link') return false;
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  return stats !== undefined && Date.now() - stats.mtimeMs < offerPatience;
+}
+
+function reapNames(home: string, isMeant: (name: string) => boolean): string[] {
   const removed = namesIn(home).filter(
-    name => kindOfName(name) && !inUse.has(name) && reapOne(join(home, name)),
+    name => kindOfName(name) && isMeant(name) && reapOne(join(home, name)),
   );
   for (const name of removed) trace('reap', { directory: home, name });
   return removed;

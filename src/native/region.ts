@@ -7,7 +7,7 @@ import { regionDirectory } from './directory.js';
 import { checkMappable } from './limits.js';
 import { makeFile } from './new-file.js';
 import { absolutePath, type FilePath } from './paths.js';
-import { reap } from './reap.js';
+import { reapExcept } from './reap.js';
 import {
   createSegment,
   explainFull,
@@ -300,7 +300,7 @@ function checkOffered({ fd, path, size }: SegmentFile, bytes: number, operation:
 function reapedOnce(home: string): string {
   if (!reaped.has(home)) {
     reaped.add(home);
-    reap(home);
+    reapExcept(home);
   }
   return home;
 }

@@ -119,9 +119,12 @@ const closing = [...peers.values()].map(child => {
 });
 peers.clear();
 await Promise.all(closing);
-// A killed peer's names stay there until the next reap: see src/native/region.ts.
-if (process.platform === 'win32') reap(directory);
-const files = readdirSync(directory);
+// What a killed peer had offered to another stays there for a minute, or until it is reaped; and on
+// Windows its names do, too.
+const stays = process.platform === 'win32' ? '' : 'link-';
+const unexpected = readdirSync(directory).filter(file => !file.startsWith(stays));
+reap(directory);
+const files = [...unexpected, ...readdirSync(directory)];
 rmSync(directory, { recursive: true });
 
 const minutes = `${values.seconds} s, ${values.peers} peers, messages up to ${values.longest} bytes`;

@@ -1,4 +1,5 @@
 import { ShmError, systemError } from '../../errors.js';
+import { offerPatience } from '../../native/reap.js';
 import { clearTimeout, delay, setTimeout, timerLimit } from '../../timers.js';
 import { Channel } from '../channel/channel.js';
 import type { ChannelOptions } from '../channel/channel-options.js';
@@ -18,9 +19,6 @@ import { type LinkOrder, retryInterval } from './peer-links.js';
 
 /** How long joining waits for a peer that does not answer, in milliseconds. */
 const joinPatience = 2000;
-
-/** A peer that was killed may have offered memory just before: so long it is left, in milliseconds. */
-const reapPatience = handshakeTimeout;
 
 export interface MeshOptions extends ChannelOptions<unknown> {
   name: string;
@@ -262,7 +260,8 @@ export class Mesh {
         if (!this.#directory.has(instance)) break;
         await delay(retryInterval, { ref: false });
       }
-      await delay(reapPatience, { ref: false });
+      // Then what it had offered, too.
+      await delay(offerPatience, { ref: false });
       if (!this.#closed) this.#directory.reap();
     } catch {
       // Somebody has taken the directory away, and what was left with it.

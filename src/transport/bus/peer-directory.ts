@@ -3,7 +3,7 @@ import { closeSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { atExit } from '../../native/at-exit.js';
 import { regionDirectory } from '../../native/directory.js';
-import { reap, reapExcept } from '../../native/reap.js';
+import { reapExcept } from '../../native/reap.js';
 import { createSegmentAt } from '../../native/segment.js';
 
 /*
@@ -38,7 +38,7 @@ export class PeerDirectory {
     this.#directory = regionDirectory(directory);
     const hash = createHash('sha256').update(busName).digest();
     this.#prefix = `bus-${hash.subarray(0, partBytes).toString('hex')}`;
-    reap(this.#directory);
+    reapExcept(this.#directory);
   }
 
   /** Where a peer listens and is dialled. */
@@ -100,7 +100,7 @@ export class PeerDirectory {
 
   /** Removes what killed processes left. */
   reap(): void {
-    reap(this.#directory);
+    reapExcept(this.#directory);
   }
 
   #path(instance: string): string {

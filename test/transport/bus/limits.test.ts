@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { once, setMaxListeners } from 'node:events';
 import { expect } from 'chai';
 import { Bus } from '../../../src/index.js';
 import { skip } from '../../native/support.js';
@@ -41,6 +41,22 @@ describe('The limits of a bus', function () {
     const answer = bus.request('peer', number, { timeout: 30_000 });
     child.kill('SIGCONT');
     expect(await answer).to.equal(1);
+  });
+
+  it('never send a request that was given up while it waited for room', async () => {
+    const [a, b] = await buses.meet(['a', 'b'], { capacity: 4096 });
+    let handled = 0;
+    b!.onRequest(value => (handled++, value));
+    const controller = new AbortController();
+    setMaxListeners(0, controller.signal);
+    const value = Buffer.alloc(1000);
+    const asked = Array.from({ length: 50 }, () =>
+      rejected(a!.request('b', value, { signal: controller.signal })),
+    );
+    controller.abort(new Error('changed my mind')); // in this turn, in which nothing is read
+    await Promise.all(asked);
+    expect(await a!.request('b', 1)).to.equal(1);
+    expect(handled).to.be.within(2, 5); // what had gone in, and the last one
   });
 
   it('on closing: a peer that does not answer is waited for as long as was said', async function () {
