@@ -14,7 +14,7 @@ interface HostWriter {
   _writeHostObject(object: object): void;
 }
 interface HostReader {
-  _readHostObject(): NodeJS.ArrayBufferView;
+  _readHostObject(): unknown;
 }
 
 const defaultWriter = DefaultSerializer.prototype as unknown as HostWriter;
@@ -30,26 +30,26 @@ function writeHostObject(this: DefaultSerializer, object: object): void {
   }
 }
 
-class CloneDeserializer extends DefaultDeserializer {
-  _readHostObject(): unknown {
-    const tag = this.readUint32();
-    if (tag === HostTag.view) return this.#own(defaultReader._readHostObject.call(this));
-    if (tag === HostTag.properties) return this.readValue();
-    throw new RangeError(`expected a tag of the host, got ${tag}`);
-  }
+function readHostObject(this: DefaultDeserializer): unknown {
+  const tag = this.readUint32();
+  if (tag === HostTag.view)
+    return ownView(defaultReader._readHostObject.call(this) as NodeJS.ArrayBufferView);
+  if (tag === HostTag.properties) return this.readValue();
+  throw new RangeError(`expected a tag of the host, got ${tag}`);
+}
 
-  /**
-   * A view comes as a part of the message, or of Node's pool. It gets an ArrayBuffer of its own,
-   * which can be transferred without taking others with it, unless it is most of the message.
-   */
-  #own(view: NodeJS.ArrayBufferView): NodeJS.ArrayBufferView {
-    const { buffer, byteOffset, byteLength } = view;
-    if (byteLength > buffer.byteLength / 2) return view;
-    const bytes = new Uint8Array(buffer, byteOffset, byteLength);
-    if (Buffer.isBuffer(view)) return ownBuffer(bytes);
-    const Kind = view.constructor as new (buffer: ArrayBufferLike) => NodeJS.ArrayBufferView;
-    return new Kind(new Uint8Array(bytes).buffer);
-  }
+/**
+ * A view comes as a part of the message, or of Node's pool. It gets an ArrayBuffer of its own, which
+ * can be transferred without taking others with it, unless it is most of the message.
+ */
+function ownView(view: NodeJS.ArrayBufferView): NodeJS.ArrayBufferView {
+  const { buffer, byteOffset, byteLength } = view;
+  // Nothing is more than half of the pool.
+  if (byteLength > buffer.byteLength / 2) return view;
+  const bytes = new Uint8Array(buffer, byteOffset, byteLength);
+  if (Buffer.isBuffer(view)) return ownBuffer(bytes);
+  const Kind = view.constructor as new (buffer: ArrayBufferLike) => NodeJS.ArrayBufferView;
+  return new Kind(new Uint8Array(bytes).buffer);
 }
 
 /** A Buffer with an ArrayBuffer of its own, not a part of Node's pool: it can be transferred. */
@@ -64,7 +64,7 @@ export function ownBuffer(bytes: Uint8Array): Buffer {
  * @throws what V8 does for what cannot be cloned: `#<Promise> could not be cloned.`
  */
 export function serialize(value: unknown): Buffer {
-  // To derive a class would cost a tenth of a small message.
+  // To derive classes would cost a tenth of a small message.
   const serializer = new DefaultSerializer();
   (serializer as unknown as HostWriter)._writeHostObject = writeHostObject;
   serializer.writeHeader();
@@ -72,9 +72,10 @@ export function serialize(value: unknown): Buffer {
   return serializer.releaseBuffer();
 }
 
-/** @param message the caller's own: what is made may be a part of it */
+/** @param message private, perhaps a part of Node's pool: what is read may be a part of it */
 export function deserialize(message: Buffer): unknown {
-  const deserializer = new CloneDeserializer(message);
+  const deserializer = new DefaultDeserializer(message);
+  (deserializer as unknown as HostReader)._readHostObject = readHostObject;
   deserializer.readHeader();
   return deserializer.readValue() as unknown;
 }

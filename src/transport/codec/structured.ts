@@ -1,5 +1,5 @@
 import { ShmError } from '../../errors.js';
-import { deserialize, ownBuffer, serialize } from './clone.js';
+import { deserialize, serialize } from './clone.js';
 import { PlainDecoder } from './plain/decoder.js';
 import { notPlain, PlainEncoder } from './plain/encoder.js';
 import { magic } from './plain/format.js';
@@ -79,7 +79,7 @@ export function structured(): RangeCodec<unknown> {
       if (bytes[start] === magic) return decoder.decode(bytes, start, end);
       try {
         // A peer may still change what lies in the ring, and V8 reads some of it twice.
-        return deserialize(ownBuffer(bytes.subarray(start, end)));
+        return deserialize(Buffer.from(bytes.subarray(start, end)));
       } catch (error) {
         const detail = `expected a structured value in ${end - start} bytes`;
         throw new ShmError('ERR_CORRUPT', detail, 'channel.receive', undefined, error);

@@ -128,6 +128,14 @@ describe('codec structured', () => {
     }
   });
 
+  it('refuses a view whose buffer was transferred', () => {
+    const bytes = new Uint8Array(8);
+    structuredClone(bytes, { transfer: [bytes.buffer] });
+    for (const value of [bytes, { bytes }, new Map([[1, bytes]])]) {
+      expect(() => through<unknown>(value)).to.throw(TypeError, /detached ArrayBuffer/);
+    }
+  });
+
   it('refuses a Module of WebAssembly, which its peer could not read', () => {
     const { WebAssembly } = globalThis as unknown as {
       WebAssembly: { Module: new (bytes: Uint8Array) => object };
