@@ -41,4 +41,4 @@ export type {
   PeerStats,
   RequestOptions,
   Route,
-} from './transport/bus/options.js';
+} from './transport/bus/bus-options.js';

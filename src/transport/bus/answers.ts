@@ -1,17 +1,16 @@
 import { ShmError } from '../../errors.js';
 import { delay } from '../../timers.js';
+import type { RequestHandler } from './bus-options.js';
 import { type Envelope, EnvelopeKind, type Failure, failureOf, shortened } from './envelope.js';
 import type { Peer } from './peer.js';
 
 /** Milliseconds that requests wait for a handler, from the first one on. */
 const handlerPatience = 1000;
 
-export type Handler<T> = (value: T, from: string) => T | Promise<T>;
-
 /** Answers what other peers ask this one. */
 export class Answers<T> {
   readonly #id: string;
-  #handler: Handler<T> | undefined;
+  #handler: RequestHandler<T> | undefined;
   /** Over when requests no longer wait for a handler. */
   #patience: Promise<void> | undefined;
   #handlerSet: (() => void) | undefined;
@@ -21,7 +20,7 @@ export class Answers<T> {
     this.#id = id;
   }
 
-  setHandler(handler: Handler<T>): void {
+  setHandler(handler: RequestHandler<T>): void {
     this.#handler = handler;
     this.#handlerSet?.();
   }

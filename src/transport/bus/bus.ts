@@ -5,7 +5,7 @@ import { defaultCapacity } from '../channel/channel-options.js';
 import { checkCapacity } from '../ring/layout.js';
 import { MessageEmitter } from '../ring/message-emitter.js';
 import { checkTimeout } from '../ring/wait-strategy.js';
-import { Answers, type Handler } from './answers.js';
+import { Answers } from './answers.js';
 import { type Envelope, EnvelopeKind, errorOf, type Failure } from './envelope.js';
 import { HeldMessages } from './held-messages.js';
 import { longestId } from './greeting.js';
@@ -17,7 +17,8 @@ import type {
   LeaveReason,
   RequestOptions,
   Route,
-} from './options.js';
+  RequestHandler,
+} from './bus-options.js';
 import { isLeaving } from './outbox.js';
 import type { Peer } from './peer.js';
 import { PendingRequests } from './pending-requests.js';
@@ -179,7 +180,7 @@ export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
   }
 
   /** Answers what others ask, from now on; a second handler replaces the first. */
-  onRequest(handler: Handler<T>): void {
+  onRequest(handler: RequestHandler<T>): void {
     if (typeof handler !== 'function') {
       throw invalidArgument('bus.onRequest', 'handler', 'a function', handler);
     }

@@ -12,7 +12,7 @@ import type { MessageRings } from '../channel/message-rings.js';
 import { type Envelope, envelopeCodec } from './envelope.js';
 import { checkGreeting, type Greeting } from './greeting.js';
 import { MeshDialer } from './mesh-dialer.js';
-import type { LeaveReason } from './options.js';
+import type { LeaveReason } from './bus-options.js';
 import { Peer, type PeerCallbacks } from './peer.js';
 import { PeerDirectory } from './peer-directory.js';
 import { type LinkOrder, retryInterval } from './peer-links.js';

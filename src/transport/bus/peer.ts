@@ -6,7 +6,7 @@ import type { RangeCodec } from '../codec/types.js';
 import type { EarlyUse } from '../link/dial-link.js';
 import type { Link } from '../link/handshake.js';
 import type { Envelope } from './envelope.js';
-import type { LeaveReason } from './options.js';
+import type { LeaveReason } from './bus-options.js';
 import { Outbox } from './outbox.js';
 import { type LinkMaker, type LinkOrder, PeerLinks } from './peer-links.js';
 

@@ -1,7 +1,7 @@
 import { ShmError } from '../../errors.js';
 import { Limit } from '../../timers.js';
 import { checkTimeout } from '../ring/wait-strategy.js';
-import type { RequestOptions } from './options.js';
+import type { RequestOptions } from './bus-options.js';
 import type { Peer } from './peer.js';
 
 interface PendingRequest {

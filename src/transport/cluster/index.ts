@@ -1,6 +1,6 @@
 import cluster from 'node:cluster';
 import { Bus } from '../bus/bus.js';
-import type { BusOptions } from '../bus/options.js';
+import type { BusOptions } from '../bus/bus-options.js';
 import { findPlace } from './place.js';
 
 export interface ClusterBusOptions<T> extends Omit<BusOptions<T>, 'id'> {

@@ -65,3 +65,6 @@ export interface RequestOptions {
   /** Gives up with the signal's reason; a handler that runs already runs on. */
   signal?: AbortSignal;
 }
+
+/** Answers a request; see {@link Bus.onRequest}. */
+export type RequestHandler<T> = (value: T, from: string) => T | Promise<T>;
