@@ -78,6 +78,8 @@ const reasons: Record<string, string> = {
     'Windows has no FIFOs to hold a read back with',
   'An arena of several processes the name goes with its last user': keepsNames,
   'The command a connection has no name any more': noProc,
+  'The command regions of more than 2 GiB': 'Windows has no sparse files here',
+  'The command tells what is wrong, changes nothing': 'Windows removes no file that is mapped',
   'The command top in a terminal': 'there is no `script`, which makes a terminal',
   'The command one file that makes no sense': 'Windows removes no file that is mapped',
   'The command looking keeps nothing alive': keepsNames,
