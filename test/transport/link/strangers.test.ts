@@ -141,7 +141,8 @@ describe('Strangers at a listener', function () {
     }
     await stop(child!);
     expect(most).to.be.at.most(50);
-    expect(drops).to.have.length.above(strangers - 50);
+    // Two of their five kinds go by themselves, or are refused at once, and give way to nobody.
+    expect(drops).to.have.length.above((strangers * 3) / 5 - 50);
     expect(listener.dropped).to.equal(drops.length);
     expect(drops[0]).to.deep.include({ reason: 'pending', remoteAddress: '127.0.0.1' });
   });
