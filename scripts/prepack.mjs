@@ -72,7 +72,9 @@ function published(code, path) {
 
 /** Before TypeScript 5.7 `Uint8Array` had no parameter; this is the same type in all of them. */
 function forOlderTypeScript(text) {
-  return text.replaceAll('Uint8Array<ArrayBuffer>', "ReturnType<Uint8Array['slice']>");
+  return text
+    .replaceAll(/\b(\w+Array)<ArrayBuffer>/g, "ReturnType<$1['slice']>")
+    .replaceAll(/\b(\w+Array)<ArrayBufferLike>/g, '$1');
 }
 
 /** The files of types that the package's entries lead to. */
