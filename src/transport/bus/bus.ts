@@ -240,7 +240,7 @@ export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
     return this.close();
   }
 
-  /** At once: whoever reads `peers` and listens for `join` hears of each peer by one of the two. */
+  /** At once: a reader of `peers` that also listens for `join` learns of each peer by one of the two. */
   #joined(peer: Peer): void {
     this.#now(() => this.emit('join', peer.id));
   }
