@@ -57,22 +57,24 @@ function track(child: ChildProcess): ChildProcess {
 
 /**
  * The next message of a child or thread; fails if it ends first. A thread's message and
- * its error may come in either order, but both before its end.
+ * its error may come in either order, but both before its end. A child's last message may
+ * come after its 'exit', while its pipe is still read, but before its 'close'.
  */
 export function message<T>(peer: ChildProcess | Worker): Promise<T> {
   const emitter: NodeJS.EventEmitter = peer;
+  const ending = peer instanceof Worker ? 'exit' : 'close';
   return new Promise<T>((resolve, reject) => {
     let failure: Error | undefined;
     const fail = (error: Error) => (failure = error);
     const settle = () => {
-      emitter.off('message', come).off('exit', end).off('error', fail);
+      emitter.off('message', come).off(ending, end).off('error', fail);
     };
     const come = (value: T) => (settle(), resolve(value));
     const end = (code: number | null) => {
       settle();
       reject(failure ?? new Error(`it ended with ${code} before it said anything`));
     };
-    emitter.on('message', come).on('exit', end).on('error', fail);
+    emitter.on('message', come).on(ending, end).on('error', fail);
   });
 }
 

@@ -30,6 +30,11 @@ export class Pacer {
     return this.#isScheduled;
   }
 
+  /** The next step comes before the loop's next turn. */
+  get isImminent(): boolean {
+    return this.#isScheduled && !this.#turn;
+  }
+
   /** The loop has had its turn. */
   begin(): void {
     this.#left = bytesPerTurn;
@@ -54,6 +59,7 @@ export class Pacer {
     this.#isScheduled = true;
     if (this.#left > 0) return afterTicks(this.#step);
     this.#turn = nextTurn(() => {
+      this.#turn = undefined;
       this.begin();
       this.#step();
     });

@@ -46,8 +46,8 @@ export class RoleHolder {
   /** Kept here too: a peer that corrupted the ring could overwrite the word in the header. */
   #poisoned = false;
   readonly #changes: Int32Array;
-  /** What `changes` was when the memory was last found whole. */
-  #seen = Number.NaN;
+  /** What `changes` was when the memory was last found whole; -1, which it never is: not yet. */
+  #seen = -1;
 
   /**
    * @throws {ShmError} `ERR_ROLE_TAKEN` where somebody holds the role, `ERR_CORRUPT` where
