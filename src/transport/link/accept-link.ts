@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { ShmError } from '../../errors.js';
+import { isObject } from '../../native/arguments.js';
 import { existingDirectory, regionDirectory } from '../../native/directory.js';
 import { isLocal } from './address.js';
 import {
@@ -20,7 +21,6 @@ import {
   cleanText,
   type HandshakeContext,
   HandshakeKind,
-  isObject,
   receiveMessage,
   refuse,
   sendMessage,
@@ -130,7 +130,7 @@ function takeFirst(
 ): string | undefined {
   if (offer === undefined) return undefined;
   if (!isObject(offer)) throw protocolError(context, 'an offer', offer);
-  const found = readOffer(offer, context);
+  const found = readOffer(offer as Body, context);
   if (found.capacity !== capacity) return undefined;
   try {
     const home = existingDirectory(directory);

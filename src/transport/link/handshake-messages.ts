@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { ShmError, systemError } from '../../errors.js';
+import { isObject } from '../../native/arguments.js';
 import { setTimeout } from '../../timers.js';
 
 /*
@@ -146,10 +147,6 @@ export function cleanText(value: unknown, longest: number): string {
   return text.slice(0, longest).replace(/\p{Cc}/gu, '?');
 }
 
-export function isObject(value: unknown): value is Body {
-  return typeof value === 'object' && value !== null;
-}
-
 /** Tells the peer why it is refused, and closes. */
 export function refuse(socket: Socket, error: Error): void {
   if (socket.destroyed) return;
@@ -164,7 +161,7 @@ export function refuse(socket: Socket, error: Error): void {
 function parse(json: Buffer): Body | undefined {
   try {
     const body: unknown = JSON.parse(json.toString());
-    return isObject(body) && !Array.isArray(body) ? body : undefined;
+    return isObject(body) && !Array.isArray(body) ? (body as Body) : undefined;
   } catch {
     return undefined;
   }

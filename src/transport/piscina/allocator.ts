@@ -21,83 +21,76 @@ const looks = 8;
 
 const inUse = -1;
 
-class BlockRecord {
-  readonly number: number;
+/** A piece of the partition, in use until it is freed; others read its offset and length. */
+export class Block {
   /** In units, as is the size. */
-  offset = 0;
+  start = 0;
   size = 0;
   /** Bytes that were asked for. */
   requested = 0;
   /** The neighbours in memory; first and last have the edge between them, which is in use. */
-  before: BlockRecord = this;
-  after: BlockRecord = this;
+  before: Block = this;
+  after: Block = this;
   /** In the list of its size, or `inUse`. */
   index = inUse;
 
-  constructor(number: number) {
-    this.number = number;
+  /** Where it begins in the arena's file, in bytes. */
+  get offset(): number {
+    return this.start * unitBytes;
+  }
+
+  /** Bytes, at least those that were asked for. */
+  get length(): number {
+    return this.size * unitBytes;
   }
 }
 
 export class Allocator {
   readonly #units: number;
-  readonly #records: BlockRecord[] = [];
-  /** Records that no block has. */
-  readonly #spare: BlockRecord[] = [];
-  readonly #lists: BlockRecord[][] = Array.from({ length: rows * listsOfRow }, () => []);
+  /** Objects that stand for no piece of memory now. */
+  readonly #spare: Block[] = [];
+  readonly #lists: Block[][] = Array.from({ length: rows * listsOfRow }, () => []);
   readonly #bits = new Int32Array(rows);
   /** See `ArenaStats`; used are the bytes of blocks that are in use. */
   readonly #used = { blocks: 0, requested: 0, used: 0, highWater: 0 };
   /** The largest request so far, in units. */
   #largest = 1;
 
-  /** @param bytes a multiple of {@link unitBytes} */
-  constructor(bytes: number) {
+  /** @param offset where the first block begins; a multiple of {@link unitBytes}, as is `bytes` */
+  constructor(bytes: number, offset = 0) {
     this.#units = bytes / unitBytes;
-    this.#addFree(0, this.#units, new BlockRecord(-1));
+    this.#addFree(offset / unitBytes, this.#units, new Block());
   }
 
   /**
    * Takes a block of at least `bytes`, which may be 0.
    *
-   * @returns good until it is freed; -1 where no free block is large enough
+   * @returns good until it is freed; undefined where no free block is large enough
    */
-  allocate(bytes: number): number {
+  allocate(bytes: number): Block | undefined {
     const units = unitsFor(bytes);
-    if (units > this.#units) return -1;
+    if (units > this.#units) return undefined;
     this.#largest = Math.max(this.#largest, units);
     const block = this.#find(units);
-    if (!block) return -1;
+    if (!block) return undefined;
     this.#remove(block);
     this.#use(block, units, bytes);
-    return block.number;
+    return block;
   }
 
   /** Gives a block back. */
-  free(number: number): void {
-    const block = this.#records[number]!;
-    if (block.index !== inUse) throw new Error(`block ${number} is not in use`);
+  free(block: Block): void {
+    if (block.index !== inUse) throw new Error(`the block at ${block.offset} is not in use`);
     this.#count(block, -1);
     this.#release(block);
   }
 
   /** Keeps the first `bytes` of a block, at least 1, and frees the rest. */
-  shrink(number: number, bytes: number): void {
-    const block = this.#records[number]!;
+  shrink(block: Block, bytes: number): void {
     const units = unitsFor(bytes);
     if (units >= block.size) return;
     this.#count(block, -1);
     this.#use(block, units, bytes);
-  }
-
-  /** Where a block begins, in bytes. */
-  offset(number: number): number {
-    return this.#records[number]!.offset * unitBytes;
-  }
-
-  /** How many bytes it has, at least those that were asked for. */
-  size(number: number): number {
-    return this.#records[number]!.size * unitBytes;
   }
 
   stats() {
@@ -108,16 +101,16 @@ export class Allocator {
   }
 
   /** A block comes into use (1) or goes out of it (-1). */
-  #count({ size, requested }: BlockRecord, sign: 1 | -1): void {
+  #count({ length, requested }: Block, sign: 1 | -1): void {
     const total = this.#used;
     total.blocks += sign;
     total.requested += sign * requested;
-    total.used += sign * size * unitBytes;
+    total.used += sign * length;
     total.highWater = Math.max(total.highWater, total.used);
   }
 
   /** A free block of at least that many units. */
-  #find(units: number): BlockRecord | undefined {
+  #find(units: number): Block | undefined {
     // The first list of which every block is large enough.
     const list = listFor(units - 1) + 1;
     let row = rowOf(list);
@@ -132,18 +125,18 @@ export class Allocator {
    * Of the last few in a list that are large enough, the one that lies lowest: so blocks gather at
    * the beginning, and what is free stays in larger pieces.
    */
-  #lowest(list: number, units: number): BlockRecord | undefined {
+  #lowest(list: number, units: number): Block | undefined {
     const blocks = this.#lists[list]!;
-    let lowest: BlockRecord | undefined;
+    let lowest: Block | undefined;
     for (let i = Math.max(0, blocks.length - looks); i < blocks.length; i++) {
       const block = blocks[i]!;
-      if (block.size >= units && (!lowest || block.offset < lowest.offset)) lowest = block;
+      if (block.size >= units && (!lowest || block.start < lowest.start)) lowest = block;
     }
     return lowest;
   }
 
   /** Takes a free block out of its list. */
-  #remove({ size, index }: BlockRecord): void {
+  #remove({ size, index }: Block): void {
     const list = listFor(size);
     const blocks = this.#lists[list]!;
     const last = blocks.pop()!;
@@ -153,19 +146,18 @@ export class Allocator {
   }
 
   /** Brings that many units of a block into use, for a request; the rest becomes free. */
-  #use(block: BlockRecord, units: number, bytes: number): void {
+  #use(block: Block, units: number, bytes: number): void {
     const rest = block.size - units;
     block.index = inUse;
     block.size = units;
     block.requested = bytes;
     this.#count(block, 1);
-    if (rest > 0) this.#addFree(block.offset + units, rest, block);
+    if (rest > 0) this.#addFree(block.start + units, rest, block);
   }
 
-  #addFree(offset: number, size: number, before: BlockRecord): void {
-    let block = this.#spare.pop();
-    if (!block) this.#records.push((block = new BlockRecord(this.#records.length)));
-    block.offset = offset;
+  #addFree(start: number, size: number, before: Block): void {
+    const block = this.#spare.pop() ?? new Block();
+    block.start = start;
     block.size = size;
     link(block, before.after);
     link(before, block);
@@ -173,10 +165,10 @@ export class Allocator {
   }
 
   /** Makes a block free, and one with its free neighbours. */
-  #release(block: BlockRecord): void {
+  #release(block: Block): void {
     const { before, after } = block;
     if (before.index !== inUse) {
-      block.offset = before.offset;
+      block.start = before.start;
       this.#absorb(before, block);
     }
     if (after.index !== inUse) this.#absorb(after, block);
@@ -185,7 +177,7 @@ export class Allocator {
     this.#bits[rowOf(list)]! |= 1 << list;
   }
 
-  #absorb(neighbour: BlockRecord, block: BlockRecord): void {
+  #absorb(neighbour: Block, block: Block): void {
     this.#remove(neighbour);
     link(neighbour.before, neighbour.after);
     block.size += neighbour.size;
@@ -193,7 +185,7 @@ export class Allocator {
   }
 }
 
-function link(before: BlockRecord, after: BlockRecord): void {
+function link(before: Block, after: Block): void {
   before.after = after;
   after.before = before;
 }

@@ -1,53 +1,78 @@
-import { BroadcastChannel } from 'node:worker_threads';
 import { ShmError } from '../../errors.js';
 import { addon } from '../../native/addon.js';
 import { Region } from '../../native/region.js';
-import { Allocator } from './allocator.js';
+import { Allocator, type Block } from './allocator.js';
 import * as layout from './arena-layout.js';
-import type { ResultBufferRequest } from './task-messages.js';
 import { loneSlot, type TaskSlot, TaskSlots } from './task-slots.js';
-import { unwatchThreads, watchThreads } from './threads.js';
+import { bytesKind } from './view-kinds.js';
 
 /** What freed bytes are filled with in an arena made with `debug`. */
 const poison = 0xdb;
 
-/** A piece of the arena that is in use; offset and length, in bytes, are those of the file. */
-export interface Block {
-  readonly number: number;
-  readonly offset: number;
-  readonly length: number;
-}
-
-/** The arena's side of a payload. */
-export interface PayloadEntry {
+/** Bytes with an owner: a payload, or room for the result of a task. */
+export class PayloadEntry {
   readonly core: ArenaCore;
-  /** Absent where the arena had no room. */
+  /** Where they are; absent where the arena had no room, and once it has been given back. */
   block: Block | undefined;
-  /** The bytes, where there is no block. */
+  /** The bytes themselves, where there is no block. */
   readonly data: Uint8Array<ArrayBuffer> | undefined;
   /** A number of view-kinds.ts. */
   readonly kind: number;
   readonly length: number;
   readonly keep: boolean;
   /** Tasks that have it, and borrowed results that lie in it. */
-  uses: number;
+  uses = 0;
   /** Its owner has released it, or its task settled. */
-  released: boolean;
+  released = false;
   /** What the owner sees of the block. Weak, so that a forgotten payload can be collected. */
   view: WeakRef<ArrayBuffer> | undefined;
-}
 
-/** A task under way, whose thread can ask for more room for its result. */
-export interface RoomGranter {
-  readonly slot: TaskSlot;
-  grant(wanted: number): Block | undefined;
+  constructor(
+    core: ArenaCore,
+    block: Block | undefined,
+    data: Uint8Array<ArrayBuffer> | undefined,
+    kind: number,
+    length: number,
+    keep: boolean,
+  ) {
+    this.core = core;
+    this.block = block;
+    this.data = data;
+    this.kind = kind;
+    this.length = length;
+    this.keep = keep;
+  }
+
+  /** Whether bytes of the arena's file lie in it. */
+  has(offset: number, length: number): boolean {
+    const start = this.block?.offset ?? Infinity;
+    return offset >= start && offset + length <= start + this.block!.length;
+  }
+
+  /** One task or borrowed result fewer; the last frees the block, unless it is to be kept. */
+  endUse(): void {
+    if (--this.uses === 0 && (!this.keep || this.released || this.core.closed)) this.release();
+  }
+
+  /** Its owner has no more use for it: its block is free when no task has either. */
+  release(): void {
+    this.released = true;
+    const { core, block } = this;
+    const buffer = this.view?.deref();
+    this.view = undefined;
+    if (buffer) addon.detach(buffer); // its views have a length of 0 from now on
+    if (this.uses > 0 || !block) return;
+    this.block = undefined;
+    core.payloads.delete(this);
+    core.give(block);
+  }
 }
 
 /** Those that this thread has open. */
 const open = new Set<ArenaCore>();
 
 /** How the handle in a pool's `workerData` is understood. */
-export function openCore(path: string): ArenaCore | undefined {
+export function openCore(path: string | undefined): ArenaCore | undefined {
   for (const core of open) if (core.path === path) return core;
   return undefined;
 }
@@ -60,17 +85,12 @@ export class ArenaCore {
   fallbacks = 0;
   leaks = 0;
   closed = false;
-  /** Payloads with a block. */
-  readonly entries = new Set<PayloadEntry>();
-  /** Tasks under way, by the index of their slot. */
-  readonly #runs = new Map<number, RoomGranter>();
-  /** Of the partition, as are the next three. */
+  /** Those with a block. */
+  readonly payloads = new Set<PayloadEntry>();
+  /** Of the partition, as are the next two. */
   allocator: Allocator | undefined;
   #slots: TaskSlots | undefined;
   #number = -1;
-  /** Where payloads begin in the file. */
-  #start = 0;
-  #requests: BroadcastChannel | undefined;
   /** Blocks and slots in use. */
   #uses = 0;
   #ended = false;
@@ -80,7 +100,6 @@ export class ArenaCore {
     this.region = region;
     this.geometry = geometry;
     open.add(this);
-    watchThreads();
   }
 
   static create(geometry: layout.ArenaGeometry, directory: string | undefined): ArenaCore {
@@ -119,11 +138,11 @@ export class ArenaCore {
       }
       const firstSlot = layout.partitionStart(number, this.geometry);
       const bytes = layout.payloadBytes(this.geometry);
+      const start = firstSlot + slots * layout.slotBytes;
       this.#number = number;
-      this.#start = firstSlot + slots * layout.slotBytes;
-      this.#poison(this.#start, bytes); // its former owner may have been killed at any point
+      this.#poison(start, bytes); // its former owner may have been killed at any point
       this.#slots = new TaskSlots(new Int32Array(this.region.buffer), firstSlot, slots);
-      this.allocator = new Allocator(bytes);
+      this.allocator = new Allocator(bytes, start);
     }
   }
 
@@ -132,31 +151,26 @@ export class ArenaCore {
    * @throws {ShmError} `ERR_USE_AFTER_FREE` with `debug`, after a write into freed bytes, which
    *   stay free
    */
-  take(bytes: number): Block | undefined {
+  take(length: number, kind = bytesKind, keep = false): PayloadEntry | undefined {
     this.#ownPartition();
-    const { allocator } = this;
-    const number = allocator?.allocate(bytes) ?? -1;
-    if (!allocator || number === -1) return undefined;
-    const offset = this.#start + allocator.offset(number);
-    const block = { number, offset, length: allocator.size(number) };
+    const block = this.allocator?.allocate(length);
+    if (!block) return undefined;
     this.#uses++;
     if (this.geometry.debug) this.#checkPoison(block);
-    return block;
+    return new PayloadEntry(this, block, undefined, kind, length, keep);
   }
 
-  give({ number, offset }: Block): void {
-    this.#poison(offset, this.allocator!.size(number));
-    this.allocator!.free(number);
+  give(block: Block): void {
+    this.#poison(block.offset, block.length);
+    this.allocator!.free(block);
     this.#endUse();
   }
 
   /** Keeps the first `bytes` of a block. */
-  shrink({ number, offset }: Block, bytes: number): void {
-    const allocator = this.allocator!;
-    const before = allocator.size(number);
-    allocator.shrink(number, bytes);
-    const kept = allocator.size(number);
-    this.#poison(offset + kept, before - kept);
+  shrink(block: Block, bytes: number): void {
+    const before = block.length;
+    this.allocator!.shrink(block, bytes);
+    this.#poison(block.offset + block.length, before - block.length);
   }
 
   #poison(offset: number, bytes: number): void {
@@ -173,51 +187,15 @@ export class ArenaCore {
     throw this.error('ERR_USE_AFTER_FREE', detail, 'arena.allocate');
   }
 
-  takeSlot(run: RoomGranter): TaskSlot {
+  takeSlot(): TaskSlot {
     this.#ownPartition();
-    const slot = this.#slots?.take() ?? loneSlot();
-    this.#runs.set(slot.index, run);
     this.#uses++;
-    return slot;
+    return this.#slots?.take() ?? loneSlot();
   }
 
   giveSlot(slot: TaskSlot): void {
-    this.#runs.delete(slot.index);
     this.#slots?.give(slot);
     this.#endUse();
-  }
-
-  /** One task or borrowed result fewer; the last frees the block, unless it is to be kept. */
-  endUse(entry: PayloadEntry): void {
-    if (--entry.uses === 0 && (!entry.keep || entry.released || this.closed)) this.release(entry);
-  }
-
-  /** Its owner has no more use for a payload: its block is free when no task has either. */
-  release(entry: PayloadEntry): void {
-    entry.released = true;
-    const { block } = entry;
-    const buffer = entry.view?.deref();
-    entry.view = undefined;
-    if (buffer) addon.detach(buffer); // its views have a length of 0 from now on
-    if (entry.uses > 0 || !block) return;
-    this.entries.delete(entry);
-    entry.block = undefined;
-    this.give(block);
-  }
-
-  /** Answers the threads that need more room for a result than came with their task. */
-  listen(): void {
-    if (this.#requests) return;
-    const channel = new BroadcastChannel(this.path);
-    channel.onmessage = event => {
-      const { slot, sentWord, wanted } = (event as { data: ResultBufferRequest }).data;
-      const run = this.#runs.get(slot);
-      // Other owners' requests and answers arrive here too.
-      if (wanted === undefined || run?.slot.sentWord !== sentWord) return;
-      channel.postMessage({ slot, sentWord, room: run.grant(wanted) });
-    };
-    channel.unref();
-    this.#requests = channel;
   }
 
   /** Resolves when nothing is in use. */
@@ -231,7 +209,7 @@ export class ArenaCore {
     if (this.closed) return;
     this.closed = true;
     open.delete(this);
-    for (const entry of [...this.entries]) if (entry.uses === 0) this.release(entry);
+    for (const payload of this.payloads) if (payload.uses === 0) payload.release();
     this.#endUse(0);
   }
 
@@ -242,8 +220,6 @@ export class ArenaCore {
     for (const resolve of this.#waiting.splice(0)) resolve();
     if (!this.closed || this.#ended) return;
     this.#ended = true;
-    this.#requests?.close();
-    unwatchThreads();
     if (this.allocator) this.region.unlock(layout.partitionLock(this.#number));
     this.region.close(true);
   }

@@ -13,8 +13,8 @@
  * alone allocates there. A task slot is 32 bytes, of which the first word is used: see task-slots.ts.
  * ADR-0030 says why.
  */
-import { constants } from 'node:buffer';
 import { outOfRange, ShmError } from '../../errors.js';
+import { maxLength } from '../../native/limits.js';
 import { loadWord, storeWord } from '../ring/atomics.js';
 import { firstLock } from '../ring/memory.js';
 
@@ -30,6 +30,9 @@ export const maxPartitions = 1024;
 const maxPayloadBytes = 2 ** 36;
 
 export const partitionLock = (number: number) => firstLock + number;
+
+/** Bytes that a view of `length` bytes takes up in the room for a result: any view is aligned there. */
+export const pieceBytes = (length: number) => Math.ceil(length / 16) * 16;
 
 export interface ArenaGeometry {
   readonly partitions: number;
@@ -61,7 +64,7 @@ export function geometryFor(bytes: number, partitions: number, debug: boolean): 
   // A multiple of 128, which fills a page.
   const slots = Math.min(512, Math.ceil(payloads / 2 ** 18)) * (pageBytes / slotBytes);
   const geometry = { partitions, partitionBytes: payloads + slots * slotBytes, slots, debug };
-  const over = Math.max(0, arenaBytes(geometry) - constants.MAX_LENGTH);
+  const over = Math.max(0, arenaBytes(geometry) - maxLength);
   if (over === 0 && payloads <= maxPayloadBytes) return geometry;
   const most = Math.min(bytes - over, partitions * maxPayloadBytes);
   throw outOfRange('arena.create', 'bytes', `at most ${most}`, bytes);

@@ -1,6 +1,7 @@
 import { invalidArgument, outOfRange } from '../../errors.js';
-import { checkArgument, checkLength, isObject } from './arguments.js';
-import { ArenaCore, type PayloadEntry } from './arena-core.js';
+import { checkArgument, isObject } from '../../native/arguments.js';
+import { checkLength } from '../../native/limits.js';
+import { ArenaCore, PayloadEntry } from './arena-core.js';
 import { geometryFor, maxPartitions, payloadBytes } from './arena-layout.js';
 import { Payload } from './payload.js';
 import { bytesKind, bytesOf, kindOf, ownMemory } from './view-kinds.js';
@@ -43,13 +44,11 @@ export interface ArenaStats {
   highWater: number;
   /** Bytes of no use: by rounding up, and free in pieces smaller than the largest ever asked for. */
   wasted: number;
-  /** Views that were cloned: for want of room, or since they were no payloads of their task. */
+  /** Views beside the arena: for want of room in it, or since they were no payloads of their task. */
   fallbacks: number;
   /** Payloads and results that nobody released, and that came back by being collected. */
   leaks: number;
 }
-
-const unused = { blocks: 0, requested: 0, highWater: 0, wasted: 0 };
 
 /** @internal What lies behind an arena; undefined for anything else. */
 export let coreOf: (arena: unknown) => ArenaCore | undefined;
@@ -159,27 +158,22 @@ export class PayloadArena {
     checkArgument(isObject(options), operation, 'options', 'an object', options);
     const core = this.#core;
     core.checkOpen(operation);
-    const block = core.take(length);
-    const entry: PayloadEntry = {
-      core,
-      block,
-      data: block ? undefined : ownMemory(operation, length),
-      kind,
-      length,
-      keep: options.keep ?? false,
-      uses: 0,
-      released: false,
-      view: undefined,
-    };
-    if (block) core.entries.add(entry);
-    else core.fallbacks++;
-    return entry;
+    const { keep = false } = options;
+    const entry = core.take(length, kind, keep);
+    if (entry) {
+      core.payloads.add(entry);
+      return entry;
+    }
+    const data = ownMemory(operation, length);
+    core.fallbacks++;
+    return new PayloadEntry(core, undefined, data, kind, length, keep);
   }
 
   /** What is in use in this process's part, and what became of the rest. */
   stats(): ArenaStats {
     const { allocator, fallbacks, leaks, geometry } = this.#core;
-    const { blocks, requested, highWater, wasted } = { ...unused, ...allocator?.stats() };
+    const unused = { blocks: 0, requested: 0, highWater: 0, wasted: 0 };
+    const { blocks, requested, highWater, wasted } = allocator?.stats() ?? unused;
     const capacity = payloadBytes(geometry);
     return { capacity, blocks, bytes: requested, highWater, wasted, fallbacks, leaks };
   }

@@ -6,21 +6,16 @@ import { readGeometry } from './arena-layout.js';
 
 /** An arena as a pool's thread sees it: memory that the process has mapped already. */
 export interface AttachedArena {
-  readonly path: string;
   readonly plain: Uint8Array<ArrayBuffer>;
   readonly words: Int32Array;
   readonly debug: boolean;
   readonly mapping: NativeMapping;
 }
 
+/** Those that this thread was sent payloads of; what is here stays mapped. */
 const attached = new Map<string, AttachedArena>();
 
-/** Arenas that a thread keeps at hand; what it keeps stays mapped. */
-const most = 4;
-
-/**
- * @throws {ShmError} `ENOENT` where nobody in this process has the arena open any more
- */
+/** @throws {ShmError} `ENOENT` where nobody in this process has the arena open any more */
 export function attachArena(path: string): AttachedArena {
   const known = attached.get(path);
   // Somebody could have detached it, by `bytes.buffer.transfer()`.
@@ -29,16 +24,13 @@ export function attachArena(path: string): AttachedArena {
   if (!mapping) throw new ShmError('ENOENT', 'it is not open in this process', 'payloadTask', path);
   const words = new Int32Array(sharedBuffer(mapping));
   const { debug } = readGeometry(words, path);
-  const arena = { path, plain: plainBytes(mapping), words, debug, mapping };
+  const arena = { plain: plainBytes(mapping), words, debug, mapping };
   // Arenas that nobody has open have lost their names. Their memory goes with the last handle.
-  for (const { path, mapping } of attached.values()) {
+  for (const [path, { mapping }] of attached) {
     if (existsSync(path)) continue;
     attached.delete(path);
     mapping.close(true);
   }
-  attached.delete(path);
-  const [oldest] = attached.keys();
-  if (attached.size === most) attached.delete(oldest!);
   attached.set(path, arena);
   return arena;
 }

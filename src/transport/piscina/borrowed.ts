@@ -1,12 +1,11 @@
 import { addon } from '../../native/addon.js';
 import { setImmediate } from '../../timers.js';
-import type { ArenaCore, Block, PayloadEntry } from './arena-core.js';
+import type { PayloadEntry } from './arena-core.js';
 import { watchForgotten } from './forgotten.js';
 
 /** The memory of a borrowed result: what its views lie in. */
 interface Loan {
-  readonly core: ArenaCore;
-  readonly places: readonly (Block | PayloadEntry)[];
+  readonly entries: readonly PayloadEntry[];
   /** Buffers of it that can still be reached. */
   reachable: number;
   returned?: boolean;
@@ -15,7 +14,7 @@ interface Loan {
 const watch = watchForgotten<Loan>(
   loan => {
     if (--loan.reachable > 0 || loan.returned) return;
-    loan.core.leaks++;
+    loan.entries[0]!.core.leaks++; // they are of one arena
     giveBack(loan);
   },
   loan => !loan.returned,
@@ -25,10 +24,7 @@ const watch = watchForgotten<Loan>(
 function giveBack(loan: Loan): void {
   if (loan.returned) return;
   loan.returned = true;
-  for (const place of loan.places) {
-    if ('uses' in place) loan.core.endUse(place);
-    else loan.core.give(place);
-  }
+  for (const entry of loan.entries) entry.endUse();
 }
 
 /**
@@ -42,15 +38,10 @@ export class Borrowed<R> {
   readonly #loan: Loan;
 
   /** @internal */
-  constructor(
-    value: R,
-    buffers: readonly ArrayBuffer[],
-    core: ArenaCore,
-    places: readonly (Block | PayloadEntry)[],
-  ) {
+  constructor(value: R, buffers: readonly ArrayBuffer[], entries: readonly PayloadEntry[]) {
     this.value = value;
     this.#buffers = buffers;
-    this.#loan = { core, places, reachable: buffers.length };
+    this.#loan = { entries, reachable: buffers.length };
     for (const buffer of buffers) watch(buffer, this.#loan);
   }
 

@@ -1,11 +1,12 @@
 import { threadId, workerData } from 'node:worker_threads';
 import { ShmError } from '../../errors.js';
 import { addon } from '../../native/addon.js';
+import { checkLength } from '../../native/limits.js';
 import { setImmediate } from '../../timers.js';
-import { checkArgument, checkLength, isObject } from './arguments.js';
+import { checkArgument, isObject } from '../../native/arguments.js';
+import { pieceBytes } from './arena-layout.js';
 import { type AttachedArena, attachArena } from './attached-arena.js';
 import { replaceDeep } from './replace-deep.js';
-import { pieceBytes, ResultBuffer } from './result-buffer.js';
 import * as messages from './task-messages.js';
 import { finishSlot, takeSlot, type TaskSlot } from './task-slots.js';
 import * as views from './view-kinds.js';
@@ -45,7 +46,6 @@ export function payloadTask<T, R>(
   fn: (task: T, context: PayloadContext) => R | Promise<R>,
 ): (task: T) => Promise<R> {
   checkArgument(typeof fn === 'function', 'payloadTask', 'fn', 'a function', fn);
-  attachEarly();
   return async encoded => {
     if (!messages.isTask(encoded)) {
       return fn(encoded, { allocate: views.ownMemory.bind(undefined, 'context.allocate') });
@@ -54,8 +54,7 @@ export function payloadTask<T, R>(
     try {
       const result = fn(job.open() as T, job);
       // Most tasks have no part that waits, and each `await` is a turn.
-      const answer = job.encode(isThenable(result) ? await result : result);
-      return (isThenable(answer) ? await answer : answer) as R;
+      return job.encode(isThenable(result) ? await result : result) as R;
     } finally {
       if (job.close()) await new Promise(resolve => setImmediate(resolve));
     }
@@ -64,37 +63,33 @@ export function payloadTask<T, R>(
 
 const ownPath = messages.pathIn(workerData);
 
-/** So that the first task does not wait for it. */
-function attachEarly(): void {
-  try {
-    if (ownPath !== undefined) attachArena(ownPath);
-  } catch {
-    // The first task reports it.
-  }
-}
-
 /** Where a buffer that the task has views of begins in its arena's file. */
 interface Origin {
-  readonly buffer: ArrayBufferLike;
   readonly arena: AttachedArena;
   readonly offset: number;
 }
 
 /** One task, from its arrival to its answer. */
 class TaskJob implements PayloadContext {
-  readonly #message: messages.TaskMessage;
+  readonly #task: unknown;
   /** The arena that the result goes through. */
   readonly #arena: AttachedArena;
   readonly #slot: TaskSlot;
-  readonly #room: ResultBuffer;
-  readonly #origins: Origin[] = [];
+  /** What is left of the room for the result: offsets in the arena's file. */
+  #roomStart: number;
+  readonly #roomEnd: number;
+  /** Bytes of room that the result takes, or would take. */
+  #wanted = 0;
+  /** By buffer. */
+  readonly #origins = new Map<unknown, Origin>();
 
   /** Takes the task for this thread. */
   constructor(message: messages.TaskMessage) {
-    const [, slot, sentWord, , , path] = message;
-    this.#message = message;
+    const [, slot, sentWord, room, roomLength, path, task] = message;
+    this.#task = task;
     this.#arena = attachArena(path ?? ownPath!);
-    this.#room = new ResultBuffer(message);
+    this.#roomStart = room;
+    this.#roomEnd = room + roomLength;
     this.#slot =
       typeof slot === 'number'
         ? { words: this.#arena.words, index: slot, sentWord }
@@ -105,11 +100,11 @@ class TaskJob implements PayloadContext {
 
   /** The task with views where payloads were. */
   open(): unknown {
-    return replaceDeep(this.#message[6], object => {
+    return replaceDeep(this.#task, object => {
       if (!messages.isPayloadRef(object)) return undefined;
       const [, kind, place, length, path] = object;
       if (typeof place !== 'number') {
-        return views.viewOf(kind, place.buffer, place.byteOffset, place.length);
+        return views.viewOf(kind, place.buffer as ArrayBuffer, place.byteOffset, place.length);
       }
       return this.#view(path === null ? this.#arena : attachArena(path), kind, place, length);
     });
@@ -119,74 +114,70 @@ class TaskJob implements PayloadContext {
     const whole = !arena.debug || length === 0;
     const buffer = whole ? arena.plain.buffer : arena.mapping.alias(offset, length);
     const start = whole ? 0 : offset;
-    if (!this.#originOf(buffer)) this.#origins.push({ buffer, arena, offset: start });
+    if (!this.#origins.has(buffer)) this.#origins.set(buffer, { arena, offset: start });
     return views.viewOf(kind, buffer, offset - start, length);
   }
 
-  #originOf(buffer: unknown): Origin | undefined {
-    for (const origin of this.#origins) if (origin.buffer === buffer) return origin;
-    return undefined;
+  /** @returns the offset in the arena's file of room for `length` bytes; -1 where there is none */
+  #takeRoom(length: number): number {
+    const offset = this.#roomStart;
+    const bytes = pieceBytes(length);
+    if (bytes > this.#roomEnd - offset) return -1;
+    this.#roomStart += bytes;
+    this.#wanted += bytes;
+    return offset;
   }
 
   // A function of its own, made when it is asked for: it may be taken from the context.
   get allocate(): PayloadContext['allocate'] {
     return length => {
       checkLength('context.allocate', length);
-      const offset = this.#room.take(length);
+      const offset = this.#takeRoom(length);
       if (offset === -1) return views.ownMemory('context.allocate', length);
       return this.#view(this.#arena, views.bytesKind, offset, length) as Uint8Array<ArrayBuffer>;
     };
   }
 
-  /** The result as it travels; a promise where the owner has to be asked for room. */
+  /** The result as it travels. */
   encode(result: unknown): unknown {
     if (!isObject(result)) return result;
     const moved = messages.unwrapMoved(result);
-    if (moved && !moved.transfers.some(buffer => this.#originOf(buffer))) return result;
-    const outside: [messages.PayloadRef, ArrayBufferView][] = [];
-    let [payloads, clones, bytes] = [0, 0, 0];
+    if (moved && !moved.transfers.some(buffer => this.#origins.has(buffer))) return result;
+    let payloads = 0;
     const value = replaceDeep(moved ? moved.value : result, view => {
       if (!views.isPrivateView(view)) return undefined;
       const kind = views.kindOf(view);
-      if (kind === undefined) {
-        clones++;
-        return undefined;
-      }
+      if (kind === undefined) return undefined;
       payloads++;
-      const length = view.byteLength;
-      const origin = this.#originOf(view.buffer);
-      const offset = origin ? origin.offset + view.byteOffset : 0;
-      const ref: messages.PayloadRef = [messages.payloadMagic, kind, offset, length, null];
-      if (length === 0) ref[2] = new Uint8Array(0);
-      else if (origin?.arena !== this.#arena) {
-        outside.push([ref, view]);
-        bytes += pieceBytes(length);
-      }
-      return ref;
+      return [messages.payloadMagic, kind, this.#placeOf(view), view.byteLength, null];
     });
-    const wanted = bytes + this.#room.used;
-    const finish = (): messages.TaskResult => {
-      for (const [ref, view] of outside) ref[2] = this.#putIn(views.bytesOf(view));
-      return [messages.resultMagic, payloads, wanted, clones, value];
-    };
-    if (bytes <= this.#room.left) return finish();
-    return this.#room.grow(bytes, this.#arena.path, this.#message).then(finish);
+    return [messages.resultMagic, payloads, this.#wanted, value];
   }
 
-  /** Copies bytes into the room for the result; where that is full, for the answer itself. */
-  #putIn(bytes: Uint8Array): messages.PayloadRef[2] {
-    const offset = this.#room.take(bytes.length);
-    if (offset === -1) return new Uint8Array(bytes);
-    this.#arena.plain.set(bytes, offset);
+  /** Where a view of the result lies. What is not in the arena is copied there, or shared. */
+  #placeOf(view: ArrayBufferView): messages.PayloadRef[2] {
+    if (view.byteLength === 0) return new Uint8Array(0);
+    const origin = this.#origins.get(view.buffer);
+    if (origin?.arena === this.#arena) return origin.offset + view.byteOffset;
+    const offset = this.#takeRoom(view.byteLength);
+    if (offset === -1) {
+      this.#wanted += pieceBytes(view.byteLength);
+      return views.sharedCopy('payloadTask', views.bytesOf(view));
+    }
+    this.#arena.plain.set(views.bytesOf(view), offset);
     return offset;
   }
 
   /** Ends the task. True where it detached buffers, which need a turn to be freed: ADR-0030. */
   close(): boolean {
-    const detached = this.#origins.filter(({ buffer, arena }) => buffer !== arena.plain.buffer);
-    for (const { buffer } of detached) addon.detach(buffer as ArrayBuffer);
+    let detached = false;
+    for (const [buffer, { arena }] of this.#origins) {
+      if (buffer === arena.plain.buffer) continue;
+      addon.detach(buffer as ArrayBuffer);
+      detached = true;
+    }
     finishSlot(this.#slot);
-    return detached.length > 0;
+    return detached;
   }
 }
 

@@ -9,7 +9,7 @@ const watch = watchForgotten<PayloadEntry>(
   entry => {
     if (entry.released) return;
     entry.core.leaks++;
-    entry.core.release(entry);
+    entry.release();
   },
   ({ released, uses, keep }) => !released && (uses === 0 || keep),
   callback => void resolved.then(callback), // a tenth of queueMicrotask's cost
@@ -88,10 +88,8 @@ export class Payload {
    * nothing.
    */
   release(): void {
-    const entry = this.#entry;
-    if (entry.released) return;
     this.#bytes = undefined;
-    entry.core.release(entry);
+    if (!this.released) this.#entry.release();
   }
 
   [Symbol.dispose](): void {

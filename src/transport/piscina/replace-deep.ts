@@ -1,5 +1,5 @@
 import { types } from 'node:util';
-import { isObject } from './arguments.js';
+import { isObject } from '../../native/arguments.js';
 
 /**
  * Replaces certain objects within a value: payloads by references to them, references by views.

@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'node:events';
 import type { Worker } from 'node:worker_threads';
 import { ShmError } from '../../errors.js';
-import { checkArgument, isObject } from './arguments.js';
+import { checkArgument, isObject } from '../../native/arguments.js';
 import { coreOf, type PayloadArena } from './arena.js';
 import { type ArenaCore, openCore, type PayloadEntry } from './arena-core.js';
 import type { Borrowed } from './borrowed.js';
@@ -40,12 +40,8 @@ const leastRoom = 16 * 1024;
 
 /** What is known of a pool. */
 interface PoolRecord {
-  /** Of the arena that its `workerData` names. */
-  readonly path: string | undefined;
-  /** That arena, as far as this thread has it open. */
+  /** The arena that its `workerData` names, as far as this thread has it open. */
   own?: ArenaCore | undefined;
-  /** The arena that was used last, which knows the pool's threads. */
-  last?: ArenaCore;
   /** How large results have been of late, by handler: a task brings that much room for its own. */
   readonly sizes: Map<string, number>;
 }
@@ -100,16 +96,11 @@ export async function runWithPayloads(
   const home = options.arena ? coreOf(options.arena) : record.own;
   const { value, payloads, clones } = replacePayloads(task, home, options.transferList);
   const core = home ?? payloads[0]?.core;
-  if (!core) throw noArena(record);
+  if (!core) throw noArena(pool);
   core.checkOpen(operation);
   for (const { core, released } of payloads) {
     if (released) core.checkOpen(operation);
     if (released) throw core.error('ERR_RELEASED', 'a payload was released', operation);
-  }
-  if (record.last !== core) {
-    record.last = core;
-    core.listen();
-    for (const worker of pool.threads) knowThread(worker);
   }
   const { filename, name } = options;
   const handler = filename ? `${name ?? ''}\n${filename}` : (name ?? '');
@@ -127,10 +118,10 @@ export async function runWithPayloads(
   } catch (error) {
     throw run.abandon(error);
   }
-  const plain: messages.TaskResult = [messages.resultMagic, 0, 0, 0, answer];
+  const plain: messages.TaskResult = [messages.resultMagic, 0, 0, answer];
   const result = messages.isResult(answer) ? answer : plain;
-  const [, , wanted, clonesInResult] = result;
-  core.fallbacks += clones + clonesInResult;
+  const [, , wanted] = result;
+  core.fallbacks += clones;
   // Down slowly: results of different sizes may alternate.
   const shrunk = Math.floor((7 * (record.sizes.get(handler) ?? 0) + wanted) / 8);
   record.sizes.set(handler, Math.max(wanted, shrunk));
@@ -175,7 +166,7 @@ function replacePayloads(
     return { value: replaceDeep(task, replace), payloads, clones };
   } catch (error) {
     // A task that cannot be read has settled, like one that cannot be cloned.
-    for (const entry of payloads) if (entry.uses === 0 && !entry.keep) entry.core.release(entry);
+    for (const entry of payloads) if (entry.uses === 0 && !entry.keep) entry.release();
     throw error;
   }
 }
@@ -183,20 +174,18 @@ function replacePayloads(
 function recordOf(pool: Pool): PoolRecord {
   let record = pools.get(pool);
   if (!record) {
-    record = { path: messages.pathIn(pool.options.workerData), sizes: new Map() };
+    record = { sizes: new Map() };
     pools.set(pool, record);
+    for (const worker of pool.threads) knowThread(worker);
   }
-  if (record.path !== undefined && (record.own?.closed ?? true)) record.own = openCore(record.path);
+  if (record.own?.closed ?? true) record.own = openCore(messages.pathIn(pool.options.workerData));
   return record;
 }
 
-function noArena({ path }: PoolRecord): ShmError {
-  const [code, detail] =
-    path === undefined
-      ? [
-          'ERR_INVALID_ARG',
-          'expected options.arena, or a handle in workerData.payloads of the pool',
-        ]
-      : ['ERR_CLOSED', 'the arena of the pool has been closed, or was never opened in this thread'];
-  return new ShmError(code, detail, operation, path);
+function noArena({ options }: Pool): ShmError {
+  const path = messages.pathIn(options.workerData);
+  const detail = path
+    ? 'the arena of the pool has been closed, or was never opened in this thread'
+    : 'expected options.arena, or a handle in workerData.payloads of the pool';
+  return new ShmError(path ? 'ERR_CLOSED' : 'ERR_INVALID_ARG', detail, operation, path);
 }

@@ -3,7 +3,7 @@
  * cloning carries in a third of the time that objects with names take. Each begins with a string
  * that tells it from a user's array. What comes in is checked before it is used.
  */
-import { isObject } from './arguments.js';
+import { isObject } from '../../native/arguments.js';
 
 export const payloadMagic = 'mmap:payload';
 export const taskMagic = 'mmap:task';
@@ -11,13 +11,13 @@ export const resultMagic = 'mmap:result';
 
 /**
  * What stands for a payload. The kind is a number of view-kinds.ts. The place is an offset in the
- * arena's file; or, where the arena had no room, the bytes themselves. The arena's path is null
- * where it is the task's.
+ * arena's file; or, where there was no room, the bytes themselves, which are cloned on the way to
+ * the thread and shared on the way back. The arena's path is null where it is the task's.
  */
 export type PayloadRef = [
   magic: typeof payloadMagic,
   kind: number,
-  place: number | Uint8Array<ArrayBuffer>,
+  place: number | Uint8Array,
   length: number,
   arena: string | null,
 ];
@@ -42,7 +42,6 @@ export type TaskResult = [
   magic: typeof resultMagic,
   payloadRefs: number,
   wanted: number,
-  clones: number,
   result: unknown,
 ];
 
@@ -51,18 +50,6 @@ export const isPayloadRef = (value: unknown): value is PayloadRef => begins(valu
 export const isTask = (value: unknown): value is TaskMessage => begins(value, taskMagic);
 /** What is no object, and what `Piscina.move` made, comes back as it is. */
 export const isResult = (value: unknown): value is TaskResult => begins(value, resultMagic);
-
-/**
- * How a thread asks for more room for its result, and how the owner answers, on the BroadcastChannel
- * named after the arena. No other task has the same slot and word.
- */
-export interface ResultBufferRequest {
-  readonly slot: number;
-  readonly sentWord: number;
-  readonly wanted?: number;
-  /** Absent where there is none. */
-  readonly room?: { readonly offset: number; readonly length: number } | undefined;
-}
 
 /** Piscina's protocol for values that travel otherwise than they look. */
 const transferable = Symbol.for('Piscina.transferable');

@@ -77,9 +77,7 @@ export function finishSlot({ words, index }: TaskSlot): void {
 }
 
 /** Whether `payloadTask` ran the task to its end. */
-export function isFinished({ words, index }: TaskSlot): boolean {
-  return loadWord(words, index) === SlotState.done;
-}
+export const isFinished = ({ words, index }: TaskSlot) => loadWord(words, index) === SlotState.done;
 
 /**
  * Gives a task up. Calls back when no thread can touch its memory any more: at once where none has

@@ -7,35 +7,21 @@ import type { Worker } from 'node:worker_threads';
 
 /** By threadId: called when it has ended. */
 const live = new Map<number, (() => void)[]>();
-const known = new WeakSet<Worker>();
-/** Ended threads that were started before the first watcher came; later ones need no entry. */
-const endedEarly = new Set<number>();
-let watchers = 0;
-/** The first thread that was started while there was a watcher: ids only grow. */
+/** Of the threads that were started since this file was loaded, the first: ids only grow. */
 let firstWatched = Infinity;
+/** Ended threads that were started before; later ones need no entry. */
+const endedEarly = new Set<number>();
 
-/** Keeps track of every thread that this one starts, until {@link unwatchThreads}. */
-export function watchThreads(): void {
-  if (watchers++ > 0) return;
-  firstWatched = Infinity;
-  process.on('worker', onWorker);
-}
-
-export function unwatchThreads(): void {
-  if (--watchers === 0) process.off('worker', onWorker);
-}
-
-function onWorker(worker: Worker): void {
+process.on('worker', (worker: Worker) => {
   if (worker.threadId > 0) firstWatched = Math.min(firstWatched, worker.threadId);
   knowThread(worker);
-}
+});
 
-/** For a thread that may have been started before the first watcher came. */
+/** For a thread that may have been started before this file was loaded. */
 export function knowThread(worker: Worker): void {
   const { threadId } = worker;
-  if (threadId < 0 || known.has(worker)) return; // -1: it has ended, and its id is gone
-  known.add(worker);
-  if (!live.has(threadId)) live.set(threadId, []);
+  if (threadId < 0 || live.has(threadId)) return; // -1: it has ended, and its id is gone
+  live.set(threadId, []);
   worker.once('exit', () => {
     const listeners = live.get(threadId);
     live.delete(threadId);
@@ -49,5 +35,4 @@ export function whenThreadGone(threadId: number, listener: () => void): void {
   const listeners = live.get(threadId);
   if (listeners) listeners.push(listener);
   else if (threadId >= firstWatched || endedEarly.has(threadId)) listener();
-  else live.set(threadId, [listener]);
 }

@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import { types } from 'node:util';
 import { ShmError } from '../../errors.js';
 import { keepFreedHeap } from '../../native/heap.js';
-import { checkLength } from './arguments.js';
+import { checkLength } from '../../native/limits.js';
 import { pageBytes } from './arena-layout.js';
 
 type MakeView = (buffer: ArrayBuffer, offset: number, bytes: number) => ArrayBufferView;
@@ -50,14 +50,8 @@ export function kindOf(view: ArrayBufferView): number | undefined {
 }
 
 /** A view of that kind; `offset` is a multiple of 16, or what a view of the kind had. */
-export function viewOf(
-  kind: number,
-  buffer: ArrayBuffer,
-  offset: number,
-  bytes: number,
-): ArrayBufferView {
-  return kinds[kind]![1](buffer, offset, bytes);
-}
+export const viewOf = (kind: number, buffer: ArrayBuffer, offset: number, bytes: number) =>
+  kinds[kind]![1](buffer, offset, bytes);
 
 /** The bytes of any view. */
 export function bytesOf(view: ArrayBufferView): Uint8Array {
@@ -91,8 +85,19 @@ export function isPrivateView(object: object): object is ArrayBufferView {
 /** Ordinary memory. @throws {ShmError} `ERR_OUT_OF_RANGE`, `ENOMEM` */
 export function ownMemory(operation: string, length: number): Uint8Array<ArrayBuffer> {
   checkLength(operation, length);
+  return new Uint8Array(make(ArrayBuffer, operation, length));
+}
+
+/** A copy that threads share. @throws {ShmError} `ENOMEM` */
+export function sharedCopy(operation: string, bytes: Uint8Array): Uint8Array {
+  const copy = new Uint8Array(make(SharedArrayBuffer, operation, bytes.length));
+  copy.set(bytes);
+  return copy;
+}
+
+function make<T>(Memory: new (length: number) => T, operation: string, length: number): T {
   try {
-    return new Uint8Array(length);
+    return new Memory(length);
   } catch (cause) {
     throw new ShmError('ENOMEM', `no memory for ${length} bytes`, operation, undefined, cause);
   }

@@ -1,11 +1,11 @@
 import { expect } from 'chai';
-import { Allocator, unitBytes } from '../../../src/transport/piscina/allocator.js';
+import { Allocator, type Block, unitBytes } from '../../../src/transport/piscina/allocator.js';
 import { random } from '../../support/traffic.js';
 
 const mib = 1 << 20;
 
 interface Live {
-  number: number;
+  block: Block;
   bytes: number;
 }
 
@@ -20,25 +20,22 @@ describe('Allocator of the payload arena', () => {
         const what = next(10);
         if (what < 5) {
           const wanted = next(next(2) ? 300 : bytes + 1);
-          const number = allocator.allocate(wanted);
-          if (number !== -1) {
-            live.push({ number, bytes: wanted });
-          }
+          const block = allocator.allocate(wanted);
+          if (block) live.push({ block, bytes: wanted });
         } else if (live.length > 0) {
-          const [block] = live.splice(next(live.length), 1);
+          const [{ block, bytes }] = live.splice(next(live.length), 1) as [Live];
           if (what < 9) {
-            allocator.free(block!.number);
+            allocator.free(block);
           } else {
-            const less = 1 + next(block!.bytes || 1);
-            allocator.shrink(block!.number, less);
-            const kept = allocator.size(block!.number) < less ? block!.bytes : less;
-            live.push({ number: block!.number, bytes: kept });
+            const less = 1 + next(bytes || 1);
+            allocator.shrink(block, less);
+            live.push({ block, bytes: block.length < less ? bytes : less });
           }
         }
         const places = live
-          .map(({ number, bytes }) => ({
-            start: allocator.offset(number),
-            end: allocator.offset(number) + allocator.size(number),
+          .map(({ block, bytes }) => ({
+            start: block.offset,
+            end: block.offset + block.length,
             bytes,
           }))
           .sort((a, b) => a.start - b.start);
@@ -52,20 +49,20 @@ describe('Allocator of the payload arena', () => {
         expect(free).to.be.at.most(bytes);
         expect(allocator.stats().blocks).to.equal(live.length);
       }
-      for (const { number } of live) allocator.free(number);
+      for (const { block } of live) allocator.free(block);
       expect(allocator.stats()).to.include({ blocks: 0, requested: 0, used: 0, wasted: 0 });
-      expect(allocator.allocate(bytes), 'all of it in one piece again').to.not.equal(-1);
+      expect(allocator.allocate(bytes), 'all of it in one piece again').to.not.equal(undefined);
     }
   });
 
   it('refuses what it has no room for, and a block that is not in use', () => {
     const allocator = new Allocator(4096);
-    expect(allocator.allocate(4097)).to.equal(-1);
-    const all = allocator.allocate(4096);
-    expect(allocator.allocate(0)).to.equal(-1);
+    expect(allocator.allocate(4097)).to.equal(undefined);
+    const all = allocator.allocate(4096)!;
+    expect(allocator.allocate(0)).to.equal(undefined);
     allocator.free(all);
     expect(() => allocator.free(all)).to.throw('not in use');
-    expect(allocator.allocate(0)).to.not.equal(-1);
+    expect(allocator.allocate(0)).to.not.equal(undefined);
   });
 
   // Sizes of equal likelihood, and sizes of which as many are small as large.
@@ -85,11 +82,11 @@ describe('Allocator of the payload arena', () => {
       let requested = 0;
       while (made < 1e6) {
         const bytes = size(next);
-        const number = allocator.allocate(bytes);
-        if (number !== -1) {
+        const block = allocator.allocate(bytes);
+        if (block) {
           made++;
           requested += bytes;
-          live.push({ number, bytes });
+          live.push({ block, bytes });
           // Random lifetimes, at a level that keeps the arena close to full.
           if (next(100) < 45) drop();
           continue;
@@ -106,11 +103,11 @@ describe('Allocator of the payload arena', () => {
       }
       function drop(): void {
         const at = next(live.length);
-        const block = live[at]!;
+        const { block, bytes } = live[at]!;
         live[at] = live.at(-1)!;
         live.pop();
-        requested -= block.bytes;
-        allocator.free(block.number);
+        requested -= bytes;
+        allocator.free(block);
       }
       console.log(
         `      full ${failures} times: wasted ${((sum / failures) * 100).toFixed(1)} % on ` +
@@ -119,7 +116,7 @@ describe('Allocator of the payload arena', () => {
       expect(failures).to.be.above(1000);
       expect(sum / failures).to.be.below(0.35);
       expect(worst).to.be.below(0.35);
-      for (const { number } of live) allocator.free(number);
+      for (const { block } of live) allocator.free(block);
       expect(allocator.stats()).to.include({ blocks: 0, used: 0, wasted: 0 });
     });
   }
@@ -128,13 +125,13 @@ describe('Allocator of the payload arena', () => {
     const time = (blocks: number) => {
       const allocator = new Allocator(1024 * mib);
       const next = random(3);
-      const live = Array.from({ length: blocks }, () => allocator.allocate(100 + next(4000)));
+      const live = Array.from({ length: blocks }, () => allocator.allocate(100 + next(4000))!);
       const trial = () => {
         const start = performance.now();
         for (let i = 0; i < 50_000; i++) {
           const at = next(blocks);
           allocator.free(live[at]!);
-          live[at] = allocator.allocate(100 + next(4000));
+          live[at] = allocator.allocate(100 + next(4000))!;
         }
         return performance.now() - start;
       };

@@ -4,7 +4,7 @@ import { readdirSync } from 'node:fs';
 import { expect } from 'chai';
 import { Piscina } from 'piscina';
 import { PayloadArena, runWithPayloads } from '../../../src/transport/piscina/index.js';
-import { pieceBytes } from '../../../src/transport/piscina/result-buffer.js';
+import { pieceBytes } from '../../../src/transport/piscina/arena-layout.js';
 import { collect, holdsOf, scratch } from '../../native/support.js';
 import { rejected, thrown } from '../../support/errors.js';
 import { pattern, workshop } from './support.js';
