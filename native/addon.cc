@@ -63,9 +63,9 @@ napi_value Detach(napi_env env, napi_callback_info info) {
 // The counter of platform::state_changes, for JavaScript to read in place.
 napi_value StateChanges(napi_env env) {
   napi_value buffer, words;
-  const napi_status status =
-      napi_create_external_arraybuffer(env, &platform::state_changes, sizeof(uint32_t),
-                                       [](napi_env, void*, void*) {}, nullptr, &buffer);
+  const napi_status status = napi_create_external_arraybuffer(
+      env, &platform::state_changes, sizeof(uint32_t), [](napi_env, void*, void*) {}, nullptr,
+      &buffer);
   if (status != napi_ok) {
     // The first buffer of this kind: a runtime that does not allow any shows here.
     ThrowMisuse(env, status == napi_no_external_buffers_allowed

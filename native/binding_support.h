@@ -95,14 +95,19 @@ napi_value Invoke(napi_env env, napi_callback_info info) {
 
 template <typename T, napi_value (T::*method)(const Call&)>
 napi_property_descriptor Method(const char* name) {
-  return {name,    nullptr, Invoke<T, method>, nullptr, nullptr,
-          nullptr, napi_default_method, nullptr};
+  napi_property_descriptor property{};
+  property.utf8name = name;
+  property.method = Invoke<T, method>;
+  property.attributes = napi_default_method;
+  return property;
 }
 
 template <typename T, napi_value (T::*method)(const Call&)>
 napi_property_descriptor Getter(const char* name) {
-  return {name,    nullptr, nullptr, Invoke<T, method>, nullptr,
-          nullptr, napi_default, nullptr};
+  napi_property_descriptor property{};
+  property.utf8name = name;
+  property.getter = Invoke<T, method>;
+  return property;
 }
 
 // Null where the environment is about to end.

@@ -107,8 +107,8 @@ void CALLBACK OnEvent(void* context, BOOLEAN) {
 }  // namespace
 
 // Objects of the kernel have their names from the first: no other is needed meanwhile.
-Status ListenToBell(uv_loop_t* loop, const std::string& path, const std::string&,
-                    BellCallback rung, void* context, Bell** out) {
+Status ListenToBell(uv_loop_t* loop, const std::string& path, const std::string&, BellCallback rung,
+                    void* context, Bell** out) {
   auto bell = std::unique_ptr<Bell>(new (std::nothrow) Bell);
   if (!bell) return {ENOMEM, "new"};
   const Status status = MakeObjects(path, bell.get());

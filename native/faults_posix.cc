@@ -134,7 +134,8 @@ bool FindLost(const Watch& watch, uintptr_t* first) {
   const uint64_t offset = watch.offset.load(std::memory_order_relaxed);
   const uint64_t size = static_cast<uint64_t>(stats.st_size);
   // The last page that holds any of the file is whole.
-  const uint64_t kept = size <= offset ? 0 : (size - offset + page_size - 1) / page_size * page_size;
+  const uint64_t kept =
+      size <= offset ? 0 : (size - offset + page_size - 1) / page_size * page_size;
   *first = kept < end - start ? start + kept : end;
   return true;
 }
@@ -169,7 +170,8 @@ bool Replace(Watch* watch, uintptr_t page) {
   }
   if (!PutZeros(from, lost, writable)) return PutZeros(page, page + page_size, writable);
   uintptr_t known = lost;
-  while (from < known && !watch->lost.compare_exchange_weak(known, from, std::memory_order_acq_rel)) {
+  while (from < known &&
+         !watch->lost.compare_exchange_weak(known, from, std::memory_order_acq_rel)) {
   }
   return true;
 }

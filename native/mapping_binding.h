@@ -60,6 +60,6 @@ class MappingBinding {
 
   MappingHandle mapping_;
   platform::File file_;
-  std::string owned_name_;    // the file to remove when this handle closes; or empty
+  std::string owned_name_;     // the file to remove when this handle closes; or empty
   bool only_if_last_ = false;  // but only where nobody else holds a lease on it
 };

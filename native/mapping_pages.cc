@@ -56,8 +56,7 @@ napi_value MappingBinding::Protect(const Call& call) {
 napi_value MappingBinding::Resident(const Call& call) {
   platform::Span span;
   if (!GetSpan(call, &span)) return nullptr;
-  const size_t count =
-      platform::PagesOf(mapping_->view(), span).length / platform::PageSize();
+  const size_t count = platform::PagesOf(mapping_->view(), span).length / platform::PageSize();
   napi_value buffer, pages;
   void* data = nullptr;
   if (napi_create_arraybuffer(call.env(), count, &data, &buffer) != napi_ok ||

@@ -99,8 +99,7 @@ Status TryLease(const File& file, Lease lease, bool* taken) {
 
 Status Sync(const File&, const View& view, Span span, SyncRequest request) {
   const Span pages = PagesOf(view, span);
-  const int flags =
-      (request.async ? MS_ASYNC : MS_SYNC) | (request.invalidate ? MS_INVALIDATE : 0);
+  const int flags = (request.async ? MS_ASYNC : MS_SYNC) | (request.invalidate ? MS_INVALIDATE : 0);
   if (msync(view.base + pages.offset, pages.length, flags) != 0) return {errno, "msync"};
   return {};
 }
@@ -110,10 +109,9 @@ Status Advise(const View& view, Span span, Advice advice) {
   constexpr int kMadvCold = 20;
   constexpr int kMadvPageOut = 21;
   constexpr int kMadvPopulateRead = 22;
-  constexpr int kAdvice[] = {MADV_NORMAL,   MADV_RANDOM,     MADV_SEQUENTIAL,
-                             MADV_WILLNEED, MADV_DONTNEED,   MADV_HUGEPAGE,
-                             MADV_NOHUGEPAGE, kMadvCold, kMadvPageOut,
-                             kMadvPopulateRead};
+  constexpr int kAdvice[] = {MADV_NORMAL,   MADV_RANDOM,      MADV_SEQUENTIAL, MADV_WILLNEED,
+                             MADV_DONTNEED, MADV_HUGEPAGE,    MADV_NOHUGEPAGE, kMadvCold,
+                             kMadvPageOut,  kMadvPopulateRead};
   const Span pages = PagesOf(view, span);
   if (madvise(view.base + pages.offset, pages.length, kAdvice[static_cast<int>(advice)]) == 0) {
     return {};

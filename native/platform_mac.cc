@@ -67,8 +67,7 @@ Status TryLease(const File& file, Lease lease, bool* taken) {
 // msync leaves data in the drive's own cache; F_FULLFSYNC does not.
 Status Sync(const File& file, const View& view, Span span, SyncRequest request) {
   const Span pages = PagesOf(view, span);
-  const int flags =
-      (request.async ? MS_ASYNC : MS_SYNC) | (request.invalidate ? MS_INVALIDATE : 0);
+  const int flags = (request.async ? MS_ASYNC : MS_SYNC) | (request.invalidate ? MS_INVALIDATE : 0);
   if (msync(view.base + pages.offset, pages.length, flags) != 0) return {errno, "msync"};
   if (request.async || !file.is_open()) return {};
   const int fd = static_cast<int>(file.handle());
@@ -163,8 +162,7 @@ int WakeOne(uint32_t* word) {
 }  // namespace
 
 Status Wait(const uint32_t* word, uint32_t expected, double timeout_ms, bool* woken) {
-  static const auto wait_for =
-      LookUp<WaitOnAddressFor>("os_sync_wait_on_address_with_timeout");
+  static const auto wait_for = LookUp<WaitOnAddressFor>("os_sync_wait_on_address_with_timeout");
   uint32_t* address = const_cast<uint32_t*>(word);
   const int result = wait_for != nullptr ? WaitNew(wait_for, address, expected, timeout_ms)
                                          : WaitOld(address, expected, timeout_ms);

@@ -103,8 +103,8 @@ Status Protect(const View& view, Span span, Protection protection, Access) {
 // One call replaces the pages; other threads see the old ones or zeros, never a gap.
 // Of neighbours that were replaced so the kernel makes one range.
 Blanked Blank(const View& view, Access access) {
-  const int protection = FlagsOf(access == Access::kRead ? Protection::kRead
-                                                         : Protection::kReadWrite);
+  const int protection =
+      FlagsOf(access == Access::kRead ? Protection::kRead : Protection::kReadWrite);
 #ifdef MAP_NORESERVE
   constexpr int kFlags = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 #else

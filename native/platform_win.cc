@@ -1,6 +1,6 @@
 // Windows: files, views and pages.
-#include "faults.h"
 #include "platform_win.h"
+#include "faults.h"
 
 #include <cerrno>
 #include <map>
@@ -131,8 +131,7 @@ Status Map(const File& file, const MapRequest& request, View* out) {
   const Handle section(
       CreateFileMappingW(HandleOf(file), nullptr, kSection[access], 0, 0, nullptr));
   if (!section.valid()) return LastFailure("CreateFileMapping");
-  const size_t lead =
-      static_cast<size_t>(request.offset % SystemInfo().dwAllocationGranularity);
+  const size_t lead = static_cast<size_t>(request.offset % SystemInfo().dwAllocationGranularity);
   const uint64_t start = request.offset - lead;
   // The view keeps the section; its handle may go.
   void* base = MapViewOfFile(section.get(), kView[access], static_cast<DWORD>(start >> 32),
@@ -146,8 +145,7 @@ Status Map(const File& file, const MapRequest& request, View* out) {
     Views& views = TheViews();
     const std::lock_guard<std::mutex> guard(views.mutex);
     views.by_base[out->base] = {
-        out->mapped,
-        {info.dwVolumeSerialNumber, info.nFileIndexHigh, info.nFileIndexLow, start}};
+        out->mapped, {info.dwVolumeSerialNumber, info.nFileIndexHigh, info.nFileIndexLow, start}};
   }
   // A hint; a failure costs only time later.
   if (request.prefault) Advise(*out, {0, out->length}, Advice::kWillNeed);

@@ -98,9 +98,7 @@ std::shared_ptr<v8::BackingStore> NewStore(void* data, size_t length, Release* r
 
 }  // namespace
 
-void* NewSharedStore() {
-  return TheV8().complete() ? new (std::nothrow) SharedStore : nullptr;
-}
+void* NewSharedStore() { return TheV8().complete() ? new (std::nothrow) SharedStore : nullptr; }
 
 void EndSharedStore(void* store) { delete static_cast<SharedStore*>(store); }
 

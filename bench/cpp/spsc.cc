@@ -37,9 +37,7 @@ constexpr uint32_t kAckCapacity = 4096;
 using Position = std::atomic<uint32_t>;
 static_assert(Position::is_always_lock_free);
 
-constexpr uint32_t RecordBytes(uint32_t length) {
-  return (length + kRecordHeaderBytes + 7) & ~7u;
-}
+constexpr uint32_t RecordBytes(uint32_t length) { return (length + kRecordHeaderBytes + 7) & ~7u; }
 
 struct Ring {
   uint8_t* header;
@@ -281,7 +279,8 @@ void Bind([[maybe_unused]] const char* core) {
 
 int main(int argc, char** argv) {
   if (argc != 8 && argc != 10) {
-    std::fprintf(stderr, "usage: spsc FILE KIND SIZE CAPACITY CORK MILLISECONDS SECONDS [CORE CORE]\n");
+    std::fprintf(stderr,
+                 "usage: spsc FILE KIND SIZE CAPACITY CORK MILLISECONDS SECONDS [CORE CORE]\n");
     return 2;
   }
   const bool copy = std::string_view(argv[2]) == "copied";
