@@ -22,6 +22,10 @@ const tiers = {
   'transport/piscina': ['native', 'transport/ring'],
 };
 
+/** What lies below everything, and what stands on everything. */
+const ground = '^src/(errors|timers)\\.ts$';
+const top = '^src/(index\\.ts$|command/)';
+
 const pathOf = tier => `^src/${tier}/`;
 
 module.exports = {
@@ -44,15 +48,15 @@ module.exports = {
       name: 'ground-imports-nothing',
       comment: 'errors.ts and timers.ts are below everything.',
       severity: 'error',
-      from: { path: '^src/(errors|timers)\\.ts$' },
+      from: { path: ground },
       to: { path: '^src/' },
     },
     {
       name: 'nothing-imports-the-index',
       comment: 'index.ts and the command stand on everything, and nothing in src/ on them.',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/(index\\.ts$|command/)' },
-      to: { path: '^src/(index\\.ts$|command/)' },
+      from: { path: '^src/', pathNot: top },
+      to: { path: top },
     },
     {
       name: 'src-stands-alone',
@@ -104,7 +108,7 @@ module.exports = {
       from: { path: pathOf(tier) },
       to: {
         path: '^src/',
-        pathNot: ['^src/(errors|timers)\\.ts$', pathOf(tier), ...below.map(pathOf)],
+        pathNot: [ground, pathOf(tier), ...below.map(pathOf)],
       },
     })),
   ],

@@ -89,31 +89,14 @@ const hints: Record<string, string> = {
 };
 
 /** An argument of the wrong kind; nothing has been changed. */
-export function invalidArgument(
-  operation: string,
-  name: string,
-  expected: string,
-  got: unknown,
-): ShmError {
-  return new ShmError(
-    'ERR_INVALID_ARG',
-    `${name} must be ${expected}, got ${show(got)}`,
-    operation,
-  );
-}
+export const invalidArgument = argumentError('ERR_INVALID_ARG');
 
 /** An argument of the right kind beyond its bounds; nothing has been changed. */
-export function outOfRange(
-  operation: string,
-  name: string,
-  expected: string,
-  got: unknown,
-): ShmError {
-  return new ShmError(
-    'ERR_OUT_OF_RANGE',
-    `${name} must be ${expected}, got ${show(got)}`,
-    operation,
-  );
+export const outOfRange = argumentError('ERR_OUT_OF_RANGE');
+
+function argumentError(code: ShmErrorCode) {
+  return (operation: string, name: string, expected: string, got: unknown): ShmError =>
+    new ShmError(code, `${name} must be ${expected}, got ${show(got)}`, operation);
 }
 
 function show(value: unknown): string {

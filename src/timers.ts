@@ -48,6 +48,27 @@ export function delay(milliseconds: number, { ref = true } = {}): Promise<void> 
 }
 
 /**
+ * Does something that may take only so long.
+ *
+ * @param milliseconds the limit, Infinity for none
+ * @param action gets a promise that resolves when the time is over; it never rejects
+ */
+export async function withTimeLimit<T>(
+  milliseconds: number,
+  action: (late: Promise<void>) => Promise<T>,
+): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>(resolve => {
+    if (milliseconds < timerLimit) timer = setTimeout(resolve, milliseconds);
+  });
+  try {
+    return await action(late);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
  * A limit on how long something may take: by time, by an AbortSignal, or both. Calls back at most
  * once, and never after {@link clear}.
  */

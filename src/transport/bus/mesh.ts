@@ -1,6 +1,6 @@
 import { ShmError, systemError } from '../../errors.js';
 import { offerPatience } from '../../native/reap.js';
-import { clearTimeout, delay, setTimeout, timerLimit } from '../../timers.js';
+import { delay, withTimeLimit } from '../../timers.js';
 import { Channel } from '../channel/channel.js';
 import type { ChannelOptions } from '../channel/channel-options.js';
 import type { ListenerScope } from '../ring/listener-scope.js';
@@ -115,14 +115,11 @@ export class Mesh {
     await this.#server.listen(this.#directory.address());
     this.#directory.reveal();
     const dials = this.#directory.others().map(instance => this.#dialPresence(instance));
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise(resolve => (timer = setTimeout(resolve, joinPatience)));
     let joined = false;
     try {
-      await Promise.race([Promise.all(dials), late]);
+      await withTimeLimit(joinPatience, late => Promise.race([Promise.all(dials), late]));
       joined = true;
     } finally {
-      clearTimeout(timer);
       for (const dial of dials) {
         // Those that did not answer yet go on being dialled. Why joining failed is its own error.
         dial.catch((error: unknown) => {
@@ -302,12 +299,9 @@ export class Mesh {
     attempt(() => this.#server.close());
     for (const { presence } of this.#successors.values()) void presence.close();
     for (const instance of this.#early.keys()) this.#dropEarly(instance);
-    let timer: NodeJS.Timeout | undefined;
-    const limit = new Promise<void>(resolve => {
-      if (timeout < timerLimit) timer = setTimeout(resolve, timeout);
-    });
-    await Promise.all([...this.#peers.values()].map(peer => peer.close(limit)));
-    clearTimeout(timer);
+    await withTimeLimit(timeout, late =>
+      Promise.all([...this.#peers.values()].map(peer => peer.close(late))),
+    );
     this.#dialer.close();
     this.#peers.clear();
     this.#ids.clear();

@@ -1,8 +1,8 @@
 import { invalidArgument } from '../../errors.js';
 import { keepFreedHeap } from '../../native/heap.js';
-import { ringHeaderBytes, recordAlignment, RecordKind, recordHeaderBytes } from './layout.js';
+import { recordAlignment, RecordKind, recordHeaderBytes } from './layout.js';
 import { iterate } from './iterate.js';
-import type { RingMemory } from './memory.js';
+import { recordViews, type RingMemory } from './memory.js';
 import type { RoleOptions } from './role-options.js';
 import { WaitQueue, type WaitOptions } from './wait-queue.js';
 import { RingReader } from './ring-reader.js';
@@ -51,9 +51,9 @@ export class Consumer extends RingReader {
 
   private constructor(memory: RingMemory, capacity: number, options: RoleOptions = {}) {
     super(memory, capacity, { ...options, spin: parseStrategy('ring.consumer', options.wait) });
-    const { buffer, byteOffset } = memory.plain;
-    this.#records = Buffer.from(buffer, byteOffset + ringHeaderBytes, capacity);
-    this.#recordWords = new Int32Array(buffer, byteOffset + ringHeaderBytes, capacity / 4);
+    const { records, recordWords } = recordViews(memory, capacity);
+    this.#records = records;
+    this.#recordWords = recordWords;
     this.#mask = capacity - 1;
   }
 

@@ -42,6 +42,15 @@ export interface RingMemory {
   close(discard: boolean): void;
 }
 
+/** The record area of a ring, as its two ends see it: their payloads, and their headers. */
+export function recordViews({ plain: { buffer, byteOffset } }: RingMemory, capacity: number) {
+  const start = byteOffset + ringHeaderBytes;
+  return {
+    records: Buffer.from(buffer, start, capacity),
+    recordWords: new Int32Array(buffer, start, capacity / 4),
+  };
+}
+
 // Byte locks lie beyond any content, so that mandatory locks (Windows) hinder no access.
 export const firstLock = 2 ** 52;
 

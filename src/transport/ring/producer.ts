@@ -2,14 +2,13 @@ import { types } from 'node:util';
 import { invalidArgument, outOfRange } from '../../errors.js';
 import {
   Counter,
-  ringHeaderBytes,
   maxPayload,
   recordAlignment,
   RecordKind,
   recordBytes,
   recordHeaderBytes,
 } from './layout.js';
-import type { RingMemory } from './memory.js';
+import { recordViews, type RingMemory } from './memory.js';
 import { WaitQueue, type WaitOptions } from './wait-queue.js';
 import { RingWriter } from './ring-writer.js';
 import type { RoleOptions } from './role-options.js';
@@ -40,9 +39,9 @@ export class Producer extends RingWriter {
 
   private constructor(memory: RingMemory, capacity: number, options: RoleOptions = {}) {
     super(memory, capacity, { ...options, spin: parseStrategy('ring.producer', options.wait) });
-    const { buffer, byteOffset } = memory.plain;
-    this.#records = Buffer.from(buffer, byteOffset + ringHeaderBytes, capacity);
-    this.#recordWords = new Int32Array(buffer, byteOffset + ringHeaderBytes, capacity / 4);
+    const { records, recordWords } = recordViews(memory, capacity);
+    this.#records = records;
+    this.#recordWords = recordWords;
     this.#mask = capacity - 1;
     this.#maxLength = maxPayload(capacity);
   }
