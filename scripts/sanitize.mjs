@@ -21,6 +21,7 @@ const skipped = new Set([
   'lifetime.test.js',
   'load.test.js',
   'many.test.js',
+  'plain-hostile.test.js',
   'plain.test.js',
   'pm2.test.js',
   'ring-corrupt.test.js',

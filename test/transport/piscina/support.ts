@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import type { Piscina } from 'piscina';
+import { Piscina } from 'piscina';
 import { type ArenaOptions, PayloadArena } from '../../../src/transport/piscina/index.js';
 import { sibling } from '../../support/processes.js';
 
@@ -11,7 +11,7 @@ const require = createRequire(import.meta.url);
 export const handlers = sibling(import.meta.url, './handlers.js');
 
 /** The Piscina of the next version; or why it cannot be used. */
-export function piscina6(): PoolClass | string {
+function piscina6(): PoolClass | string {
   if (Number(process.versions.node.split('.')[0]) < 22) return 'piscina 6 needs Node 22';
   return (require('piscina-6') as { Piscina: PoolClass }).Piscina;
 }
@@ -42,6 +42,34 @@ export function workshop(Pool: () => PoolClass) {
       return pool;
     },
   };
+}
+
+/** A suite for each version of Piscina, with its own arenas and pools. */
+export function forEachPiscina(
+  title: string,
+  define: (make: ReturnType<typeof workshop>, Pool: () => PoolClass) => void,
+): void {
+  const versions: [name: string, find: () => PoolClass | string][] = [
+    ['piscina 5', () => Piscina],
+    ['piscina 6', piscina6],
+  ];
+  for (const [name, find] of versions) {
+    describe(`${title} of ${name}`, () => {
+      let Pool: PoolClass;
+      before(function () {
+        const found = find();
+        if (typeof found === 'string') {
+          console.log(`      skipped: ${found}`);
+          this.skip();
+        }
+        Pool = found;
+      });
+      define(
+        workshop(() => Pool),
+        () => Pool,
+      );
+    });
+  }
 }
 
 /** Bytes that are easy to tell from others. */
