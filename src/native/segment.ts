@@ -161,7 +161,7 @@ function sizeOnceMade(fd: number): number {
  * Opens what must be a plain file, or a FIFO, of this user's that only this user can open.
  * The caller must close `fd`.
  *
- * @param options.file where it is to be opened, if not by its path
+ * @param options.file another way to open it than by its path
  * @throws {ShmError} `ERR_UNSAFE_FILE`, and the errno names of `open`
  */
 export function openOwnFile(

@@ -150,7 +150,7 @@ describe('The command', () => {
     }
   });
 
-  it('reap: what a killed process left, which ls and stat tell of', async () => {
+  it('reap: what a killed process left, which ls and stat show', async () => {
     const { peer, names } = await startPeer();
     peer.kill('SIGKILL');
     await once(peer, 'exit');

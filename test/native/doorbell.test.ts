@@ -121,7 +121,7 @@ describe('A doorbell', () => {
       return { directory, id: Buffer.from(id, 'hex') };
     }
 
-    it('is removed by whoever would ring it first', async () => {
+    it('is removed by the first that would ring it', async () => {
       const { directory, id } = await killed();
       const ringer = new DoorbellRinger(directory, id);
       expect(ringer.ring(1)).to.equal(false);

@@ -95,7 +95,7 @@ describe('A full file system', function () {
       expect(room - free(), 'held until they are collected').to.be.above(0);
     });
 
-    it('what is free is told of the file system that a link leads to', () => {
+    it('what is free is that of the file system that a link leads to', () => {
       const link = path('link');
       symlinkSync(join(full, 'far'), link);
       for (const made of [false, true]) {

@@ -31,7 +31,7 @@ describe('Locks that the system refuses', function () {
     expect(await said({ call: 'flock', error })).to.deep.equal(expected);
   });
 
-  it('those of bytes, which tell who lives: the same, where they are needed', async () => {
+  it('those of bytes, by which the living are known: the same, where they are needed', async () => {
     const error = 'EPERM';
     const argument = { index: 1, from: setLock, to: setLock };
     const expected = { openMem: 'works', Ring: error, Channel: error, ...bySocket };

@@ -125,7 +125,7 @@ function isCode(code: unknown): code is string | number {
   return typeof code === 'string' || typeof code === 'number';
 }
 
-/** What can be told of whatever a handler threw, which may be anything. */
+/** How an error of a handler travels; what it threw may be anything. */
 export function failureOf(error: unknown): Failure {
   try {
     if (!(error instanceof Error)) return { name: 'Error', message: String(error) };

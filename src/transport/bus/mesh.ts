@@ -62,7 +62,7 @@ export class Mesh {
   readonly #server: LinkServer<MessageRings>;
   readonly #peers = new Map<string, Peer>();
   readonly #ids = new Set<string>();
-  /** Peers whose id is another one's, who should be about to leave. */
+  /** Peers whose id another peer still has, which should be about to leave. */
   readonly #successors = new Map<string, { greeting: Greeting; presence: Channel<Envelope> }>();
   /** Links of peers that are not known yet, or whose id is still another one's; by instance. */
   readonly #early = new Map<string, { channel: Channel<Envelope>; order: LinkOrder }[]>();

@@ -12,7 +12,7 @@ import { createSegmentAt } from '../../native/segment.js';
  *   bus-<hash of the bus's name, 12 hex><peer, random, 12 hex>        held under a lease
  *   the same with .sock                                               its socket
  *
- * The first is made when its owner listens already; whoever sees it may dial. When the owner
+ * The first is made when its owner listens already; a peer that sees it may dial. When the owner
  * is dead its lease is free, and `reap` removes both. On Windows the socket is a pipe of
  * that name, and no file.
  */

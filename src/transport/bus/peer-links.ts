@@ -54,7 +54,7 @@ const passing = ['ECONNREFUSED', 'ENOENT', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', '
  *
  * The side that dials makes the memory, and writes into it before the other has answered. Where both
  * dial at once, the link of the preferred side stays: the other side ends its own once that stands,
- * and sends over the one that stays. Whoever has two links reads them one after the other, in the
+ * and sends over the one that stays. A side that has two links reads them one after the other, in the
  * order in which the peer has written to them.
  */
 export class PeerLinks {

@@ -85,7 +85,7 @@ export class MessageRings extends LinkedRings<Producer, Consumer> implements Mes
     }
   }
 
-  /** Hands over what is to be closed with these ends. */
+  /** From now on these are closed with the ends. */
   own(region: Region, socket?: Socket): this {
     this.#region = region;
     this.#socket = socket;

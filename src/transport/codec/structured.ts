@@ -17,7 +17,7 @@ const leastRoom = 512;
 
 /** After this many messages in a row that were not plain, looking for plain data is left out … */
 const missesBefore = 4;
-/** … for so many messages at most. */
+/** … for this many messages at most. */
 const maxSkipped = 32;
 
 /**

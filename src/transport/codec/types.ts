@@ -10,7 +10,7 @@ export interface Codec<T> {
    * What it throws makes an `error` with the code `ERR_CORRUPT` and with it as the cause, and
    * ends the channel: the peer has sent what it should not.
    *
-   * @param bytes valid during the call only: copy what is to stay
+   * @param bytes valid during the call only: copy what has to last longer
    */
   decode(bytes: Uint8Array): T;
 }

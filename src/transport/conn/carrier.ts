@@ -32,7 +32,7 @@ export interface Carrier {
   /**
    * Gives everything back; then calls `closed`, in a later turn of the loop.
    *
-   * @param reset the peer is to see ECONNRESET, not an end
+   * @param reset whether the peer sees ECONNRESET instead of an end
    */
   close(reset: boolean, closed: () => void): void;
 }

@@ -64,7 +64,7 @@ export async function connectSocket(
   const options = checkAddress(operation, address);
   for (;;) {
     signal.throwIfAborted();
-    // Half-closing is up to who uses the connection.
+    // Half-closing is up to the connection's user.
     const socket = connect({ ...options, allowHalfOpen: true } as { path: string });
     try {
       const connected = once(socket, 'connect', { signal });

@@ -54,7 +54,7 @@ export class Admission {
   readonly #leaving = new Set<Socket>();
   #held = 0;
 
-  /** @param dropped told of each handshake that had to give way */
+  /** @param dropped called for each handshake that had to give way */
   constructor(
     { pending = defaultPending, bytes = defaultBytes }: HandshakeLimits,
     address: () => string,

@@ -39,7 +39,7 @@ export interface EarlyUse<E extends RingPair> {
   rings(shared: Shared<E>): void;
   /**
    * The rings will not be the link's: it goes over its socket, or it failed. What was written
-   * can be read back here: whoever takes the reader's role of a ring first has its records.
+   * can be read back here: the side that takes a ring's reading role first has its records.
    * Afterwards the rings are closed and the memory is given back.
    *
    * @param problem the reason for the socket, or the error

@@ -95,7 +95,7 @@ async function receive(
 ): Promise<Message> {
   const fail = (code: string, detail: string) => new ShmError(code, detail, operation, address);
 
-  /** Exactly so many bytes. */
+  /** Exactly `count` bytes. */
   const take = async (count: number): Promise<Buffer> => {
     if (count === 0) return Buffer.alloc(0);
     for (;;) {

@@ -62,7 +62,7 @@ export abstract class LinkedRings<O extends Output, I extends Input> implements 
     this.draining.prepare();
   }
 
-  /** Who is told of what comes, and of room; before the two below. */
+  /** Says what to call when something comes, and when there is room; before the two below. */
   listen(received: Notify, drained: Notify): void {
     this.#received = received;
     this.#drained = drained;

@@ -100,7 +100,7 @@ export class Listener<C> extends EventEmitter<ListenerEvents<C>> {
     // Not before: what listening fails by is told to its caller.
     links.server.on('error', cause => {
       const error = systemError(cause, 'accept', addressText(address));
-      // Such as EMFILE, at a peer's choice: nothing to end a process by that does not listen.
+      // EMFILE, say, which a peer can bring about: without a listener it must not end the process.
       listener.emit(listener.listenerCount('error') > 0 ? 'error' : 'clientError', error);
     });
     return listener;

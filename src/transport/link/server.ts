@@ -65,7 +65,7 @@ export class LinkServer<E extends RingPair> {
     const dropped = (socket: Socket, reason: DropReason) =>
       nextTick(() => events.dropped?.(socket, reason));
     this.#admission = new Admission(handshakes, () => this.#address, dropped);
-    // Half-closing is up to who uses the connection.
+    // Half-closing is up to the connection's user.
     this.server = createServer({ allowHalfOpen: true }, socket => this.#accept(socket));
   }
 

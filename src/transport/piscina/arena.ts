@@ -147,7 +147,7 @@ export class PayloadArena {
    *
    * @param length bytes, from 0
    * @throws {ShmError} `ERR_OUT_OF_RANGE`, `ERR_INVALID_ARG`, `ERR_CLOSED`; `ENOMEM` where there is
-   *   no such amount of memory
+   *   not that much memory
    */
   allocate(length: number, options: ShareOptions = {}): Payload {
     checkLength('arena.allocate', length);

@@ -20,7 +20,7 @@ export interface PayloadContext {
    *
    * @param length bytes, from 0
    * @returns valid until the handler has settled
-   * @throws {ShmError} `ERR_OUT_OF_RANGE`; `ENOMEM` where there is no such amount of memory
+   * @throws {ShmError} `ERR_OUT_OF_RANGE`; `ENOMEM` where there is not that much memory
    */
   readonly allocate: (length: number) => Uint8Array<ArrayBuffer>;
 }

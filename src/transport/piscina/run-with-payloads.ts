@@ -29,7 +29,7 @@ export interface PayloadRunOptions {
   /** The result stays in the arena, until it is released. @default false */
   borrow?: boolean;
   /**
-   * Where the result is to lie. @default the arena whose handle is `payloads` in the pool's
+   * The arena that the result goes through. @default the arena whose handle is `payloads` in the pool's
    * `workerData`, else that of the task's first payload
    */
   arena?: PayloadArena;
@@ -60,7 +60,7 @@ const pools = new WeakMap<Pool, PoolRecord>();
  * @param task as for `pool.run`, with payloads anywhere in its objects, arrays, Maps and Sets
  * @returns what the handler returned; views of any kind, Buffers included, keep their kind
  * @throws {ShmError} `ERR_RELEASED` for a payload that is of no more use, `ERR_CLOSED` for an arena;
- *   `ERR_INVALID_ARG` where no arena is to be found, and for a handler that was not made with
+ *   `ERR_INVALID_ARG` where no arena is found, and for a handler that was not made with
  *   `payloadTask`; `ERR_USE_AFTER_FREE` for a result with a view of memory that is not the task's;
  *   and whatever `pool.run` throws
  * @example

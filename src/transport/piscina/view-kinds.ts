@@ -71,7 +71,7 @@ export function copyOf(kind: number, bytes: Uint8Array): ArrayBufferView {
   return viewOf(kind, copy.buffer, 0, bytes.length);
 }
 
-/** Whether bytes that another thread told of can be a view of that kind. */
+/** Whether a place and length from another thread can be a view of that kind. */
 export function isViewRange(kind: number, offset: number, bytes: number): boolean {
   const element = kinds[kind]?.[2];
   return element !== undefined && bytes >= 0 && offset % element === 0 && bytes % element === 0;

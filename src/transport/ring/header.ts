@@ -12,7 +12,7 @@ export function formatHeader(memory: RingMemory, magic: number, capacity: number
   memory.wake(Field.magic);
 }
 
-/** The first and the last bytes of a file that a ring is to be kept in. */
+/** The first and the last bytes of a file in which a ring is kept. */
 export function keptEnds(magic: number, capacity: number): { first: Uint8Array; last: Uint8Array } {
   const words = new Int32Array(ringHeaderBytes / 4);
   writeConstants(words, magic, capacity, true);

@@ -26,7 +26,7 @@ export interface RingMemory {
   unlock(role: Role): void;
   /** Whether anyone holds the role's lock, this memory object included. */
   isLocked(role: Role): boolean;
-  /** One word, which changes when pages of some memory were lost: then `fault` is to be asked. */
+  /** One word, which changes when pages of some memory were lost: ask `fault` then. */
   readonly changes: Int32Array;
   /** Why pages are lost: the file was cut short, or its file system failed. */
   fault(operation: string): ShmError | undefined;

@@ -150,7 +150,7 @@ describe('The limits of a bus', function () {
     expect(counted.wrong).to.equal(undefined);
   });
 
-  it('on a broadcast: who has no room is named, who takes less gets nothing, the others do', async () => {
+  it('on a broadcast: peers without room are named, those that take less get nothing, the others do', async () => {
     const name = `${buses.name} broadcast`;
     const bus = await buses.join('here', { capacity: 65536 }, name);
     await buses.join('small', { capacity: 4096 }, name);

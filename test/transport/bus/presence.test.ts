@@ -160,7 +160,7 @@ describe('The peers of a bus', function () {
     expect(mapped() - before, 'three pairs talk').to.equal(3 * 2 * pair);
   });
 
-  it('are separate from those of another user, who has no way to them', async function () {
+  it('are separate from those of another user, which cannot reach them', async function () {
     const reason = existsSync('/dev/shm') ? whyNotNobody() : 'there is no /dev/shm';
     if (reason) skip(this, reason);
     const theirs = `/dev/shm/mmap-transport-${nobody}`;

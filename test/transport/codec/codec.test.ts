@@ -268,7 +268,7 @@ describe('codec of a user', () => {
     void other.close();
   });
 
-  it('that makes anything but bytes is told so, and nothing is sent', () => {
+  it('that makes anything but bytes gets an error, and nothing is sent', () => {
     const results: unknown[] = ['text', undefined, null, 5, new ArrayBuffer(4), [1], {}];
     const codec: Codec<unknown> = {
       encode: value => results[value as number] as Uint8Array,

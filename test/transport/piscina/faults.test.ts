@@ -126,7 +126,7 @@ describe('Faults around payloads', () => {
     second.close();
   });
 
-  it('wrong arguments are told as such, change nothing, and lose no payload', async () => {
+  it('wrong arguments are reported, change nothing, and lose no payload', async () => {
     const arena = make.arena();
     const pool = make.pool(arena);
     const payload = arena.share(pattern(100));
@@ -164,7 +164,7 @@ describe('Faults around payloads', () => {
     expect(arena.stats()).to.include({ blocks: 0, fallbacks: 0 });
   });
 
-  it('a closed arena is told as such', async () => {
+  it('a closed arena is reported', async () => {
     const arena = make.arena();
     const pool = make.pool(arena);
     const payload = arena.share(pattern(9));

@@ -249,7 +249,7 @@ describe('Owners of payloads', () => {
       });
     });
 
-    it('a write into memory that was freed is told of', async () => {
+    it('a write into memory that was freed is reported', async () => {
       const arena = make.arena({ debug: true });
       const pool = make.pool(arena);
       const fifo = path('fifo');

@@ -216,7 +216,7 @@ forEachPiscina('Payloads', make => {
     expect(await runWithPayloads(pool, 1, { arena: two })).to.equal(1);
   });
 
-  it('refuses nonsense and says what is wrong', async () => {
+  it('refuses wrong arguments and says what is wrong', async () => {
     const arena = make.arena();
     const pool = make.pool(arena);
     expect(thrown(() => arena.share('text' as never)).code).to.equal('ERR_INVALID_ARG');

@@ -45,7 +45,7 @@ describe('An arena of several processes', () => {
     expect(arena.stats()).to.include({ blocks: 0, fallbacks: 0, capacity: 32 << 20 });
   });
 
-  it('who finds all parts taken has everything cloned, and counted', async () => {
+  it('a process that finds all parts taken has everything cloned, and counted', async () => {
     const arena = make.arena({ bytes: 1 << 20 });
     arena.share(pattern(10), { keep: true });
     const child = start(partner, [JSON.stringify(arena.handle), '50']);

@@ -153,7 +153,7 @@ describe('A ring kept in a file', () => {
       Ring.open(file).close();
     });
 
-    it('one that is never finished is told as what it is', () => {
+    it('one that is never finished is reported as unfinished', () => {
       for (const length of [0, size]) {
         const file = path(`unfinished ${length}`);
         writeFileSync(file, Buffer.alloc(length), { mode: 0o600 });

@@ -148,7 +148,7 @@ describe('A ring whose file is cut', () => {
     other.close();
   });
 
-  it('a file system that fails is told as what it is', () => {
+  it('a file system that fails is reported as one', () => {
     // A descriptor that is none stands for a file whose system has died.
     const none = 2 ** 30;
     expect(lostPages(none, 0, 10, 'file.read', file)).to.include({ code: 'EBADF', address: file });

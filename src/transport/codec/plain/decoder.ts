@@ -283,7 +283,7 @@ export class PlainDecoder {
     return count;
   }
 
-  /** Moves over so many bytes and says where they begin. */
+  /** Skips `length` bytes and says where they begin. */
   #take(length: number): number {
     const at = this.#at;
     this.#need(length);

@@ -20,10 +20,10 @@ const { isProxy } = types;
 /** Instead of a length: the value is not plain data, or goes too deep. */
 export const notPlain = -1;
 
-/** A native call costs as much as writing so many characters one by one. */
+/** A native call costs as much as writing this many characters one by one. */
 const nativeLength = 40;
 
-// V8 keeps strings of one byte per character as such, and sees that this cannot match there.
+// V8 knows which strings have one byte per character, and sees that this cannot match there.
 const beyondByte = /[^\u0000-\u00ff]/; // eslint-disable-line no-control-regex
 
 /**
@@ -74,7 +74,7 @@ export class PlainEncoder extends MessageRoom {
   }
 
   /**
-   * What is to be sent instead by V8's serializer: the value itself; or, where accessors have run,
+   * What V8's serializer sends instead: the value itself; or, where accessors have run,
    * a copy of its plain parts with what they gave.
    */
   takeRest(): unknown {

@@ -13,7 +13,7 @@
  *
  * Shapes with a number below `maxShapes` stay defined until another definition takes the
  * number. Higher numbers hold within their message only: for objects with too many keys, and
- * where so many shapes come that remembering them does not pay.
+ * where there are too many shapes for remembering them to pay.
  */
 
 /** MessagePack never begins so, and V8's serializer begins with 0xff. */
@@ -43,10 +43,10 @@ export const shapeNumbers = 65536;
 export const Tag = {
   /** 0 to 127 are themselves. */
   maxSmall: 127,
-  /** 128 to 191: a string of so many characters of a byte each. */
+  /** 128 to 191: a string of 0 to 63 characters of a byte each. */
   shortString: 128,
   maxShortString: 63,
-  /** 192 to 207: an array of so many values. */
+  /** 192 to 207: an array of 0 to 15 values. */
   shortArray: 192,
   maxShortArray: 15,
   null: 208,

@@ -200,7 +200,7 @@ overEach('Closing', backing => {
     expect(events).to.deep.equal([['close false'], ['error ECONNRESET', 'close true']]);
   });
 
-  it('may be told of in the order that net has', async () => {
+  it('are reported in the order that net has', async () => {
     const { client, server } = await backing.pair();
     const events = recorded(client);
     server.on('data', () => server.end('answer'));

@@ -116,7 +116,7 @@ overEach('Microtasks and ticks', backing => {
 });
 
 overEach('Listeners run in the context that their connection was made in', backing => {
-  it('whoever writes, and whatever else is waiting', async () => {
+  it('by either end, whatever else is waiting', async () => {
     const storage = new AsyncLocalStorage<string>();
     const names = ['A', 'B', 'C'];
     const seen: string[] = [];
