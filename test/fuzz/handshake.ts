@@ -20,12 +20,11 @@ import {
 import { Opening } from '../../src/transport/link/open-link.js';
 import { discard, makeRegion, type RingPair } from '../../src/transport/link/sharing.js';
 import { random } from '../support/traffic.js';
+import type { FuzzResult, Pick } from './support.js';
 
 const kind = streamKind('park');
 const capacity = 4096;
 const patience = 2000;
-
-type Pick = (below: number) => number;
 
 /** What JSON can hold and nobody expects. */
 const oddities: unknown[] = [
@@ -128,12 +127,6 @@ async function say(socket: Socket, bytes: Buffer, pick: Pick): Promise<void> {
   }
 }
 
-export interface FuzzResult {
-  cases: number;
-  /** How the honest side's handshakes ended, by code; `memory`, `socket`: it has a link. */
-  outcomes: Record<string, number>;
-}
-
 /** One end of a pair of streams in memory, as a connected Unix socket is. */
 class End extends Duplex {
   other!: End;
@@ -171,7 +164,10 @@ function pair(): [Socket, Socket] {
 /** Cases under way at one time: some of them wait for what never comes. */
 const atOnce = 64;
 
-/** @throws where an honest side throws what is no ShmError, does not end, or takes too much */
+/**
+ * @returns how the honest side's handshakes ended, by code; `memory`, `socket`: it has a link
+ * @throws where an honest side throws what is no ShmError, does not end, or takes too much
+ */
 export async function fuzzHandshakes(from: number, to: number): Promise<FuzzResult> {
   const outcomes: Record<string, number> = {};
   let next = from;
