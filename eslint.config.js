@@ -59,6 +59,7 @@ export default defineConfig(
         'error',
         { object: 'process', property: 'nextTick', message: 'Use src/timers.ts.' },
         { object: 'performance', property: 'now', message: 'Use src/timers.ts.' },
+        { object: 'Date', property: 'now', message: 'Use src/timers.ts.' },
       ],
     },
   },

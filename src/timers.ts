@@ -33,6 +33,12 @@ export const nextTick: typeof process.nextTick = process.nextTick.bind(process);
 /** Milliseconds since the process began, with fractions. */
 export const now: () => number = performance.now.bind(performance);
 
+/**
+ * Milliseconds since 1970 by the machine's clock, which may be set forward and back: only for
+ * comparing with the times of files.
+ */
+export const wallClock: () => number = Date.now.bind(Date);
+
 /** From this many milliseconds on Node's timers cannot wait: there is no limit then. */
 export const timerLimit = 2 ** 31;
 

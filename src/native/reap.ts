@@ -1,6 +1,7 @@
-import { closeSync, constants, fstatSync, lstatSync, readdirSync } from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, readdirSync, type Stats } from 'node:fs';
 import { basename, join } from 'node:path';
 import { systemError } from '../errors.js';
+import { wallClock } from '../timers.js';
 import { addon } from './addon.js';
 import { existingDirectory } from './directory.js';
 import { kindOfName, noFollow, openOwnFile, unlinkQuietly } from './segment.js';
@@ -41,7 +42,15 @@ export function reapExcept(home: string, inUse: ReadonlySet<string> = new Set())
 function isOffered(path: string): boolean {
   if (kindOfName(basename(path)) !== 'link') return false;
   const stats = lstatSync(path, { throwIfNoEntry: false });
-  return stats !== undefined && Date.now() - stats.mtimeMs < offerPatience;
+  return stats !== undefined && isRecent(stats, offerPatience);
+}
+
+/**
+ * Whether a file was written within the last `milliseconds`. A time that far in the future is not:
+ * the clock was set back since then, and what looks new would look so for as long.
+ */
+export function isRecent({ mtimeMs }: Stats, milliseconds: number): boolean {
+  return Math.abs(wallClock() - mtimeMs) < milliseconds;
 }
 
 function reapNames(home: string, isMeant: (name: string) => boolean): string[] {

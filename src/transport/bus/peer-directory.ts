@@ -3,7 +3,7 @@ import { closeSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { atExit } from '../../native/at-exit.js';
 import { regionDirectory } from '../../native/directory.js';
-import { reapExcept } from '../../native/reap.js';
+import { isRecent, reapExcept } from '../../native/reap.js';
 import { createSegmentAt } from '../../native/segment.js';
 
 /*
@@ -112,7 +112,7 @@ export class PeerDirectory {
     const path = join(this.#directory, name);
     const stats = statSync(path, { throwIfNoEntry: false });
     const owner = statSync(path.replace(/\.sock$/, ''), { throwIfNoEntry: false });
-    if (stats?.isSocket() && !owner && Date.now() - stats.mtimeMs > onItsWay)
+    if (stats?.isSocket() && !owner && !isRecent(stats, onItsWay))
       rmSync(path, { force: true });
   }
 }
