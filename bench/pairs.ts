@@ -1,13 +1,15 @@
 // npm run bench:pairs -- FOLDER [--pairs 15] [--milliseconds 300] [--only NAMES]
 // Compares this clone with another one of this project, set up by `npm run setup`: before and after a
-// change. Each pair is one trial of each, one right after the other, each in processes of its own; a
+// change. NAMES, with commas: of those that are printed; `dial`: connections made, used and destroyed.
+// Each pair is one trial of each, one right after the other, each in processes of its own; a
 // change of the machine's speed meets both. A subject is slower where the whole 95 % interval of the
 // ratio lies below 0.95.
-import { fork } from 'node:child_process';
+import { execFile, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
+import { parseArgs, promisify } from 'node:util';
+import type { Outcome as DialOutcome } from './dials.js';
 import type * as Launching from './launch.js';
 import type { Outcome as PayloadOutcome, Trial as PayloadTrial } from './payloads/trial.js';
 import type { Content, Kind, Trial } from './trial.js';
@@ -43,6 +45,9 @@ const subjects = new Map<string, Subject>([
   subject('http-conn', 'round-trip', 64),
 ]);
 const payloads = 'payloads 1048576';
+const dials = 'dial';
+/** Of this clone, for both: the other one may be from before it was written. */
+const dialScript = fileURLToPath(new URL('./dials.js', import.meta.url));
 
 /** What comes after a trial's own time. */
 const patience = 20_000;
@@ -52,6 +57,7 @@ type Rates = Record<string, number>;
 
 /** One of the two clones. */
 interface Side {
+  readonly folder: string;
   readonly launch: typeof Launching.launch;
   readonly payloadsScript: string;
 }
@@ -59,7 +65,7 @@ interface Side {
 async function side(folder: string): Promise<Side> {
   const at = (path: string) => resolve(folder, 'dist/bench', path);
   const module = (await import(pathToFileURL(at('launch.js')).href)) as typeof Launching;
-  return { launch: module.launch, payloadsScript: at('payloads.js') };
+  return { folder: resolve(folder), launch: module.launch, payloadsScript: at('payloads.js') };
 }
 
 async function rateOf({ launch }: Side, subject: Subject, milliseconds: number): Promise<Rates> {
@@ -84,6 +90,14 @@ async function payloadRates({ payloadsScript }: Side, milliseconds: number): Pro
   await exited;
   const median = (values: number[]) => [...values].sort((a, b) => a - b)[values.length >> 1]!;
   return Object.fromEntries(Object.entries(outcome).map(([way, rates]) => [way, median(rates)]));
+}
+
+async function dialRates({ folder }: Side, milliseconds: number): Promise<Rates> {
+  const args = [dialScript, folder, `${milliseconds}`];
+  const limit = { timeout: milliseconds + patience };
+  const { stdout } = await promisify(execFile)(process.execPath, args, limit);
+  const { perSecond, perProcessorSecond } = JSON.parse(stdout) as DialOutcome;
+  return { '': perSecond, 'by processor time': perProcessorSecond };
 }
 
 /** Of Student's distribution, 97.5 %, for a number of pairs less one; from 30 on as good as this. */
@@ -119,13 +133,17 @@ if (folder === undefined) throw new Error('expected the folder of another clone 
 const here = await side(fileURLToPath(new URL('../..', import.meta.url)));
 const other = await side(folder);
 const milliseconds = Number(values.milliseconds);
-const chosen = values.only?.split(',') ?? [...subjects.keys(), payloads];
+const everything = [...subjects.keys(), dials, payloads];
+const chosen = values.only?.split(',') ?? everything;
 console.log('this clone / the other one: mean of the ratios, and its 95 % interval');
 for (const name of chosen) {
-  const measure = (from: Side) =>
-    name === payloads
-      ? payloadRates(from, 4 * milliseconds)
-      : rateOf(from, subjects.get(name)!, milliseconds);
+  const subject = subjects.get(name);
+  const measure = (from: Side) => {
+    if (name === payloads) return payloadRates(from, 4 * milliseconds);
+    if (name === dials) return dialRates(from, 4 * milliseconds);
+    if (subject) return rateOf(from, subject, milliseconds);
+    throw new RangeError(`expected ${everything.join(', ')}; got ${name}`);
+  };
   const ratios: Record<string, number[]> = {};
   for (let pair = 0; pair < Number(values.pairs); pair++) {
     // Which one comes first changes from pair to pair.
