@@ -5,6 +5,8 @@ import type { Envelope } from './envelope.js';
 /** What waits to be sent to a peer. */
 export interface Waiting {
   readonly envelope: Envelope;
+  /** What an answer takes in memory. */
+  readonly answerBytes?: number;
   /** Called once it is sent, or can never be. */
   readonly settle: (error?: Error) => void;
 }
@@ -15,6 +17,12 @@ export interface Waiting {
  */
 export class Outbox {
   #waiting = new Set<Waiting>();
+  #answerBytes = 0;
+
+  /** What the answers that wait take in memory. */
+  get answerBytes(): number {
+    return this.#answerBytes;
+  }
 
   get isEmpty(): boolean {
     return this.#waiting.size === 0;
@@ -23,7 +31,21 @@ export class Outbox {
   /** @returns gives it up, if it has not been sent by then */
   add(waiting: Waiting): () => void {
     this.#waiting.add(waiting);
-    return () => this.#waiting.delete(waiting);
+    this.#answerBytes += waiting.answerBytes ?? 0;
+    return () => this.#remove(waiting);
+  }
+
+  #remove(waiting: Waiting): void {
+    if (this.#waiting.delete(waiting)) this.#answerBytes -= waiting.answerBytes ?? 0;
+  }
+
+  /** Lets go of all answers, as if they had been sent. */
+  dropAnswers(): void {
+    for (const waiting of [...this.#waiting]) {
+      if (waiting.answerBytes === undefined) continue;
+      this.#remove(waiting);
+      waiting.settle();
+    }
   }
 
   /** What was accepted before everything that waits. */
@@ -44,7 +66,7 @@ export class Outbox {
         if (isLeaving(error)) throw error;
         failure = error as Error; // its own fault: the codec rejects it, or it is too long
       }
-      this.#waiting.delete(waiting);
+      this.#remove(waiting);
       settle(failure);
     }
   }
@@ -53,6 +75,7 @@ export class Outbox {
   fail(error: Error): void {
     const failed = [...this.#waiting];
     this.#waiting.clear();
+    this.#answerBytes = 0;
     for (const { settle } of failed) settle(error);
   }
 }

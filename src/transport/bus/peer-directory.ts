@@ -112,7 +112,6 @@ export class PeerDirectory {
     const path = join(this.#directory, name);
     const stats = statSync(path, { throwIfNoEntry: false });
     const owner = statSync(path.replace(/\.sock$/, ''), { throwIfNoEntry: false });
-    if (stats?.isSocket() && !owner && !isRecent(stats, onItsWay))
-      rmSync(path, { force: true });
+    if (stats?.isSocket() && !owner && !isRecent(stats, onItsWay)) rmSync(path, { force: true });
   }
 }

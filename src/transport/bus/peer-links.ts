@@ -1,3 +1,4 @@
+import type { ShmError } from '../../errors.js';
 import { delay } from '../../timers.js';
 import type { Channel } from '../channel/channel.js';
 import type { MessageRings } from '../channel/message-rings.js';
@@ -149,6 +150,11 @@ export class PeerLinks {
   /** Gives up dialling. */
   abort(reason: Error): void {
     this.#abort.abort(reason);
+  }
+
+  /** Ends all links at once: the peer breaks the rules. */
+  refuse(error: ShmError): void {
+    for (const channel of this.#channels) channel.refuse(error);
   }
 
   close(): Promise<unknown> {

@@ -5,10 +5,19 @@ import type { MessageRings } from '../channel/message-rings.js';
 import type { RangeCodec } from '../codec/types.js';
 import type { EarlyUse } from '../link/dial-link.js';
 import type { Link } from '../link/handshake.js';
-import type { Envelope } from './envelope.js';
+import { type Envelope, EnvelopeKind } from './envelope.js';
 import type { LeaveReason } from './bus-options.js';
 import { Outbox } from './outbox.js';
 import { type LinkMaker, type LinkOrder, PeerLinks } from './peer-links.js';
+
+/**
+ * Answers that wait for a peer take at most this many bytes. One that asks on and on and reads no
+ * answer would else fill this side's memory.
+ */
+const mostAnswerBytes = 64 * 1024 * 1024;
+
+/** What an answer takes besides its value. */
+const answerOverhead = 256;
 
 /** What a peer needs of its bus. */
 export interface PeerCallbacks extends Omit<LinkMaker, 'dial'> {
@@ -165,7 +174,18 @@ export class Peer {
     // Kept as it is now: the caller may change it afterwards.
     const bytes = Buffer.from(this.#host.codec().encode(envelope));
     const copy = this.#host.codec().decode(bytes, 0, bytes.length);
-    return this.#outbox.add({ envelope: copy, settle });
+    const isAnswer = envelope.kind >= EnvelopeKind.reply;
+    const taken = isAnswer && { answerBytes: bytes.length + answerOverhead };
+    const giveUp = this.#outbox.add({ envelope: copy, settle, ...taken });
+    if (this.#outbox.answerBytes > mostAnswerBytes) this.#refuse();
+    return giveUp;
+  }
+
+  /** Ends its links: it asks, and does not take the answers. */
+  #refuse(): void {
+    const detail = `${mostAnswerBytes} bytes of answers wait for the peer, and it asks for more`;
+    this.#outbox.dropAnswers();
+    this.#links.refuse(new ShmError('ERR_PROTOCOL', detail, 'bus.receive', this.id));
   }
 
   /** Resolves when `send` may succeed again, or never will. */

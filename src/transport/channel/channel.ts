@@ -259,9 +259,7 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
       if (this.listening) count = this.#input.drain(this.#deliver, messagesPerTurn);
     } catch (error) {
       if (this.#inListener) throw error;
-      // Not the listener's: what came is no message, or the ring is corrupt.
-      this.#ends.poison();
-      return this.#fail(error as ShmError);
+      return this.refuse(error as ShmError);
     } finally {
       // A listener threw, which is its owner's affair: the rest comes in the next turn.
       if (this.#inListener) this.#again();
@@ -309,6 +307,13 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
   #awaitRoom(): void {
     this.#awaitsRoom = true;
     this.#ends.awaitRoom(this.#writer.needed);
+  }
+
+  /** @internal What came is no message, or breaks the rules of this side; both get an `error`. */
+  refuse(error: ShmError): void {
+    if (this.closed) return;
+    this.#ends.poison();
+    this.#fail(error);
   }
 
   #fail(error: ShmError): void {

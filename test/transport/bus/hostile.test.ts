@@ -204,6 +204,30 @@ describe('A bus with a peer that sends garbage', function () {
     await Promise.all([link.close(), presence.close()]);
   });
 
+  for (const sharedMemory of [true, false]) {
+    const medium = sharedMemory ? 'shared memory' : 'its socket';
+    it(`keeps a bounded number of answers for one that never reads them, over ${medium}`, async () => {
+      const { presence, link } = await intrude('intruder', sharedMemory);
+      const bytes = 12 * 1024;
+      const request = { kind: EnvelopeKind.request, id: 1, value: Buffer.alloc(bytes) };
+      const asked = envelopeCodec(undefined).encode(request);
+      let count = 0;
+      while (errors.length === 0) {
+        while (!link.closed && link.send(asked)) count++;
+        await nextTurn();
+        // Many times what it may have the victim keep.
+        expect(count * bytes).to.be.below(256 * 1024 * 1024);
+      }
+      expect(errors[0]).to.deep.include({ code: 'ERR_PROTOCOL', address: 'intruder' });
+      expect(errors.splice(0)).to.have.length(1);
+      // It would have all of them in the end.
+      expect(count * bytes).to.be.above(32 * 1024 * 1024);
+      await isWell();
+      await Promise.all([link.close(), presence.close()]);
+      while (victim.peers.has('intruder')) await nextTurn();
+    });
+  }
+
   it('makes another link in place of a broken one', async () => {
     const codec: Codec<unknown> = {
       encode: value => Buffer.from(JSON.stringify(value)),
