@@ -161,7 +161,7 @@ class HostileBus {
 }
 
 /** Every so many that break the link, one is sent: to make another costs as much as many cases. */
-const oneOfBroken = 16;
+const oneOfBroken = 64;
 /** Between two looks at the honest ones. */
 const batch = 200;
 

@@ -13,6 +13,9 @@ interface DraftField {
   readonly size: 1 | 2 | 4 | 8;
 }
 
+/** What is being written; one draft at a time. */
+const room = Buffer.alloc(256 * 1024);
+
 /** Deeper than an encoder goes, now and then. */
 const deepest = 70;
 
@@ -23,9 +26,11 @@ const words = ['', 'a', 'toString', '__proto__', 'constructor', 'length', 'then'
  * which also says where each of its fields lies.
  */
 export class PlainDraft {
+  /** With no lie. */
+  readonly honest: Buffer;
   readonly #pick: Pick;
   readonly #fields: DraftField[] = [];
-  #bytes: number[] = [];
+  #length = 0;
   #shapes: { number: number; keys: string[] }[] = [];
   #made = 0;
   #hasReferences = false;
@@ -44,17 +49,13 @@ export class PlainDraft {
       flags |= Flag.definitions;
       this.#definitions();
     }
-    this.#bytes[1] = flags;
-  }
-
-  /** With no lie. */
-  get honest(): Buffer {
-    return Buffer.from(this.#bytes);
+    room[1] = flags;
+    this.honest = Buffer.from(room.subarray(0, this.#length));
   }
 
   /** With one: another value in a field, or something cut off, left out, added or said twice. */
   lie(): Buffer {
-    const bytes = this.honest;
+    const bytes = Buffer.from(this.honest);
     const pick = this.#pick;
     const { at, size } = oneOf(this.#fields, pick);
     switch (pick(8)) {
@@ -73,11 +74,15 @@ export class PlainDraft {
   }
 
   #put(value: number, size: DraftField['size']): void {
-    this.#fields.push({ at: this.#bytes.length, size });
-    const bytes = Buffer.alloc(size);
-    if (size === 8) bytes.writeDoubleLE(value);
-    else bytes.writeUIntLE(value, 0, size);
-    this.#bytes.push(...bytes);
+    const at = this.#length;
+    this.#fields.push({ at, size });
+    if (size === 8) room.writeDoubleLE(value, at);
+    else room.writeUIntLE(value, at, size);
+    this.#length += size;
+  }
+
+  #text(text: string, encoding: 'latin1' | 'utf16le'): void {
+    this.#length += room.write(text, this.#length, encoding);
   }
 
   #shape(index: number): { number: number; keys: string[] } {
@@ -92,7 +97,7 @@ export class PlainDraft {
   }
 
   #definitions(): void {
-    const offset = this.#bytes.length;
+    const offset = this.#length;
     this.#put(this.#shapes.length, 4);
     for (const { number, keys } of this.#shapes) {
       this.#put(number % shapeNumbers, 2);
@@ -106,13 +111,13 @@ export class PlainDraft {
     const { length } = text;
     if (length <= Tag.maxShortString && this.#pick(8) > 0) {
       this.#put(Tag.shortString | length, 1);
-      this.#bytes.push(...Buffer.from(text, 'latin1'));
+      this.#text(text, 'latin1');
       return;
     }
     const isWide = this.#pick(2) === 0;
     this.#put(isWide ? Tag.wideString : Tag.string, 1);
     this.#put(length, 4);
-    this.#bytes.push(...Buffer.from(text, isWide ? 'utf16le' : 'latin1'));
+    this.#text(text, isWide ? 'utf16le' : 'latin1');
   }
 
   #value(depth: number, isDeep: boolean): void {
@@ -141,7 +146,7 @@ export class PlainDraft {
         this.#made++;
         this.#put(oneOf([Tag.buffer, Tag.bytes], pick), 1);
         this.#put(length, 4);
-        for (let i = 0; i < length; i++) this.#bytes.push(pick(256));
+        for (let i = 0; i < length; i++) room[this.#length++] = pick(256);
         return;
       }
       case 8:

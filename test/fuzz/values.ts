@@ -126,7 +126,7 @@ export function decodeTwice<T>(
     }
   };
   const [one, other] = [decode(0), decode(0xdd)];
-  if (!isSame(one, other)) {
+  if (one.error !== other.error || (one.error === undefined && !isSame(one.value, other.value))) {
     throw new Error(`what lies beside the message was read: ${inspect(one)}, ${inspect(other)}`);
   }
   if (one.error !== undefined) return 'ERR_CORRUPT';
