@@ -1,4 +1,5 @@
 import { DefaultDeserializer, DefaultSerializer } from 'node:v8';
+import { limitResizable } from './resizable.js';
 
 /*
  * Values by V8's serializer, as `process.send` with `serialization: 'advanced'` uses it: the same
@@ -72,10 +73,15 @@ export function serialize(value: unknown): Buffer {
   return serializer.releaseBuffer();
 }
 
-/** @param message private, perhaps a part of Node's pool: what is read may be a part of it */
+/**
+ * @param message private, perhaps a part of Node's pool: what is read may be a part of it
+ * @throws {RangeError} see {@link limitResizable}; and what V8 does for what it has not written
+ */
 export function deserialize(message: Buffer): unknown {
   const deserializer = new DefaultDeserializer(message);
   (deserializer as unknown as HostReader)._readHostObject = readHostObject;
   deserializer.readHeader();
-  return deserializer.readValue() as unknown;
+  const value: unknown = deserializer.readValue();
+  limitResizable(message, value);
+  return value;
 }
