@@ -10,6 +10,7 @@ import {
   Counter,
   Field,
   Magic,
+  recordHeaderBytes,
   ringHeaderBytes,
   Waiting,
 } from '../../src/transport/ring/layout.js';
@@ -98,7 +99,9 @@ function lie(pick: Pick, isStream: boolean): boolean {
   // A record's header: of the next one to be read, or of any.
   const start = pick(2) === 0 ? words[Field.head]! : words[Field.tail]! - 8 * pick(32);
   const field = ((ringHeaderBytes + (start & (capacity - 8))) >> 2) + pick(2);
-  words[field] = odd(pick, words[field]!);
+  // One that takes all that is published, perhaps beyond the end of the ring.
+  const whole = ((words[Field.tail]! - start) | 0) - recordHeaderBytes - pick(8);
+  words[field] = pick(3) === 0 ? whole : odd(pick, words[field]!);
   return false;
 }
 
@@ -113,9 +116,10 @@ function codeOf(error: unknown): string {
   throw error;
 }
 
-/** Positions to begin with: the start, any, and before each wrap of 32 bits. */
+/** Positions to begin with: the start, any, and before the ring's end and each wrap of 32 bits. */
 function startOf(pick: Pick, alignment: number): number {
-  return oneOf([0, -8, 0x7fff_f000, pick(2 ** 32) | 0], pick) & -alignment;
+  const nearEnd = -8 * pick(128);
+  return oneOf([0, nearEnd, 0x7fff_f000 + nearEnd, pick(2 ** 32) | 0], pick) & -alignment;
 }
 
 function checkStats(): void {
@@ -152,9 +156,14 @@ function records(pick: Pick): string {
     bytes => sent.got(bytes),
     length => sent.next(length),
   );
+  let outcome = 'went on';
+  // Something is there, in most cases, when the lie is told.
+  for (let i = pick(5); i > 0; i--) {
+    const error = driver.attempt('tryWrite', pick(700));
+    if (error) outcome = worse(outcome, codeOf(error));
+  }
   const steps = 3 + pick(8);
   const lieAt = pick(steps);
-  let outcome = 'went on';
   const moment = () => {
     if (!lie(pick, false)) mustArrive = false;
   };

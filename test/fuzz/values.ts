@@ -105,8 +105,8 @@ export function lyingValue(pick: Pick): { bytes: Buffer; format: 'plain' | 'v8' 
 }
 
 /**
- * Decodes the bytes twice, with other bytes around them each time: what is outside must make no
- * difference.
+ * Decodes the bytes twice, once with nothing behind them and once with other bytes around them: what
+ * is outside must make no difference.
  *
  * @returns how it ended
  */
@@ -115,8 +115,8 @@ export function decodeTwice<T>(
   bytes: Uint8Array,
   check: (value: T) => void = () => {},
 ): string {
-  const decode = (filler: number): { value?: T; error?: string } => {
-    const around = Buffer.alloc(bytes.length + 80, filler);
+  const decode = (filler: number, after: number): { value?: T; error?: string } => {
+    const around = Buffer.alloc(8 + bytes.length + after, filler);
     around.set(bytes, 8);
     try {
       return { value: codecOf().decode(around, 8, 8 + bytes.length) };
@@ -125,7 +125,7 @@ export function decodeTwice<T>(
       return { error: error.message };
     }
   };
-  const [one, other] = [decode(0), decode(0xdd)];
+  const [one, other] = [decode(0, 0), decode(0xdd, 72)];
   if (one.error !== other.error || (one.error === undefined && !isSame(one.value, other.value))) {
     throw new Error(`what lies beside the message was read: ${inspect(one)}, ${inspect(other)}`);
   }
