@@ -118,6 +118,7 @@ class HostileBus {
 
   /** @param isSound it can be decoded, so it must arrive; else the link to the victim is broken by it */
   async send(bytes: Buffer, isSound: boolean): Promise<void> {
+    if (bytes.length > capacity / 4) return; // more than a link takes at once is not sent
     if (isSound && bytes[0]! <= EnvelopeKind.request) this.#sent++;
     for (;;) {
       if (!this.#link || this.#link.closed) {
