@@ -112,8 +112,8 @@ export class Mesh {
 
   /** @throws {ShmError} `ERR_ID_TAKEN` */
   async join(): Promise<void> {
-    await this.#server.listen(this.#directory.address());
     this.#directory.reveal();
+    await this.#server.listen(this.#directory.address());
     const dials = this.#directory.others().map(instance => this.#dialPresence(instance));
     let joined = false;
     try {

@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import fs, { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
-import { Bus } from '../../../src/index.js';
+import { Bus, reap } from '../../../src/index.js';
 import { ringHeaderBytes } from '../../../src/transport/ring/layout.js';
 import { skip } from '../../native/support.js';
 import { thrown } from '../../support/errors.js';
@@ -77,6 +78,32 @@ describe('The peers of a bus', function () {
       const text = all.map(time => time.toFixed(1)).join(', ');
       console.log(`      ${what}: seen everywhere after ${text} ms`);
       expect(Math.min(...all), what).to.be.below(100);
+    }
+  });
+
+  it('are found though somebody cleans up in the middle of their joining', async () => {
+    const { openSync } = fs;
+    let reaped: string[] = [];
+    // Between the making of the file that shows a peer and its lease it looks like a killed one's.
+    fs.openSync = (...args: Parameters<typeof openSync>) => {
+      const fd = openSync(...args);
+      const isMark = /[/\\]bus-[0-9a-f]{24}$/.test(String(args[0]));
+      if (isMark && reaped.length === 0 && Number(args[1]) & fs.constants.O_CREAT) reaped = reap();
+      return fd;
+    };
+    syncBuiltinESMExports();
+    try {
+      await here('a');
+    } finally {
+      fs.openSync = openSync;
+      syncBuiltinESMExports();
+    }
+    expect(reaped).to.have.length(1);
+    const b = await here('b');
+    expect([...b.peers]).to.deep.equal(['a']);
+    if (process.platform !== 'win32') {
+      const files = readdirSync(process.env.MMAP_TRANSPORT_DIR!);
+      expect(files.filter(file => file.endsWith('.sock'))).to.have.length(2);
     }
   });
 
