@@ -38,7 +38,8 @@ const defaultCloseTimeout = 5000;
  *   without `close`; after everything it had sent was delivered
  * - `drain` (id): there is room again for a peer, after `send` said false
  * - `route` (id, route, reason): messages to a peer go over a socket, and why; or through memory again
- * - `error`: a link broke that should not have (`ERR_CORRUPT`), or cannot be made (the errno name)
+ * - `error`: a link broke that should not have (`ERR_CORRUPT`), or cannot be made (the errno name);
+ *   no peer can be accepted at the moment, for lack of file descriptors (without a listener a warning)
  * - `close`: this peer has left
  *
  * @example
@@ -101,6 +102,7 @@ export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
     this.#mesh = new Mesh(meshOptions, {
       joined: peer => this.#joined(peer),
       failed: error => this.#later(() => this.emit('error', error)),
+      lacking: error => this.#later(() => this.#lacking(error)),
       linkFailed: (...what) => this.#linkFailed(...what),
       routed: peer => this.#later(() => this.emit('route', ...this.#routeOf(peer))),
       left: (peer, reason) => this.#left(peer, reason),
@@ -256,6 +258,12 @@ export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
   #linkFailed(peer: Peer, error: Error, isLost: boolean): void {
     if (isLost) this.#pending.fail(error, peer);
     this.#later(() => this.emit('error', error));
+  }
+
+  /** It passes, and strangers may bring it about: nothing to end a process by that does not listen. */
+  #lacking(error: Error): void {
+    if (this.listenerCount('error') > 0) this.emit('error', error);
+    else process.emitWarning(error);
   }
 
   /** What a listener throws does not keep the caller from going on. */

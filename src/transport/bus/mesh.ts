@@ -40,6 +40,8 @@ export interface MeshEvents {
   routed(peer: Peer): void;
   /** A peer could not be met. */
   failed(error: Error): void;
+  /** No peer can be accepted at the moment; it tries again by itself. */
+  lacking(error: Error): void;
   /**
    * The link to a peer broke or cannot be made.
    *
@@ -84,7 +86,11 @@ export class Mesh {
     this.#server = new LinkServer<MessageRings>(
       this.#kind,
       { capacity, directory, exclusive: true, greeting },
-      { link: link => options.scope.run(() => this.#accept(link)), refused: () => {} },
+      {
+        link: link => options.scope.run(() => this.#accept(link)),
+        refused: () => {},
+        failed: error => events.lacking(error),
+      },
     );
     this.#host = {
       instance,

@@ -16,9 +16,9 @@ import { createSegmentAt } from '../../native/segment.js';
  * because the owner is dead, or for a moment while the first file is being made. On Windows the
  * socket is a pipe of that name, and no file.
  *
- * So a peer can be seen before it listens. A peer that dials it then is refused, and need not try again:
- * the other lists the others only once it listens, and finds the dialer, which does everything in the same
- * order.
+ * So a peer can be seen before it listens. One that dials it then is refused, and need not try again:
+ * the peer lists the others only once it listens, and then finds the dialer, which does everything in
+ * the same order.
  */
 
 const partBytes = 6;

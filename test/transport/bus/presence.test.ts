@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import fs, { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
+import net from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
 import { Bus, reap } from '../../../src/index.js';
@@ -105,6 +106,28 @@ describe('The peers of a bus', function () {
       const files = readdirSync(process.env.MMAP_TRANSPORT_DIR!);
       expect(files.filter(file => file.endsWith('.sock'))).to.have.length(2);
     }
+  });
+
+  it('go on though the kernel accepts nobody for a moment', async () => {
+    const { createServer } = net;
+    const servers: net.Server[] = [];
+    net.createServer = ((...args: Parameters<typeof createServer>) => {
+      servers.push(createServer(...args));
+      return servers.at(-1);
+    }) as typeof createServer;
+    syncBuiltinESMExports();
+    const a = await here('a').finally(() => {
+      net.createServer = createServer;
+      syncBuiltinESMExports();
+    });
+    const lack = Object.assign(new Error('accept EMFILE'), { code: 'EMFILE', syscall: 'accept' });
+    const warned = once(process, 'warning');
+    servers[0]!.emit('error', lack);
+    expect((await warned)[0]).to.include({ name: 'ShmError', code: 'EMFILE' });
+    const told = once(a, 'error');
+    servers[0]!.emit('error', lack);
+    expect((await told)[0]).to.include({ name: 'ShmError', code: 'EMFILE' });
+    expect([...(await here('b')).peers]).to.deep.equal(['a']);
   });
 
   it('are notified when they wait for room at one that dies', async function () {
