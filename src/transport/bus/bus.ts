@@ -102,7 +102,7 @@ export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
     this.#mesh = new Mesh(meshOptions, {
       joined: peer => this.#joined(peer),
       failed: error => this.#later(() => this.emit('error', error)),
-      lacking: error => this.#later(() => this.#lacking(error)),
+      lacking: error => this.#later(() => this.emitPassing(error)),
       linkFailed: (...what) => this.#linkFailed(...what),
       routed: peer => this.#later(() => this.emit('route', ...this.#routeOf(peer))),
       left: (peer, reason) => this.#left(peer, reason),
@@ -258,12 +258,6 @@ export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
   #linkFailed(peer: Peer, error: Error, isLost: boolean): void {
     if (isLost) this.#pending.fail(error, peer);
     this.#later(() => this.emit('error', error));
-  }
-
-  /** It passes, and strangers may bring it about: nothing to end a process by that does not listen. */
-  #lacking(error: Error): void {
-    if (this.listenerCount('error') > 0) this.emit('error', error);
-    else process.emitWarning(error);
   }
 
   /** What a listener throws does not keep the caller from going on. */
