@@ -229,8 +229,9 @@ export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
 
   /**
    * Delivers what was accepted, then leaves; the others see `leave` with 'closed'. Requests
-   * that have no answer yet are rejected with `ERR_CLOSED`. Peers that do not answer are waited for
-   * as long as `closeTimeout` says: what they have not taken by then is lost.
+   * that have no answer yet are rejected with `ERR_CLOSED`. Peers that do not answer, for example
+   * because they are stopped, are waited for as long as `closeTimeout` says: what was accepted for
+   * them and waits for their link, or for room, is lost then.
    *
    * @throws {ShmError} (rejects) what failed on the way; the bus is closed all the same
    */

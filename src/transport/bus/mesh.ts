@@ -282,6 +282,7 @@ export class Mesh {
     const { server } = this.#server;
     if (refed) server.ref();
     else server.unref();
+    this.#dialer.setRef(refed);
     for (const peer of this.#peers.values()) peer.setRef(refed);
   }
 

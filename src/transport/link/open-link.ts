@@ -44,12 +44,17 @@ const offerBytes = 150;
 /** The longest path of a directory that a listener may name. */
 const longestDirectory = 1024;
 
+interface OpeningOptions extends LinkOptions {
+  /** Called with each socket that is being connected. */
+  connecting?: ((socket: Socket) => void) | undefined;
+}
+
 /** The dialer's half of a handshake, and the memory that it has made for it. */
 export class Opening<E extends RingPair> implements FirstWords {
   /** What it has made so far, if anything. */
   shared: Shared<E> | undefined;
   readonly #content: LinkKind<E>;
-  readonly #options: LinkOptions;
+  readonly #options: OpeningOptions;
   readonly #context: HandshakeContext;
   readonly #nonce = newNonce();
   /** The rings are in use: they cannot be exchanged for others. */
@@ -65,7 +70,7 @@ export class Opening<E extends RingPair> implements FirstWords {
    */
   constructor(
     content: LinkKind<E>,
-    options: LinkOptions,
+    options: OpeningOptions,
     context: HandshakeContext,
     early = false,
   ) {
@@ -83,6 +88,7 @@ export class Opening<E extends RingPair> implements FirstWords {
 
   /** The first message. @param socket where it goes; that it leads here must be known by now */
   hello(socket: Socket): Buffer {
+    this.#options.connecting?.(socket);
     if (!this.early) this.#make(socket);
     const { shared } = this;
     const offer = shared && offerOf(shared, this.#wished(), this.#nonce, this.#home);

@@ -7,6 +7,7 @@ import net from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
 import { Bus, reap } from '../../../src/index.js';
+import { PeerDirectory } from '../../../src/transport/bus/peer-directory.js';
 import { ringHeaderBytes } from '../../../src/transport/ring/layout.js';
 import { skip } from '../../native/support.js';
 import { thrown } from '../../support/errors.js';
@@ -128,6 +129,33 @@ describe('The peers of a bus', function () {
     servers[0]!.emit('error', lack);
     expect((await told)[0]).to.include({ name: 'ShmError', code: 'EMFILE' });
     expect([...(await here('b')).peers]).to.deep.equal(['a']);
+  });
+
+  it('dial a silent one once, for as long as it is there, and exit without it', async () => {
+    const place = new PeerDirectory(name, undefined);
+    const sockets: net.Socket[] = [];
+    const silent = net.createServer(socket => sockets.push(socket.on('error', () => {})));
+    silent.listen(place.address());
+    await once(silent, 'listening');
+    place.reveal();
+    try {
+      const a = await here('a');
+      const index = new URL('../../../src/index.js', import.meta.url).href;
+      const program = `
+        import { Bus } from ${JSON.stringify(index)};
+        const bus = await Bus.join(${JSON.stringify(name)});
+        bus.unref();
+      `;
+      const { code } = await outcome(startAlone('--input-type=module', ['--eval', program]));
+      expect(code).to.equal(0);
+      await delay(5500); // longer than a handshake may take a listener
+      expect(sockets).to.have.length(2); // of `a`, and of the process that has gone
+      await a.close();
+    } finally {
+      place.hide();
+      silent.close();
+      for (const socket of sockets) socket.destroy();
+    }
   });
 
   it('are notified when they wait for room at one that dies', async function () {
