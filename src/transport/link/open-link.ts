@@ -102,23 +102,29 @@ export class Opening<E extends RingPair> implements FirstWords {
   /**
    * Everything after the hello.
    *
-   * @throws {ShmError} as {@link receiveMessage}; the peer has been told, the socket is
-   *   closing; {@link shared} is still there, to be discarded
+   * @throws {ShmError} as {@link receiveMessage}; the peer has been told, unless it may take the link
+   *   for made; the socket is closing; {@link shared} is still there, to be discarded
    */
   async finish(socket: Socket): Promise<Link<E>> {
+    /** Whether the listener still expects a message, or takes the link for made. */
+    let listener: 'expects' | 'unknown' | 'done' = 'unknown';
     try {
       const { ask, start } = HandshakeKind;
       let reply = await receiveMessage(socket, [ask, start], this.#context);
       if (reply.kind === ask) {
+        listener = 'expects';
         sendMessage(socket, HandshakeKind.offer, this.#answer(socket, reply.body));
+        listener = 'unknown';
         reply = await receiveMessage(socket, [start], this.#context);
       }
       let { body } = reply;
+      listener = body.confirm === true ? 'expects' : 'done';
       let fallbackReason = readFallback(body, this.#context);
       if (fallbackReason === undefined) {
         fallbackReason = this.#verify(body);
         if (body.confirm === true) {
           sendMessage(socket, HandshakeKind.confirm, { fallback: fallbackReason });
+          listener = 'unknown';
           ({ body } = await receiveMessage(socket, [start], this.#context));
           fallbackReason ??= readFallback(body, this.#context);
         }
@@ -134,7 +140,11 @@ export class Opening<E extends RingPair> implements FirstWords {
         greeting: reply.body.greeting,
       };
     } catch (error) {
-      refuse(socket, error as Error);
+      // What it does not expect would be content to it. But one that speaks something else is told.
+      const isForeign = ['ERR_PROTOCOL', 'ERR_VERSION'].includes((error as ShmError).code);
+      const isTold = listener === 'expects' || (listener === 'unknown' && isForeign);
+      if (isTold) refuse(socket, error as Error);
+      else socket.destroy();
       throw error;
     }
   }
