@@ -207,7 +207,7 @@ describe('listen and dial', function () {
       const failed = rejected(dial(at('late'), { signal: controller.signal }));
       const [conn] = await accepted;
       const errors: unknown[] = [];
-      conn.on('error', error => errors.push((error as ShmError).code));
+      conn.on('error', error => errors.push((error as NodeJS.ErrnoException).code));
       const closed = new Promise(resolve => conn.once('close', resolve));
       const got: unknown[] = [];
       conn.on('data', chunk => got.push(chunk));
