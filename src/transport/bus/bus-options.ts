@@ -18,7 +18,11 @@ export interface BusOptions<T> {
   wait?: WaitStrategy;
   /** Milliseconds that {@link Bus.request} waits for an answer. @default no limit */
   requestTimeout?: number;
-  /** Milliseconds that {@link Bus.close} waits for peers that do not answer. @default 5000 */
+  /**
+   * Milliseconds that {@link Bus.close} waits for peers that do not answer, for example because they
+   * are stopped. What was accepted for such a peer and waits for its link, or for room, is lost then;
+   * Infinity waits for as long as the peer is there. @default 5000
+   */
   closeTimeout?: number;
 }
 

@@ -38,7 +38,8 @@ const defaultCloseTimeout = 5000;
  *   without `close`; after everything it had sent was delivered
  * - `drain` (id): there is room again for a peer, after `send` said false
  * - `route` (id, route, reason): messages to a peer go over a socket, and why; or through memory again
- * - `error`: a link broke that should not have (`ERR_CORRUPT`), or cannot be made (the errno name)
+ * - `error`: a link broke that should not have (`ERR_CORRUPT`), or cannot be made (the errno name);
+ *   no peer can be accepted at the moment, for lack of file descriptors (without a listener a warning)
  * - `close`: this peer has left
  *
  * @example
@@ -101,6 +102,7 @@ export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
     this.#mesh = new Mesh(meshOptions, {
       joined: peer => this.#joined(peer),
       failed: error => this.#later(() => this.emit('error', error)),
+      lacking: error => this.#later(() => this.emitPassing(error)),
       linkFailed: (...what) => this.#linkFailed(...what),
       routed: peer => this.#later(() => this.emit('route', ...this.#routeOf(peer))),
       left: (peer, reason) => this.#left(peer, reason),
@@ -227,8 +229,9 @@ export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
 
   /**
    * Delivers what was accepted, then leaves; the others see `leave` with 'closed'. Requests
-   * that have no answer yet are rejected with `ERR_CLOSED`. Peers that do not answer are waited for
-   * as long as `closeTimeout` says: what they have not taken by then is lost.
+   * that have no answer yet are rejected with `ERR_CLOSED`. Peers that do not answer, for example
+   * because they are stopped, are waited for as long as `closeTimeout` says: what was accepted for
+   * them and waits for their link, or for room, is lost then.
    *
    * @throws {ShmError} (rejects) what failed on the way; the bus is closed all the same
    */

@@ -26,6 +26,7 @@ export class MeshDialer {
   /** Of all connections that are open. */
   readonly #sockets = new Set<Socket>();
   readonly #abort = new AbortController();
+  #refed = true;
 
   /** @param directory of the memory of links */
   constructor(
@@ -42,24 +43,36 @@ export class MeshDialer {
   }
 
   /** @throws {ShmError} as {@link dialLink} */
-  async dial(
+  dial(
     instance: string,
     purpose: NonNullable<Greeting['purpose']>,
     options: DialOptions = {},
   ): Promise<Link<MessageRings>> {
     const { capacity = this.#greeting.capacity, early, signal, ...order } = options;
-    const link = await dialLink(this.#places.address(instance), this.#kind, {
+    return dialLink(this.#places.address(instance), this.#kind, {
       capacity,
       directory: this.#directory,
       greeting: { ...this.#greeting, ...order, purpose } satisfies Greeting,
       signal: signal ?? this.#abort.signal,
-      // What a link carries already waits for as long as the peer is there.
-      timeout: purpose === 'link' ? Infinity : handshakeTimeout,
+      // For as long as the peer is there: what a link carries waits already; and a presence that was
+      // given up when the peer was about to answer would be to it one that came and died.
+      timeout: purpose === 'barrier' ? handshakeTimeout : Infinity,
       sharedMemory: purpose === 'link',
+      connecting: socket => {
+        if (!this.#refed) socket.unref();
+        this.keep(socket);
+      },
       ...(early && { early }),
     });
-    this.keep(link.socket);
-    return link;
+  }
+
+  /** Whether connections that are being made keep the process alive; at first they do. */
+  setRef(refed: boolean): void {
+    this.#refed = refed;
+    for (const socket of this.#sockets) {
+      if (refed) socket.ref();
+      else socket.unref();
+    }
   }
 
   /** A connection that is to end with the bus, at the latest. */

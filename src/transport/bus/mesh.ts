@@ -40,6 +40,8 @@ export interface MeshEvents {
   routed(peer: Peer): void;
   /** A peer could not be met. */
   failed(error: Error): void;
+  /** No peer can be accepted at the moment; it tries again by itself. */
+  lacking(error: Error): void;
   /**
    * The link to a peer broke or cannot be made.
    *
@@ -84,7 +86,11 @@ export class Mesh {
     this.#server = new LinkServer<MessageRings>(
       this.#kind,
       { capacity, directory, exclusive: true, greeting },
-      { link: link => options.scope.run(() => this.#accept(link)), refused: () => {} },
+      {
+        link: link => options.scope.run(() => this.#accept(link)),
+        refused: () => {},
+        failed: error => events.lacking(error),
+      },
     );
     this.#host = {
       instance,
@@ -112,8 +118,8 @@ export class Mesh {
 
   /** @throws {ShmError} `ERR_ID_TAKEN` */
   async join(): Promise<void> {
-    await this.#server.listen(this.#directory.address());
     this.#directory.reveal();
+    await this.#server.listen(this.#directory.address());
     const dials = this.#directory.others().map(instance => this.#dialPresence(instance));
     let joined = false;
     try {
@@ -276,6 +282,7 @@ export class Mesh {
     const { server } = this.#server;
     if (refed) server.ref();
     else server.unref();
+    this.#dialer.setRef(refed);
     for (const peer of this.#peers.values()) peer.setRef(refed);
   }
 

@@ -12,16 +12,20 @@ import { createSegmentAt } from '../../native/segment.js';
  *   bus-<hash of the bus's name, 12 hex><peer, random, 12 hex>        held under a lease
  *   the same with .sock                                               its socket
  *
- * The first is made when its owner listens already; a peer that sees it may dial. When the owner
- * is dead its lease is free, and `reap` removes both. On Windows the socket is a pipe of
- * that name, and no file.
+ * The first is made first: the lease protects both. `reap` removes both where the lease is free,
+ * because the owner is dead, or for a moment while the first file is being made. On Windows the
+ * socket is a pipe of that name, and no file.
+ *
+ * So a peer can be seen before it listens. One that dials it then is refused, and need not try again:
+ * the peer lists the others only once it listens, and then finds the dialer, which does everything in
+ * the same order.
  */
 
 const partBytes = 6;
 const instancePattern = new RegExp(`^[0-9a-f]{${2 * partBytes}}$`);
 const isWindows = process.platform === 'win32';
 
-/** A socket without the other file is left so long, in milliseconds: it may be on its way. */
+/** A socket without the other file is left so long, in milliseconds: its owner may be removing it. */
 const onItsWay = 60_000;
 
 /** Where one peer of a bus is found, and finds the others. */
@@ -52,7 +56,7 @@ export class PeerDirectory {
     return typeof value === 'string' && instancePattern.test(value);
   }
 
-  /** Lets the others find this peer, which listens. */
+  /** Lets the others find this peer; before it listens, see above. */
   reveal(): void {
     this.#fd = createSegmentAt('bus.join', this.#path(this.instance), 1).fd;
     // `process.exit` leaves no time to close a bus.
@@ -107,7 +111,7 @@ export class PeerDirectory {
     return join(this.#directory, this.#prefix + instance);
   }
 
-  /** Its owner was killed between the making of the two files. */
+  /** Its owner was killed between the removal of the two files. */
   #removeOrphan(name: string): void {
     const path = join(this.#directory, name);
     const stats = statSync(path, { throwIfNoEntry: false });

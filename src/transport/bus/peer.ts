@@ -116,7 +116,8 @@ export class Peer {
 
   addPresence(presence: Channel<Envelope>): void {
     this.#presences.add(presence);
-    if (!this.#refed) presence.unref();
+    if (this.#refed) presence.ref();
+    else presence.unref();
     let reason: LeaveReason = 'closed';
     presence.on('message', () => {}); // it says nothing; but so its end is seen
     presence.on('error', () => (reason = 'died'));

@@ -42,4 +42,6 @@ export interface ChannelOrigin {
   readonly endsAtExit?: boolean;
   /** Where its listeners run. @default the context in which it is made */
   readonly scope?: ListenerScope;
+  /** Called once, when it has closed, before 'close'. A listener could be removed or counted. */
+  readonly closed?: () => void;
 }

@@ -6,7 +6,7 @@ import type { RangeCodec } from '../codec/types.js';
 import { iterate } from '../ring/iterate.js';
 import { nextTurn } from '../ring/listener-scope.js';
 import { MessageEmitter } from '../ring/message-emitter.js';
-import type { Inlet, MessageEnds } from './message-ends.js';
+import { decodeMessage, type Inlet, type MessageEnds } from './message-ends.js';
 import { MessageRings } from './message-rings.js';
 import { MessageWriter } from './message-writer.js';
 import {
@@ -48,7 +48,7 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
   readonly transport: 'shared-memory' | 'socket';
   /** Why it goes over a socket; undefined where it does not. */
   readonly fallbackReason: string | undefined;
-  readonly #handle: ChannelHandle | undefined;
+  readonly #origin: ChannelOrigin;
   readonly #codec: RangeCodec<T>;
   readonly #ends: MessageEnds;
   readonly #input: Inlet;
@@ -104,7 +104,7 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
     this.#input = ends.input;
     this.#codec = codec;
     this.#writer = new MessageWriter(ends.output, codec);
-    this.#handle = origin.handle;
+    this.#origin = origin;
     this.fallbackReason = origin.fallbackReason;
     this.transport = origin.fallbackReason === undefined ? 'shared-memory' : 'socket';
     ends.listen(
@@ -116,10 +116,7 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
         if (this.#awaitsRoom) this.#awaitRoom();
         if (this.#flowing) this.#receive();
       },
-      error => {
-        if (this.listenerCount('error') > 0) this.emit('error', error);
-        else process.emitWarning(error);
-      },
+      error => this.emitPassing(error),
     );
     const { endsAtExit = true } = origin;
     this.#stayOpen = atExit(code => code === 0 && endsAtExit && ends.endAtExit());
@@ -131,7 +128,7 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
    * @throws {ShmError} `ERR_UNSUPPORTED` for a channel that was dialled: it has both ends
    */
   get handle(): ChannelHandle {
-    if (this.#handle) return this.#handle;
+    if (this.#origin.handle) return this.#origin.handle;
     throw this.#ends.error('ERR_UNSUPPORTED', 'handle', 'both ends of this channel are taken');
   }
 
@@ -177,7 +174,7 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
     if (!this.#input.waitSync(timeout)) return undefined;
     let value: T | undefined;
     this.#input.drain((bytes, offset, length) => {
-      value = this.#codec.decode(bytes, offset, offset + length);
+      value = decodeMessage(this.#input, this.#codec, bytes, offset, length);
     }, 1);
     return value;
   }
@@ -228,7 +225,12 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
     const error = this.#ends.error('ERR_CLOSED', 'ready', 'the channel was closed');
     this.#writer.fail(error);
     this.#closing = this.#ends.close();
-    void this.#closing.then(() => nextTurn(() => this.scope.run(() => this.emit('close'))));
+    void this.#closing.then(() =>
+      nextTurn(() => {
+        this.#origin.closed?.();
+        this.scope.run(() => this.emit('close'));
+      }),
+    );
     return this.#closing;
   }
 
@@ -274,7 +276,7 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
 
   /** @returns false: no more for now */
   readonly #deliver = (bytes: Buffer, offset: number, length: number): boolean => {
-    const value = this.#codec.decode(bytes, offset, offset + length);
+    const value = decodeMessage(this.#input, this.#codec, bytes, offset, length);
     this.#inListener = true;
     this.emit('message', value);
     this.#inListener = false;

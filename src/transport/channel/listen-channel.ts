@@ -27,7 +27,7 @@ export async function listenChannel<T = unknown>(
   if (typeof options === 'function') return listenChannel(address, {}, options);
   const content = channelKind(options);
   const connect = (link: Link<MessageRings>, closed: () => void) =>
-    linkedChannel(link, rangeCodec(options.codec)).once('close', closed);
+    linkedChannel(link, rangeCodec(options.codec), { closed });
   const listener = await Listener.open(address, content, options, connect);
   if (onConnection) listener.on('connection', onConnection);
   return listener;

@@ -1,4 +1,5 @@
 import type { ShmError } from '../../errors.js';
+import type { RangeCodec } from '../codec/types.js';
 import type { RecordHandler } from '../ring/consumer.js';
 import type { Notify } from '../link/linked-rings.js';
 
@@ -23,8 +24,30 @@ export interface Inlet {
   read(options: { signal: AbortSignal }): Promise<Uint8Array | null>;
   /** Whether there is a message, or the end. */
   readonly ready: () => boolean;
+  /** See {@link decodeMessage}. @throws {ShmError} `ERR_TRUNCATED` */
+  checkMemory(): void;
   /** The peer closed in good order, and all it had sent has been taken out. */
   readonly ended: boolean;
+}
+
+/**
+ * A message where it lies. Whether its memory was there all the time is known only afterwards: a
+ * file that was cut meanwhile shows zeros.
+ *
+ * @throws {ShmError} `ERR_TRUNCATED`; what the codec throws
+ */
+export function decodeMessage<T>(
+  input: Inlet,
+  codec: RangeCodec<T>,
+  bytes: Buffer,
+  offset: number,
+  length: number,
+): T {
+  try {
+    return codec.decode(bytes, offset, offset + length);
+  } finally {
+    input.checkMemory();
+  }
 }
 
 /** One end of a channel: over two rings, or over a socket. */

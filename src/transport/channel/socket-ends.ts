@@ -143,6 +143,7 @@ export class SocketEnds implements MessageEnds {
     };
     return {
       drain,
+      checkMemory: () => {},
       get ended() {
         return isEnded();
       },

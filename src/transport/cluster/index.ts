@@ -8,17 +8,23 @@ export interface ClusterBusOptions<T> extends Omit<BusOptions<T>, 'id'> {
   name?: string;
 }
 
-/** The bus of this process, by name. */
-const buses = new Map<string, Promise<Bus>>();
+interface Membership {
+  readonly joining: Promise<Bus>;
+  bus?: Bus;
+}
+
+/** The buses of this thread, by name. */
+const memberships = new Map<string, Membership>();
 
 /**
  * The bus of a cluster: the primary is peer '0', workers are '1', '2', …: their
  * `cluster.worker.id`, which no later worker has again. A worker thread of either is a peer of its
  * own, with its `threadId` behind that: '0/1', '2/5'. The same call in the primary, in workers and in
- * threads, in any order, before or after `fork`; a second call in a thread gives the same bus.
+ * threads, in any order, before or after `fork`; a second call in a thread gives the same bus, as
+ * long as that is not closed.
  *
  * It does not keep a process alive beside its cluster. A worker leaves the bus when it is
- * disconnected. Under a process manager that owns the primary (PM2), the workers of one
+ * disconnected, also while it joins. Under a process manager that owns the primary (PM2), the workers of one
  * application are on the bus, and '0' is not.
  *
  * @throws {ShmError} (rejects) as `Bus.join`; `ERR_UNSUPPORTED` in a thread where nothing tells what
@@ -31,18 +37,38 @@ const buses = new Map<string, Promise<Bus>>();
 export async function clusterBus<T = unknown>(options: ClusterBusOptions<T> = {}): Promise<Bus<T>> {
   const { cluster: which, id } = findPlace();
   const name = `cluster ${which} ${options.name ?? ''}`;
-  let bus = buses.get(name) as Promise<Bus<T>> | undefined;
-  if (bus) return bus;
-  bus = join<T>(name, { ...options, id });
-  buses.set(name, bus as Promise<Bus>);
-  const forget = () => buses.delete(name);
-  bus.then(joined => joined.once('close', forget), forget);
+  let membership = memberships.get(name);
+  // Looked at, not listened for: a listener on a user's bus could be removed or counted.
+  if (!membership || membership.bus?.closed) {
+    membership = { joining: join(name, { ...options, id }) };
+    memberships.set(name, membership);
+    watch(name, membership);
+  }
+  return membership.joining as Promise<Bus<T>>;
+}
+
+async function join(name: string, options: BusOptions<unknown>): Promise<Bus> {
+  const bus = await Bus.join(name, options);
+  bus.unref();
   return bus;
 }
 
-async function join<T>(name: string, options: BusOptions<T>): Promise<Bus<T>> {
-  const bus = await Bus.join<T>(name, options);
-  bus.unref();
-  cluster.worker?.once('disconnect', () => void bus.close());
-  return bus;
+function watch(name: string, membership: Membership): void {
+  membership.joining.then(
+    bus => (membership.bus = bus),
+    () => memberships.delete(name),
+  );
+  const { worker } = cluster;
+  if (!worker?.listeners('disconnect').includes(leave)) worker?.once('disconnect', leave);
+}
+
+/** This worker was disconnected, perhaps while it joins. */
+function leave(): void {
+  const warn = (error: unknown) => process.emitWarning(error as Error);
+  for (const { joining } of memberships.values()) {
+    joining.then(
+      bus => void bus.close().catch(warn),
+      () => {}, // which its caller is told
+    );
+  }
 }

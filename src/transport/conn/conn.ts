@@ -11,6 +11,7 @@ import { PeerLoss, type WriteDone } from './peer-loss.js';
 import { SharedCarrier } from './shared-carrier.js';
 import { SocketCarrier } from './socket-carrier.js';
 import type { StreamRings } from './stream-rings.js';
+import { isTlsAlert } from './tls-alert.js';
 
 /**
  * Bytes that wait on either side before `write` or `push` say so: a chunk of the carrier.
@@ -54,6 +55,7 @@ interface ConnStart {
  *   peer was killed, everything that it had written arrives first, however late it is read; then
  *   there is an `error` with `ECONNRESET`.
  * - Writing to a peer that is gone is an `error` with `EPIPE`; it too comes after what is unread.
+ *   Only the goodbye of TLS, an alert, may miss its peer without an error, as over a `net.Socket`.
  * - Between two chunks, and before `end` and `close`, microtasks and ticks have run.
  * - Listeners run in the async context that the connection was made in. One that throws does no
  *   harm to the connection, where the process goes on.
@@ -134,7 +136,8 @@ export class Conn extends Duplex {
         this.read(0);
       },
       lose: error => this.#loss.lost(error),
-      active: () => this.#active(),
+      // Pushed back, not made anew: this is on the path of every chunk.
+      active: () => void this.#timer?.refresh(),
       fail: error => this.destroy(error),
     };
     this.#carrier.start(handler);
@@ -254,7 +257,7 @@ export class Conn extends Duplex {
     callback?: WriteDone,
   ): boolean {
     if (this.readableEnded && this.writableEnded && !this.allowHalfOpen) {
-      return this.#refuseWrite(typeof encoding === 'function' ? encoding : callback);
+      return this.#refuseWrite(chunk, typeof encoding === 'function' ? encoding : callback);
     }
     return super.write(chunk, encoding as BufferEncoding, callback);
   }
@@ -314,16 +317,12 @@ export class Conn extends Duplex {
     });
   }
 
-  /** As a `net.Socket` that its peer has ended, and that has ended therefore. */
-  #refuseWrite(callback: WriteDone | undefined): false {
+  /** As a `net.Socket` that has ended because its peer has. */
+  #refuseWrite(chunk: unknown, callback: WriteDone | undefined): false {
     const error = new ShmError('EPIPE', 'the peer has ended the connection', 'conn.write');
-    if (typeof callback === 'function') nextTick(callback, error);
-    this.destroy(error);
+    const isGoodbye = isTlsAlert([chunk]);
+    if (typeof callback === 'function') nextTick(callback, isGoodbye ? undefined : error);
+    if (!isGoodbye) this.destroy(error);
     return false;
-  }
-
-  /** A timer is pushed back, not made anew: this is on the path of every chunk. */
-  #active(): void {
-    this.#timer?.refresh();
   }
 }

@@ -7,6 +7,7 @@ import { nextTurn } from '../ring/listener-scope.js';
 import type { Carrier, CarrierHandler, Done } from './carrier.js';
 import { Pacer } from './pacer.js';
 import type { StreamRings } from './stream-rings.js';
+import { isTlsAlert } from './tls-alert.js';
 
 /**
  * Bytes of one chunk for the reader: twice what libuv reads from a socket at once. What a stream does
@@ -151,8 +152,10 @@ export class SharedCarrier implements Carrier {
     let failure: Error | undefined;
     try {
       // Nobody will read it, though there may be room.
-      if (error || this.#peerGone || this.#ends.output.roleHolder.peerEnded()) {
-        failure = brokenPipe(error);
+      const { roleHolder } = this.#ends.output;
+      if (error || this.#peerGone || roleHolder.peerEnded()) {
+        const isGoodbye = roleHolder.peerEnded() && isTlsAlert(this.#chunks);
+        if (!isGoodbye) failure = brokenPipe(error);
       } else if (!this.#copy()) {
         return;
       }

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { nextTurn } from '../ring/listener-scope.js';
 import type { Carrier, CarrierHandler, Done } from './carrier.js';
 import { Pacer } from './pacer.js';
+import { isTlsAlert } from './tls-alert.js';
 
 /** Where memory cannot be shared: the socket of the handshake carries the bytes. */
 export class SocketCarrier implements Carrier {
@@ -18,6 +19,8 @@ export class SocketCarrier implements Carrier {
   #conclude: (() => void) | undefined;
   #refed = true;
   #closed = false;
+  /** What is being written may be missed by a peer that has gone. */
+  #isGoodbye = false;
 
   /** @param socket paused, with nothing of the handshake left in it */
   constructor(socket: Socket) {
@@ -38,7 +41,9 @@ export class SocketCarrier implements Carrier {
     socket.pause(); // until the reader asks
     this.#keepAlive();
     socket.on('end', () => scope.run(() => this.#finish(() => conn.end())));
-    socket.on('error', error => scope.run(() => this.#lose(error)));
+    socket.on('error', error => {
+      if (!this.#isUnheard(error)) scope.run(() => this.#lose(error));
+    });
   }
 
   write(chunks: readonly Uint8Array[], done: Done): void {
@@ -46,8 +51,9 @@ export class SocketCarrier implements Carrier {
     const last = chunks.length - 1;
     const written = (error?: Error | null) => {
       if (!error) this.#conn.active();
-      this.#conn.scope.run(done, error ?? undefined);
+      this.#conn.scope.run(done, error && !this.#isUnheard(error) ? error : undefined);
     };
+    this.#isGoodbye = isTlsAlert(chunks);
     this.#conn.active();
     if (last > 0) socket.cork();
     for (let i = 0; i <= last; i++) socket.write(chunks[i]!, i === last ? written : undefined);
@@ -98,6 +104,11 @@ export class SocketCarrier implements Carrier {
     // Only TCP can be reset.
     if (reset && socket.remoteAddress !== undefined) socket.resetAndDestroy();
     else socket.destroy();
+  }
+
+  /** A goodbye to a peer that had said its own, and did not wait for it. */
+  #isUnheard({ code }: NodeJS.ErrnoException): boolean {
+    return this.#isGoodbye && code === 'EPIPE' && this.#socket.readableEnded;
   }
 
   #receive(chunk: Buffer): void {

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { ShmError } from '../../errors.js';
 import { delay } from '../../timers.js';
 import { checkCapacity } from '../ring/layout.js';
@@ -54,6 +55,8 @@ export interface DialEarlyOptions<E extends RingPair> extends DialLinkOptions {
   greeting?: unknown;
   /** Needs `capacity`, which the listener must allow, and a directory that both sides mean. */
   early?: EarlyUse<E>;
+  /** Called with each socket that is being connected. It keeps the process alive, unless unref'd. */
+  connecting?: (socket: Socket) => void;
 }
 
 const defaultTimeout = 10_000;

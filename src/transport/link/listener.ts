@@ -1,10 +1,9 @@
 import { EventEmitter, on } from 'node:events';
 import type { AddressInfo, Socket } from 'node:net';
-import { systemError } from '../../errors.js';
 import { nextTick } from '../../timers.js';
 import { checkCapacity } from '../ring/layout.js';
 import type { WaitStrategy } from '../ring/wait-strategy.js';
-import { type Address, addressText } from './address.js';
+import type { Address } from './address.js';
 import { checkCount, type DropReason, type HandshakeLimits } from './admission.js';
 import type { Link } from './handshake.js';
 import type { LinkKind, RingPair } from './sharing.js';
@@ -92,17 +91,15 @@ export class Listener<C> extends EventEmitter<ListenerEvents<C>> {
     const links: LinkServer<E> = new LinkServer(content, options, {
       link: link => listener.#add(closed => connect(link, closed)),
       refused: error => listener.emit('clientError', error),
+      // EMFILE, say, which a peer can bring about: without a listener it must not end the process.
+      failed: error => {
+        listener.emit(listener.listenerCount('error') > 0 ? 'error' : 'clientError', error);
+      },
       dropped: (socket, reason) => listener.#drop(socket, reason),
       room: () => listener.#room(),
     });
     const listener: Listener<C> = new Listener<C>(links, maxConnections);
     await links.listen(address);
-    // Not before: what listening fails by is told to its caller.
-    links.server.on('error', cause => {
-      const error = systemError(cause, 'accept', addressText(address));
-      // EMFILE, say, which a peer can bring about: without a listener it must not end the process.
-      listener.emit(listener.listenerCount('error') > 0 ? 'error' : 'clientError', error);
-    });
     return listener;
   }
 

@@ -44,12 +44,17 @@ const offerBytes = 150;
 /** The longest path of a directory that a listener may name. */
 const longestDirectory = 1024;
 
+interface OpeningOptions extends LinkOptions {
+  /** Called with each socket that is being connected. */
+  connecting?: ((socket: Socket) => void) | undefined;
+}
+
 /** The dialer's half of a handshake, and the memory that it has made for it. */
 export class Opening<E extends RingPair> implements FirstWords {
   /** What it has made so far, if anything. */
   shared: Shared<E> | undefined;
   readonly #content: LinkKind<E>;
-  readonly #options: LinkOptions;
+  readonly #options: OpeningOptions;
   readonly #context: HandshakeContext;
   readonly #nonce = newNonce();
   /** The rings are in use: they cannot be exchanged for others. */
@@ -65,7 +70,7 @@ export class Opening<E extends RingPair> implements FirstWords {
    */
   constructor(
     content: LinkKind<E>,
-    options: LinkOptions,
+    options: OpeningOptions,
     context: HandshakeContext,
     early = false,
   ) {
@@ -83,6 +88,7 @@ export class Opening<E extends RingPair> implements FirstWords {
 
   /** The first message. @param socket where it goes; that it leads here must be known by now */
   hello(socket: Socket): Buffer {
+    this.#options.connecting?.(socket);
     if (!this.early) this.#make(socket);
     const { shared } = this;
     const offer = shared && offerOf(shared, this.#wished(), this.#nonce, this.#home);
@@ -96,23 +102,29 @@ export class Opening<E extends RingPair> implements FirstWords {
   /**
    * Everything after the hello.
    *
-   * @throws {ShmError} as {@link receiveMessage}; the peer has been told, the socket is
-   *   closing; {@link shared} is still there, to be discarded
+   * @throws {ShmError} as {@link receiveMessage}; the peer has been told, unless it may take the link
+   *   for made; the socket is closing; {@link shared} is still there, to be discarded
    */
   async finish(socket: Socket): Promise<Link<E>> {
+    /** Whether the listener still expects a message, or takes the link for made. */
+    let listener: 'expects' | 'unknown' | 'done' = 'unknown';
     try {
       const { ask, start } = HandshakeKind;
       let reply = await receiveMessage(socket, [ask, start], this.#context);
       if (reply.kind === ask) {
+        listener = 'expects';
         sendMessage(socket, HandshakeKind.offer, this.#answer(socket, reply.body));
+        listener = 'unknown';
         reply = await receiveMessage(socket, [start], this.#context);
       }
       let { body } = reply;
+      listener = body.confirm === true ? 'expects' : 'done';
       let fallbackReason = readFallback(body, this.#context);
       if (fallbackReason === undefined) {
         fallbackReason = this.#verify(body);
         if (body.confirm === true) {
           sendMessage(socket, HandshakeKind.confirm, { fallback: fallbackReason });
+          listener = 'unknown';
           ({ body } = await receiveMessage(socket, [start], this.#context));
           fallbackReason ??= readFallback(body, this.#context);
         }
@@ -128,7 +140,11 @@ export class Opening<E extends RingPair> implements FirstWords {
         greeting: reply.body.greeting,
       };
     } catch (error) {
-      refuse(socket, error as Error);
+      // What it does not expect would be content to it. But one that speaks something else is told.
+      const isForeign = ['ERR_PROTOCOL', 'ERR_VERSION'].includes((error as ShmError).code);
+      const isTold = listener === 'expects' || (listener === 'unknown' && isForeign);
+      if (isTold) refuse(socket, error as Error);
+      else socket.destroy();
       throw error;
     }
   }

@@ -35,6 +35,8 @@ export interface LinkServerEvents<E extends RingPair> {
   link(link: Link<E>): void;
   /** A peer failed the handshake; it has been told, and nothing is left of it. */
   refused(error: Error): void;
+  /** Nobody can be accepted at the moment, for lack of file descriptors, for example. */
+  failed(error: ShmError): void;
   /** A peer had to go because a bound is reached. */
   dropped?(socket: Socket, reason: DropReason): void;
   /** How many more connections there may be. @default Infinity */
@@ -90,6 +92,10 @@ export class LinkServer<E extends RingPair> {
       if (error.code !== 'EADDRINUSE' || !isPath) throw error;
       await replaceDeserted(address, error, () => listening(this.server, options));
     }
+    // Not before: what listening fails by is thrown.
+    this.server.on('error', cause => {
+      this.#events.failed(systemError(cause, 'accept', this.#address));
+    });
   }
 
   /** Accepts nobody any more, and gives up handshakes that are under way. */

@@ -260,6 +260,11 @@ export class Consumer extends RingReader {
     return this.#ended;
   }
 
+  /** @internal For a record that was used where it lies. @throws {ShmError} `ERR_TRUNCATED` */
+  checkMemory(): void {
+    this.roleHolder.checkMemory('read');
+  }
+
   /** Moves over a record of this length; says where its payload lies. */
   #take(length: number): number {
     const offset = (this.head & this.#mask) + recordHeaderBytes;

@@ -32,6 +32,18 @@ export abstract class MessageEmitter<E extends Record<keyof E, unknown[]>> exten
    */
   protected abstract startFlow(): void;
 
+  /**
+   * Emits an `error` that passes by itself, and that others may have brought about: nothing to end a
+   * process by that does not listen, which gets a warning.
+   *
+   * @internal
+   */
+  protected emitPassing(error: Error): void {
+    const isHeard = (this as EventEmitter).listenerCount('error') > 0;
+    if (isHeard) (this as EventEmitter).emit('error', error);
+    else process.emitWarning(error);
+  }
+
   #listenersChanged(): void {
     this.listening = (this as EventEmitter).listenerCount('message') > 0;
     if (!this.listening || this.#starting) return;

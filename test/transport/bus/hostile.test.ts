@@ -297,7 +297,11 @@ describe('A bus with a peer that sends garbage', function () {
       const server = new LinkServer(
         content,
         { greeting, sharedMemory: false },
-        { link: ({ socket }) => void socket.on('error', () => {}).resume(), refused: () => {} },
+        {
+          link: ({ socket }) => void socket.on('error', () => {}).resume(),
+          refused: () => {},
+          failed: () => {},
+        },
       );
       await server.listen(place.address());
       place.reveal();

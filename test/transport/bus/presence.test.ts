@@ -1,10 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import fs, { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+import net from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
-import { Bus } from '../../../src/index.js';
+import { Bus, reap } from '../../../src/index.js';
+import { PeerDirectory } from '../../../src/transport/bus/peer-directory.js';
 import { ringHeaderBytes } from '../../../src/transport/ring/layout.js';
 import { skip } from '../../native/support.js';
 import { thrown } from '../../support/errors.js';
@@ -77,6 +80,81 @@ describe('The peers of a bus', function () {
       const text = all.map(time => time.toFixed(1)).join(', ');
       console.log(`      ${what}: seen everywhere after ${text} ms`);
       expect(Math.min(...all), what).to.be.below(100);
+    }
+  });
+
+  it('are found though somebody cleans up in the middle of their joining', async () => {
+    const { openSync } = fs;
+    let reaped: string[] = [];
+    // Between the making of the file that shows a peer and its lease it looks like a killed one's.
+    fs.openSync = (...args: Parameters<typeof openSync>) => {
+      const fd = openSync(...args);
+      const isMark = /[/\\]bus-[0-9a-f]{24}$/.test(String(args[0]));
+      if (isMark && reaped.length === 0 && Number(args[1]) & fs.constants.O_CREAT) reaped = reap();
+      return fd;
+    };
+    syncBuiltinESMExports();
+    try {
+      await here('a');
+    } finally {
+      fs.openSync = openSync;
+      syncBuiltinESMExports();
+    }
+    expect(reaped).to.have.length(1);
+    const b = await here('b');
+    expect([...b.peers]).to.deep.equal(['a']);
+    if (process.platform !== 'win32') {
+      const files = readdirSync(process.env.MMAP_TRANSPORT_DIR!);
+      expect(files.filter(file => file.endsWith('.sock'))).to.have.length(2);
+    }
+  });
+
+  it('go on though the kernel accepts nobody for a moment', async () => {
+    const { createServer } = net;
+    const servers: net.Server[] = [];
+    net.createServer = ((...args: Parameters<typeof createServer>) => {
+      servers.push(createServer(...args));
+      return servers.at(-1);
+    }) as typeof createServer;
+    syncBuiltinESMExports();
+    const a = await here('a').finally(() => {
+      net.createServer = createServer;
+      syncBuiltinESMExports();
+    });
+    const lack = Object.assign(new Error('accept EMFILE'), { code: 'EMFILE', syscall: 'accept' });
+    const warned = once(process, 'warning');
+    servers[0]!.emit('error', lack);
+    expect((await warned)[0]).to.include({ name: 'ShmError', code: 'EMFILE' });
+    const told = once(a, 'error');
+    servers[0]!.emit('error', lack);
+    expect((await told)[0]).to.include({ name: 'ShmError', code: 'EMFILE' });
+    expect([...(await here('b')).peers]).to.deep.equal(['a']);
+  });
+
+  it('dial a silent one once, for as long as it is there, and exit without it', async () => {
+    const place = new PeerDirectory(name, undefined);
+    const sockets: net.Socket[] = [];
+    const silent = net.createServer(socket => sockets.push(socket.on('error', () => {})));
+    silent.listen(place.address());
+    await once(silent, 'listening');
+    place.reveal();
+    try {
+      const a = await here('a');
+      const index = new URL('../../../src/index.js', import.meta.url).href;
+      const program = `
+        import { Bus } from ${JSON.stringify(index)};
+        const bus = await Bus.join(${JSON.stringify(name)});
+        bus.unref();
+      `;
+      const { code } = await outcome(startAlone('--input-type=module', ['--eval', program]));
+      expect(code).to.equal(0);
+      await delay(5500); // longer than a handshake may take a listener
+      expect(sockets).to.have.length(2); // of `a`, and of the process that has gone
+      await a.close();
+    } finally {
+      place.hide();
+      silent.close();
+      for (const socket of sockets) socket.destroy();
     }
   });
 

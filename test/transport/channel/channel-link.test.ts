@@ -126,3 +126,18 @@ describe('listenChannel and dialChannel', function () {
     expect((await rejected(listenChannel(address(), { codec }))).code).to.equal('ERR_INVALID_ARG');
   });
 });
+
+describe('A listener of channels', () => {
+  it('closes though users remove all listeners of its channels', async () => {
+    const listener = await listenChannel(address());
+    const accepted = once(listener, 'connection') as Promise<[Channel]>;
+    const client = await dialChannel(address());
+    const [channel] = await accepted;
+    expect(channel.eventNames()).to.deep.equal([]);
+    channel.removeAllListeners();
+    await channel.close();
+    await listener.close();
+    expect(listener.connections.size).to.equal(0);
+    await client.close();
+  });
+});

@@ -64,6 +64,36 @@ async function crashes(): Promise<unknown> {
   return { answer };
 }
 
+/** A worker is disconnected while it joins, and lives on; another one removes our listeners. */
+async function leavers(): Promise<unknown> {
+  const bus = await clusterBus();
+  const left: string[] = [];
+  bus.on('leave', (id, reason) => left.push(`${id} ${reason}`));
+  const worker = cluster.fork({ LEAVE: 'while' });
+  const [told] = (await once(worker, 'message')) as [string];
+  const other = cluster.fork({ LEAVE: 'again' });
+  const [again] = (await once(other, 'message')) as [unknown];
+  await disconnected();
+  await sees(bus, 0);
+  return { told, again, left };
+}
+
+/** As {@link leavers} asks for. */
+async function leaver(): Promise<void> {
+  if (process.env.LEAVE === 'while') {
+    const joining = clusterBus();
+    cluster.worker!.emit('disconnect');
+    const bus = await joining;
+    if (!bus.closed) await once(bus, 'close');
+    return void process.send!('left');
+  }
+  const bus = await clusterBus();
+  bus.removeAllListeners();
+  await bus.close();
+  const other = await clusterBus();
+  process.send!([other === bus, other.closed, [...other.peers]]);
+}
+
 /** Nobody has called clusterBus in the primary. */
 async function workersOnly(): Promise<unknown> {
   for (let i = 0; i < 3; i++) cluster.fork();
@@ -77,6 +107,7 @@ async function work(): Promise<void> {
   const crash = () => process.kill(process.pid, 'SIGKILL');
   const { CRASH } = process.env;
   if (CRASH === 'before') process.exit(1);
+  if (process.env.LEAVE) return leaver();
   if (CRASH === 'while') setTimeout(crash, cluster.worker!.id % 3);
   const bus = await clusterBus();
   if (CRASH === 'after') crash();
@@ -92,7 +123,13 @@ async function work(): Promise<void> {
 
 if (cluster.isPrimary) {
   if (process.argv[3]) cluster.schedulingPolicy = Number(process.argv[3]);
-  const plans: Record<string, () => Promise<unknown>> = { mix, restarts, crashes, workersOnly };
+  const plans: Record<string, () => Promise<unknown>> = {
+    mix,
+    restarts,
+    crashes,
+    leavers,
+    workersOnly,
+  };
   console.log(JSON.stringify(await plans[plan]!()));
 } else {
   await work();

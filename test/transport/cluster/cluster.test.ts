@@ -44,6 +44,14 @@ describe('clusterBus', function () {
     expect(await run('crashes')).to.deep.equal({ answer: { id: '1', worker: 1 } });
   });
 
+  it('leaves where the worker is disconnected while it joins, and joins again after a close', async () => {
+    expect(await run('leavers')).to.deep.equal({
+      told: 'left',
+      again: [false, false, ['0']],
+      left: ['1 closed', '2 closed', '2 closed'],
+    });
+  });
+
   it('keeps two clusters of one program apart', async () => {
     const [one, other] = await Promise.all([run('workersOnly'), run('workersOnly')]);
     expect(one.answers).to.have.deep.members([

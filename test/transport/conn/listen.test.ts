@@ -197,6 +197,28 @@ describe('listen and dial', function () {
     await listener.close();
   });
 
+  it('a dialer that gives up just when it was accepted says nothing that would be content', async () => {
+    for (const sharedMemory of [false, true]) {
+      const controller = new AbortController();
+      const listener = await listen(at('late'), { sharedMemory });
+      const accepted = once(listener, 'connection') as Promise<[Conn]>;
+      // The listener's last word is under way.
+      listener.once('connection', () => controller.abort(new Error('too late')));
+      const failed = rejected(dial(at('late'), { signal: controller.signal }));
+      const [conn] = await accepted;
+      const errors: unknown[] = [];
+      conn.on('error', error => errors.push((error as NodeJS.ErrnoException).code));
+      const closed = new Promise(resolve => conn.once('close', resolve));
+      const got: unknown[] = [];
+      conn.on('data', chunk => got.push(chunk));
+      expect((await failed).message).to.equal('too late');
+      await closed;
+      // At most that it is gone, as of a socket that is closed with something unread in it.
+      expect([got, errors.filter(code => code !== 'ECONNRESET')]).to.deep.equal([[], []]);
+      await listener.close();
+    }
+  });
+
   it('two hundred dial at once', async () => {
     const options = { handshakeTimeout: 30_000 }; // under qemu it takes that
     const listener = await listen(at('crowd'), options, conn => conn.pipe(conn));

@@ -169,6 +169,40 @@ describe('Over a Conn', function () {
     expect((await readAll(client)).equals(body)).to.equal(true);
   });
 
+  const goodbyes = [
+    { version: 'TLSv1.2', sharedMemory: true },
+    { version: 'TLSv1.3', sharedMemory: true },
+    { version: 'TLSv1.2', sharedMemory: false },
+  ] as const;
+  for (const { version, sharedMemory } of goodbyes) {
+    const way = sharedMemory ? 'in shared memory' : 'over the socket';
+    it(`${version} says goodbye to a peer that has gone, which is no error, ${way}`, async () => {
+      const { key, cert } = certificate;
+      const server = tls.createServer({ key, cert, maxVersion: version });
+      await serve(server);
+      const accepted = once(server, 'secureConnection') as Promise<[tls.TLSSocket]>;
+      const conn = await dial(at('socket'), { sharedMemory });
+      const client = tls.connect({ socket: conn, ca: cert, host: 'localhost' });
+      // What else the server says by itself, after the handshake: TLS 1.3 has two tickets.
+      const tickets = new Promise<void>(resolve => {
+        let count = version === 'TLSv1.3' ? 2 : 1;
+        client.on('session', () => --count === 0 && resolve());
+      });
+      await once(client, 'secureConnect');
+      await tickets;
+      const [socket] = await accepted;
+      expect(socket.getProtocol()).to.equal(version);
+      const [theirs] = listener.connections;
+      const errors: unknown[] = [];
+      for (const one of [socket, theirs!]) one.on('error', error => errors.push(error));
+      const gone = once(theirs!, 'close');
+      const isClosed = once(conn, 'close');
+      conn.destroy(); // without a goodbye of its own
+      socket.resume().once('end', () => void isClosed.then(() => socket.end()));
+      expect([await gone, errors]).to.deep.equal([[false], []]);
+    });
+  }
+
   it('node:http2 has many streams at once', async () => {
     const server = http2.createServer();
     server.on('stream', (stream, headers) => {

@@ -2,11 +2,15 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, chownSync, closeSync, mkdirSync, openSync, readdirSync, rmSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
 import { expect } from 'chai';
 import { type Conn, dial, listen, type Listener } from '../../../src/index.js';
+import { connectSocket } from '../../../src/transport/link/address.js';
 import { held, scratch, skip } from '../../native/support.js';
 import { rejected } from '../../support/errors.js';
 import { socketPath } from '../../support/platform.js';
+import { message } from '../../support/processes.js';
+import { catchingUncaught } from '../../support/uncaught.js';
 import { readBytes } from '../conn/conn-pairs.js';
 
 const isRoot = process.getuid?.() === 0;
@@ -134,5 +138,41 @@ describe('Without descriptors', function () {
     while (listener.connections.size > 0) await new Promise(resolve => setTimeout(resolve, 5));
     expect(held().descriptors).to.be.at.most(before);
     expect((await rejected(dial(socketPath('nobody')))).code).to.equal('ENOENT');
+  });
+});
+
+describe('A socket that is being connected', () => {
+  const path = scratch();
+
+  /** Takes each connection and closes it at once. */
+  const closer = `
+    const { workerData: { at, words }, parentPort } = require('node:worker_threads');
+    require('node:net').createServer(socket => {
+      socket.destroy();
+      Atomics.store(words, 0, 1);
+      Atomics.notify(words, 0);
+    }).listen(at, () => parentPort.postMessage('listens'));
+  `;
+
+  it('throws nothing into the loop if its peer goes just then', async function () {
+    if (process.platform === 'win32') skip(this, 'there the hello waits in the pipe');
+    const at = path('s');
+    const words = new Int32Array(new SharedArrayBuffer(4));
+    const worker = new Worker(closer, { eval: true, workerData: { at, words } });
+    await message(worker);
+    const { signal } = new AbortController();
+    // The kernel has connected it, and Node is going to say so. The hello fails at once, and again
+    // from Node's queue, in which it waits for 'connect'.
+    const hello = () => {
+      Atomics.wait(words, 0, 0);
+      return Buffer.from('hello');
+    };
+    const context = { operation: 'dial', address: at, signal };
+    const uncaught = await catchingUncaught(async () => {
+      const socket = await connectSocket(at, context, { early: true, hello });
+      if (!socket.closed) await once(socket, 'close');
+    });
+    expect(uncaught).to.deep.equal([]);
+    await worker.terminate();
   });
 });
