@@ -44,6 +44,7 @@ export class Ring {
   readonly capacity: number;
   readonly #memory: RingMemory;
   readonly #sides: { producer?: Producer; consumer?: Consumer } = {};
+  #closed = false;
 
   private constructor(memory: RingMemory, capacity: number) {
     this.#memory = memory;
@@ -132,9 +133,10 @@ export class Ring {
   /**
    * Takes the writing role, which a ring has once.
    *
-   * @throws {ShmError} `ERR_ROLE_TAKEN` where this or another process holds it
+   * @throws {ShmError} `ERR_ROLE_TAKEN` where this or another process holds it, `ERR_CLOSED`
    */
   producer(options?: RoleOptions): Producer {
+    this.#checkOpen('producer');
     const producer = Producer.make(this.#memory, this.capacity, options);
     this.#sides.producer = producer;
     return producer;
@@ -143,16 +145,22 @@ export class Ring {
   /**
    * Takes the reading role, which a ring has once.
    *
-   * @throws {ShmError} `ERR_ROLE_TAKEN` where this or another process holds it
+   * @throws {ShmError} `ERR_ROLE_TAKEN` where this or another process holds it, `ERR_CLOSED`
    */
   consumer(options?: RoleOptions): Consumer {
+    this.#checkOpen('consumer');
     const consumer = Consumer.make(this.#memory, this.capacity, options);
     this.#sides.consumer = consumer;
     return consumer;
   }
 
-  /** What is in the ring and who uses it, read from shared memory; also of a ring in use. */
+  /**
+   * What is in the ring and who uses it, read from shared memory; also of a ring in use.
+   *
+   * @throws {ShmError} `ERR_CLOSED`, `ERR_TRUNCATED`
+   */
   stats(): RingStats {
+    this.#checkOpen('stats');
     const stats = readStats(this.#memory, this.capacity);
     const fault = this.#memory.fault('ring.stats');
     if (fault) throw fault;
@@ -165,6 +173,7 @@ export class Ring {
    * records are borrowed, does it stay until those views are collected.
    */
   close(): void {
+    this.#closed = true;
     const { producer, consumer } = this.#sides;
     const inUse = consumer?.inUse ?? false;
     producer?.end();
@@ -174,5 +183,11 @@ export class Ring {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  #checkOpen(operation: string): void {
+    if (!this.#closed) return;
+    const detail = 'this ring was closed; open it again by its handle, while somebody has it';
+    throw new ShmError('ERR_CLOSED', detail, `ring.${operation}`, this.#memory.address);
   }
 }

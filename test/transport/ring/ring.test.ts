@@ -204,6 +204,17 @@ describe('Ring.create and Ring.open', () => {
     expect(thrown(() => Ring.attach(small)).code).to.equal('ERR_CORRUPT');
   });
 
+  it('says that it was closed, whatever it is asked for then', () => {
+    const ring = Ring.create({ capacity: 4096 });
+    ring.close();
+    ring.close();
+    expect(() => ring.producer())
+      .to.throw(ShmError, 'ERR_CLOSED')
+      .with.property('operation', 'ring.producer');
+    expect(() => ring.consumer()).to.throw(ShmError, 'ERR_CLOSED');
+    expect(() => ring.stats()).to.throw(ShmError, 'ERR_CLOSED');
+  });
+
   it('is gone with its last user', () => {
     const ring = Ring.create({ capacity: 4096 });
     const second = Ring.open(ring.handle);
