@@ -27,6 +27,7 @@ const ground = '^src/(errors|timers)\\.ts$';
 const top = '^src/(index\\.ts$|command/)';
 
 const pathOf = tier => `^src/${tier}/`;
+const known = [ground, top, ...Object.keys(tiers).map(pathOf)];
 
 module.exports = {
   forbidden: [
@@ -38,11 +39,19 @@ module.exports = {
       to: { circular: true },
     },
     {
-      name: 'no-loose-file',
-      comment: 'src/transport/ holds folders only: every file belongs to a tier.',
+      name: 'no-file-without-tier',
+      comment:
+        'Nobody imports a file of src/ that belongs to no tier, for which there are no arrows.',
       severity: 'error',
       from: {},
-      to: { path: '^src/transport/[^/]+$' },
+      to: { path: '^src/', pathNot: known },
+    },
+    {
+      name: 'no-import-without-tier',
+      comment: 'The same for what such a file imports.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: known },
+      to: {},
     },
     {
       name: 'ground-imports-nothing',

@@ -81,6 +81,7 @@ export function openCore(path: string | undefined): ArenaCore | undefined {
 export class ArenaCore {
   readonly region: Region;
   readonly geometry: layout.ArenaGeometry;
+  readonly mark: number;
   /** See `ArenaStats`. */
   fallbacks = 0;
   leaks = 0;
@@ -99,6 +100,7 @@ export class ArenaCore {
   private constructor(region: Region, geometry: layout.ArenaGeometry) {
     this.region = region;
     this.geometry = geometry;
+    this.mark = layout.markOf(new Int32Array(region.buffer));
     open.add(this);
   }
 

@@ -7,12 +7,13 @@
  *   …
  *
  * The header is 32-bit words: magic (stored last), version, then those of ArenaGeometry in order,
- * the size of a partition in pages.
+ * the size of a partition in pages; and the mark, a number that nobody can guess: task-messages.ts.
  *
  * A partition belongs to one PayloadArena object, which holds the byte lock at `partitionLock`, and
  * alone allocates there. A task slot is 32 bytes, of which the first word is used: see task-slots.ts.
  * ADR-0030 says why.
  */
+import { randomInt } from 'node:crypto';
 import { outOfRange, ShmError } from '../../errors.js';
 import { maxLength } from '../../native/limits.js';
 import { loadWord, storeWord } from '../ring/atomics.js';
@@ -74,10 +75,14 @@ export function geometryFor(bytes: number, partitions: number, debug: boolean): 
 export function writeGeometry(words: Int32Array, geometry: ArenaGeometry): void {
   const { partitions, partitionBytes, slots, debug } = geometry;
   const header = [arenaVersion, partitions, partitionBytes / pageBytes, slots, Number(debug)];
+  header.push(randomInt(2 ** 31));
   header.forEach((value, index) => storeWord(words, index + 1, value));
   // Last: a process that sees the magic sees the rest.
   storeWord(words, 0, arenaMagic);
 }
+
+/** A fraction, as a user's numbers seldom are. */
+export const markOf = (words: Int32Array) => loadWord(words, 6) + 0.5;
 
 /**
  * @param words those of the whole file

@@ -2,13 +2,14 @@ import { existsSync } from 'node:fs';
 import { ShmError } from '../../errors.js';
 import type { NativeMapping } from '../../native/addon.js';
 import { attachByName, plainBytes, sharedBuffer } from '../../native/views.js';
-import { readGeometry } from './arena-layout.js';
+import { markOf, readGeometry } from './arena-layout.js';
 
 /** An arena as a pool's thread sees it: memory that the process has mapped already. */
 export interface AttachedArena {
   readonly plain: Uint8Array<ArrayBuffer>;
   readonly words: Int32Array;
   readonly debug: boolean;
+  readonly mark: number;
   readonly mapping: NativeMapping;
 }
 
@@ -24,7 +25,7 @@ export function attachArena(path: string): AttachedArena {
   if (!mapping) throw new ShmError('ENOENT', 'it is not open in this process', 'payloadTask', path);
   const words = new Int32Array(sharedBuffer(mapping));
   const { debug } = readGeometry(words, path);
-  const arena = { plain: plainBytes(mapping), words, debug, mapping };
+  const arena = { plain: plainBytes(mapping), words, debug, mark: markOf(words), mapping };
   // Arenas that nobody has open have lost their names. Their memory goes with the last handle.
   for (const [path, { mapping }] of attached) {
     if (existsSync(path)) continue;

@@ -3,7 +3,7 @@ import { setImmediate } from '../../timers.js';
 import type { PayloadEntry } from './arena-core.js';
 import { watchForgotten } from './forgotten.js';
 
-/** The memory of a borrowed result: what its views lie in. */
+/** What the views of a borrowed result lie in. */
 interface Loan {
   readonly entries: readonly PayloadEntry[];
   /** Buffers of it that can still be reached. */
@@ -29,7 +29,7 @@ function giveBack(loan: Loan): void {
 
 /**
  * A result whose views lie in the arena, until `release()`. Forgotten, it comes back when its views
- * have been collected; until then it takes up room.
+ * have been collected. Do not transfer their buffers: others' bytes would show in what receives them.
  */
 export class Borrowed<R> {
   /** What the task returned. */
@@ -42,7 +42,7 @@ export class Borrowed<R> {
     this.value = value;
     this.#buffers = buffers;
     this.#loan = { entries, reachable: buffers.length };
-    for (const buffer of buffers) watch(buffer, this.#loan);
+    if (entries.length > 0) for (const buffer of buffers) watch(buffer, this.#loan);
   }
 
   /**

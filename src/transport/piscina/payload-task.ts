@@ -47,10 +47,11 @@ export function payloadTask<T, R>(
 ): (task: T) => Promise<R> {
   checkArgument(typeof fn === 'function', 'payloadTask', 'fn', 'a function', fn);
   return async encoded => {
-    if (!messages.isTask(encoded)) {
+    const arena = messages.isTask(encoded) && attachArena(encoded[6] ?? ownPath!);
+    if (!arena || !messages.isTask(encoded) || encoded[1] !== arena.mark) {
       return fn(encoded, { allocate: views.ownMemory.bind(undefined, 'context.allocate') });
     }
-    const job = new TaskJob(encoded);
+    const job = new TaskJob(encoded, arena);
     try {
       const result = fn(job.open() as T, job);
       // Most tasks have no part that waits, and each `await` is a turn.
@@ -77,17 +78,17 @@ class TaskJob implements PayloadContext {
   readonly #slot: TaskSlot;
   /** What is left of the room for the result: offsets in the arena's file. */
   #roomStart: number;
-  readonly #roomEnd: number;
+  #roomEnd: number;
   /** Bytes of room that the result takes, or would take. */
   #wanted = 0;
   /** By buffer. */
   readonly #origins = new Map<unknown, Origin>();
 
   /** Takes the task for this thread. */
-  constructor(message: messages.TaskMessage) {
-    const [, slot, sentWord, room, roomLength, path, task] = message;
+  constructor(message: messages.TaskMessage, arena: AttachedArena) {
+    const [, , slot, sentWord, room, roomLength, , task] = message;
     this.#task = task;
-    this.#arena = attachArena(path ?? ownPath!);
+    this.#arena = arena;
     this.#roomStart = room;
     this.#roomEnd = room + roomLength;
     this.#slot =
@@ -101,7 +102,7 @@ class TaskJob implements PayloadContext {
   /** The task with views where payloads were. */
   open(): unknown {
     return replaceDeep(this.#task, object => {
-      if (!messages.isPayloadRef(object)) return undefined;
+      if (!messages.isRef(object, this.#arena.mark)) return undefined;
       const [, kind, place, length, path] = object;
       if (typeof place !== 'number') {
         return views.viewOf(kind, place.buffer as ArrayBuffer, place.byteOffset, place.length);
@@ -149,9 +150,9 @@ class TaskJob implements PayloadContext {
       const kind = views.kindOf(view);
       if (kind === undefined) return undefined;
       payloads++;
-      return [messages.payloadMagic, kind, this.#placeOf(view), view.byteLength, null];
+      return [this.#arena.mark, kind, this.#placeOf(view), view.byteLength, null];
     });
-    return [messages.resultMagic, payloads, this.#wanted, value];
+    return [this.#arena.mark, payloads, this.#wanted, value];
   }
 
   /** Where a view of the result lies. What is not in the arena is copied there, or shared. */
@@ -170,6 +171,7 @@ class TaskJob implements PayloadContext {
 
   /** Ends the task. True where it detached buffers, which need a turn to be freed: ADR-0030. */
   close(): boolean {
+    this.#roomEnd = 0; // what the handler did not wait for may still call `allocate`
     let detached = false;
     for (const [buffer, { arena }] of this.#origins) {
       if (buffer === arena.plain.buffer) continue;

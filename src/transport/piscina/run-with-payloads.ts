@@ -107,19 +107,18 @@ export async function runWithPayloads(
   // At first as much as the task takes in, and some more.
   const room =
     record.sizes.get(handler) ?? payloads.reduce((sum, { length }) => sum + length, leastRoom);
+  const priority = (task as { [messages.queueOptions]?: unknown } | null)?.[messages.queueOptions];
   const run = new TaskRun(core, payloads, room);
   const message = run.message(value, core === record.own ? null : core.path);
-  const priority = (task as { [messages.queueOptions]?: unknown } | null)?.[messages.queueOptions];
   if (priority !== undefined) Object.assign(message, { [messages.queueOptions]: priority });
   let answer: unknown;
   try {
     answer = await pool.run(message, options);
-    run.checkFinished();
   } catch (error) {
     throw run.abandon(error);
   }
-  const plain: messages.TaskResult = [messages.resultMagic, 0, 0, answer];
-  const result = messages.isResult(answer) ? answer : plain;
+  const plain: messages.TaskResult = [core.mark, 0, 0, answer];
+  const result = messages.isResult(answer, core.mark) ? answer : plain;
   const [, , wanted] = result;
   core.fallbacks += clones;
   // Down slowly: results of different sizes may alternate.
@@ -156,8 +155,9 @@ function replacePayloads(
     if (entry) {
       payloads.push(entry);
       const { core, kind, length, data, block } = entry;
-      const path = core === (home ?? payloads[0]!.core) ? null : core.path;
-      return [messages.payloadMagic, kind, data ?? block?.offset ?? 0, length, path];
+      const taskCore = home ?? payloads[0]!.core;
+      const path = core === taskCore ? null : core.path;
+      return [taskCore.mark, kind, data ?? block?.offset ?? 0, length, path];
     }
     if (isPrivateView(object) && !moved?.includes(object.buffer)) clones++;
     return undefined;

@@ -1,13 +1,9 @@
 /*
  * What travels in Piscina's own messages: arrays of numbers and few strings, which structured
- * cloning carries in a third of the time that objects with names take. Each begins with a string
- * that tells it from a user's array. What comes in is checked before it is used.
+ * cloning carries in a third of the time that objects with names take. Each has the mark of its
+ * arena: without it, an array that looks like one of these is a user's, and may be a stranger's.
  */
 import { isObject } from '../../native/arguments.js';
-
-export const payloadMagic = 'mmap:payload';
-export const taskMagic = 'mmap:task';
-export const resultMagic = 'mmap:result';
 
 /**
  * What stands for a payload. The kind is a number of view-kinds.ts. The place is an offset in the
@@ -15,7 +11,7 @@ export const resultMagic = 'mmap:result';
  * the thread and shared on the way back. The arena's path is null where it is the task's.
  */
 export type PayloadRef = [
-  magic: typeof payloadMagic,
+  mark: number,
   kind: number,
   place: number | Uint8Array,
   length: number,
@@ -29,6 +25,7 @@ export type PayloadRef = [
  */
 export type TaskMessage = [
   magic: typeof taskMagic,
+  mark: number,
   slot: number | ArrayBufferLike,
   sentWord: number,
   room: number,
@@ -38,18 +35,15 @@ export type TaskMessage = [
 ];
 
 /** A result on its way back; `wanted` is how many bytes of room its views needed. */
-export type TaskResult = [
-  magic: typeof resultMagic,
-  payloadRefs: number,
-  wanted: number,
-  result: unknown,
-];
+export type TaskResult = [mark: number, payloadRefs: number, wanted: number, result: unknown];
 
-const begins = (value: unknown, magic: string) => Array.isArray(value) && value[0] === magic;
-export const isPayloadRef = (value: unknown): value is PayloadRef => begins(value, payloadMagic);
-export const isTask = (value: unknown): value is TaskMessage => begins(value, taskMagic);
+export const taskMagic = 'mmap:task';
+const begins = (value: unknown, first: unknown) => Array.isArray(value) && value[0] === first;
+export const isRef = (value: unknown, mark: number): value is PayloadRef => begins(value, mark);
 /** What is no object, and what `Piscina.move` made, comes back as it is. */
-export const isResult = (value: unknown): value is TaskResult => begins(value, resultMagic);
+export const isResult = (value: unknown, mark: number): value is TaskResult => begins(value, mark);
+/** Whether it may be one: its mark has yet to be compared. */
+export const isTask = (value: unknown): value is TaskMessage => begins(value, taskMagic);
 
 /** Piscina's protocol for values that travel otherwise than they look. */
 const transferable = Symbol.for('Piscina.transferable');

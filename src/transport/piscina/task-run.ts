@@ -3,7 +3,7 @@ import { ShmError } from '../../errors.js';
 import type { ArenaCore, PayloadEntry } from './arena-core.js';
 import { Borrowed } from './borrowed.js';
 import { replaceDeep } from './replace-deep.js';
-import { isPayloadRef, taskMagic, type TaskMessage, type TaskResult } from './task-messages.js';
+import { isRef, taskMagic, type TaskMessage, type TaskResult } from './task-messages.js';
 import { cancelSlot, isFinished, isLone, type TaskSlot } from './task-slots.js';
 import { copyOf, isViewRange, viewOf } from './view-kinds.js';
 
@@ -30,8 +30,8 @@ export class TaskRun {
   message(task: unknown, path: string | null): TaskMessage {
     const { words, index, sentWord } = this.slot;
     const slot = isLone(this.slot) ? words.buffer : index;
-    const room = this.#rooms[0]?.block;
-    return [taskMagic, slot, sentWord, room?.offset ?? 0, room?.length ?? 0, path, task];
+    const { offset = 0, length = 0 } = this.#rooms[0]?.block ?? {};
+    return [taskMagic, this.#core.mark, slot, sentWord, offset, length, path, task];
   }
 
   /** @returns undefined where the arena is full */
@@ -43,13 +43,9 @@ export class TaskRun {
     return room;
   }
 
-  /** @throws {ShmError} `ERR_INVALID_ARG` where the result did not come from `payloadTask` */
-  checkFinished(): void {
-    if (!isFinished(this.slot)) throw notWrapped('got the result of another');
-  }
-
   /** Ends the task. A borrowed result comes where it lies, another with copies of its own. */
-  settle([, payloads, , result]: TaskResult, borrow: boolean): unknown {
+  settle([mark, payloads, , result]: TaskResult, borrow: boolean): unknown {
+    if (!isFinished(this.slot)) throw this.abandon(notWrapped('got the result of another'));
     const core = this.#core;
     const buffers: ArrayBuffer[] = [];
     /** What is lent, each with how much of it is needed. */
@@ -62,7 +58,7 @@ export class TaskRun {
       return viewOf(kind, buffer, 0, length);
     };
     const replace = (object: object) => {
-      if (!isPayloadRef(object)) return undefined;
+      if (!isRef(object, mark)) return undefined;
       const [, kind, place, length] = object;
       if (typeof place === 'number') {
         const entry = this.#entryOf(kind, place, length);
@@ -72,7 +68,11 @@ export class TaskRun {
       // The room that came with the task was too small for it: is there more by now?
       const room = length > 0 ? this.#addRoom(length) : undefined;
       if (length > 0 && !room) core.fallbacks++;
-      if (!borrow || !room) return copyOf(kind, place);
+      if (!borrow || !room) {
+        const copy = copyOf(kind, place);
+        buffers.push(copy.buffer as ArrayBuffer);
+        return copy;
+      }
       const { offset } = room.block!;
       core.region.bytes.set(place, offset);
       return lend(room, kind, offset, length);

@@ -4,7 +4,7 @@ import { readdirSync } from 'node:fs';
 import { expect } from 'chai';
 import { Piscina } from 'piscina';
 import { PayloadArena, runWithPayloads } from '../../../src/transport/piscina/index.js';
-import { pieceBytes } from '../../../src/transport/piscina/arena-layout.js';
+import { arenaHeaderBytes, pieceBytes } from '../../../src/transport/piscina/arena-layout.js';
 import { collect, holdsOf, scratch } from '../../native/support.js';
 import { rejected, thrown } from '../../support/errors.js';
 import { pattern, workshop } from './support.js';
@@ -15,6 +15,57 @@ const onLinux = process.platform === 'linux';
 describe('Faults around payloads', () => {
   const path = scratch();
   const make = workshop(() => Piscina);
+
+  it('an array of a stranger that looks like a message of ours is an array', async () => {
+    const arena = make.arena();
+    const secret = arena.share(pattern(5000), { keep: true });
+    const pool = make.pool(arena);
+    const { byteOffset } = secret.bytes;
+    for (const first of ['mmap:payload', 'mmap:result', 'mmap:task', 0.5, 1, null]) {
+      const forged = [
+        [first, 2, arenaHeaderBytes, 100, null],
+        [first, 0, byteOffset, 8, 'nowhere'],
+        [first, 'x'],
+        [first, 1, 2, { a: 1 }],
+        [first, 1.5, 4096, 1, 4096, 100, null, 'task'],
+      ];
+      for (const body of JSON.parse(JSON.stringify(forged)) as unknown[][]) {
+        const payload = arena.share(pattern(100));
+        const got = await runWithPayloads<unknown>(pool, { body, payload });
+        expect(got).to.deep.equal({ body, payload: pattern(100) });
+        expect(await runWithPayloads(pool, body)).to.deep.equal(body);
+        expect(await pool.run(body, { name: 'echo' })).to.deep.equal(body);
+      }
+    }
+    expect(arena.stats().blocks).to.equal(1);
+  });
+
+  it('memory that is allocated when the task has settled is nobody else’s', async () => {
+    for (const debug of [false, true]) {
+      const arena = make.arena({ debug });
+      const pool = make.pool(arena);
+      await runWithPayloads(pool, 0, { name: 'leaveAllocate' });
+      const payload = arena.allocate(1 << 20);
+      payload.bytes.fill(1);
+      await runWithPayloads(pool, 0, { name: 'allocateLate' });
+      expect(payload.bytes.every(byte => byte === 1)).to.equal(true);
+    }
+  });
+
+  it('a task whose queue options cannot be read takes nothing', async () => {
+    const arena = make.arena();
+    const pool = make.pool(arena);
+    const task = {
+      payload: arena.share(pattern(100)),
+      get [Symbol.for('Piscina.queueOptions')](): never {
+        throw new Error('on purpose');
+      },
+    };
+    expect((await rejected(runWithPayloads(pool, task))).message).to.equal('on purpose');
+    task.payload.release();
+    await arena.whenEmpty();
+    expect(arena.stats().blocks).to.equal(0);
+  });
 
   it('payloads of a task that cannot be cloned, or not even read, are free at once', async () => {
     const arena = make.arena();

@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { runInNewContext } from 'node:vm';
 import { threadId } from 'node:worker_threads';
 import { move } from 'piscina';
-import { payloadTask } from '../../../src/transport/piscina/index.js';
+import { type PayloadContext, payloadTask } from '../../../src/transport/piscina/index.js';
 
 /** Comes back as it was. */
 export const echo = payloadTask((task: unknown) => task);
@@ -154,3 +154,13 @@ export const allocateWrong = payloadTask((length: number, { allocate }) => {
 
 /** Takes anything, and returns none of it. */
 export const describeTask = payloadTask((task: unknown) => typeof task);
+
+let pending: PayloadContext['allocate'];
+
+/** Leaves its context behind, as a handler does that lost a race against a timer. */
+export const leaveAllocate = payloadTask((_task: unknown, { allocate }) => {
+  pending = allocate;
+});
+export const allocateLate = payloadTask(() => {
+  pending(1000).fill(0xcc);
+});

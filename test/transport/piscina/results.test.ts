@@ -123,6 +123,9 @@ forEachPiscina('Results', (make, Pool) => {
     expect(large.value).to.deep.equal(Buffer.alloc(5 << 20, 5));
     expect(arena.stats()).to.include({ blocks: 0, fallbacks: 1 });
     large.release();
+    expect(large.value, 'though it was never in the arena').to.have.length(0);
+    large.release();
+    expect(arena.stats().blocks).to.equal(0);
   });
 
   it('pool.run of plain values through payloadTask is as without it, moved results too', async () => {
