@@ -19,18 +19,6 @@ const long = /^(bench|docs|examples|fuzz|model|package|realms)\//;
 /** Under Wine also: hundreds of processes, and much work that has little to do with the system. */
 const longUnderWine =
   /^transport\/(cluster\/pm2|bus\/soak|piscina\/ownership|codec\/(plain|codec)|ring\/ring-(corrupt|death))\./;
-/** Tests that have not been made to pass under Wine yet; left out there, and named. */
-const notYetUnderWine = new RegExp(
-  [
-    String.raw`^delivery/|^native/(atomics|directory|doorbell|ending|locks|realms|reserve|undo)\.`,
-    String.raw`^transport/bus/(double-dial|exits|limits|listeners|peer-links)\.`,
-    String.raw`^transport/(channel/(channel-listeners|frames)|cluster/threads)\.`,
-    String.raw`^transport/codec/(exotic|generated|hardened|reentrant)\.`,
-    String.raw`^transport/conn/(last-words|conformance/(surface|throwing|ticks))\.`,
-    String.raw`^transport/link/(bells|early|offers|sockets|strangers)\.`,
-    String.raw`^transport/(piscina/(faults|realms)|ring/(kept|ring-cut))\.`,
-  ].join('|'),
-);
 const mocha = ['--enable-source-maps', '--expose-gc', 'node_modules/mocha/bin/mocha.js'];
 // Without .mocharc.json, whose files would all run too.
 const oneFile = [
@@ -75,11 +63,7 @@ function underWine() {
   const wine = new Wine();
   const env = { ...wine.environment, PREBUILDS_ONLY: '1' };
   try {
-    const wanted = testFiles(name => !isShort || !longUnderWine.test(name));
-    const isReady = path => !isShort || !notYetUnderWine.test(path.replace('dist/test/', ''));
-    const files = wanted.filter(isReady);
-    const left = wanted.filter(path => !isReady(path));
-    if (left.length > 0) console.log(`not run under Wine yet: ${left.join(', ')}`);
+    const files = testFiles(name => !isShort || !longUnderWine.test(name));
     const options = { timeout: longestUnderWine, env };
     const sum = fileByFile('wine', [wine.program], options, files);
     const leftovers = wine.leftovers();

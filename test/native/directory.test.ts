@@ -1,6 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from 'chai';
+import { addon } from '../../src/native/addon.js';
 import { openMem, reap } from '../../src/index.js';
 import { thrown } from '../support/errors.js';
 import { sibling } from '../support/processes.js';
@@ -18,14 +20,17 @@ describe('The region directory', () => {
   }
 
   /** Runs a program of this package in a process of its own, with other variables. */
-  function run(code: string, env: NodeJS.ProcessEnv, prepare = 'true', args: string[] = []): Ran {
+  function run(code: string, env: NodeJS.ProcessEnv, prepare?: string, args: string[] = []): Ran {
+    const wanted = { PATH: process.env.PATH, ...env };
     const program = `import { openMem, reap, Ring } from ${source}; ${code}`;
-    const [shell, ...rest] = [...args, 'sh', '-c', `${prepare} && exec "$@"`, 'sh'];
-    const child = spawnSync(
-      shell,
-      [...rest, process.execPath, '--input-type=module', '-e', program],
-      { encoding: 'utf8', env: { PATH: process.env.PATH, ...env } },
-    );
+    const node = [process.execPath, '--input-type=module', '-e', program];
+    const inShell = [...args, 'sh', '-c', `${prepare} && exec "$@"`, 'sh', ...node];
+    const [command, ...rest] = prepare === undefined ? node : inShell;
+    // Windows needs some of its own variables.
+    const child = spawnSync(command!, rest, {
+      encoding: 'utf8',
+      env: process.platform === 'win32' ? { ...process.env, ...wanted } : wanted,
+    });
     expect(child.status, child.stderr).to.equal(0);
     return child;
   }
@@ -51,6 +56,44 @@ describe('The region directory', () => {
       expect(thrown(() => openMem({ directory })).operation).to.equal('region.directory');
       expect(thrown(() => reap(directory)).code).to.match(/^ERR_INVALID_ARG/);
     }
+  });
+
+  describe('on Windows, by its access list', () => {
+    /** Changes a mode from outside of Wine, which shows it as an access list. */
+    const chmod = (mode: string, directory: string) =>
+      spawnSync('start', ['/wait', '/unix', '/bin/chmod', mode, unixPath(directory)]).status;
+    const unixPath = (directory: string) =>
+      spawnSync('winepath', ['-u', directory], { encoding: 'utf8' }).stdout.trim();
+    before(function () {
+      if (process.platform !== 'win32') skip(this, 'elsewhere modes say who may enter');
+      if (spawnSync('winepath', ['-u', 'C:\\']).status !== 0) skip(this, 'not under Wine');
+    });
+
+    for (const mode of ['702', '704', '701', '777']) {
+      it(`one that others may enter with 0${mode} is refused, and works when they may not`, () => {
+        const home = path(`mode-${mode}`);
+        mkdirSync(home);
+        expect(chmod(mode, home)).to.equal(0);
+        for (const call of [() => openMem({ directory: home }), () => reap(home)]) {
+          const error = thrown(call);
+          expect(error).to.include({ code: 'ERR_UNSAFE_DIRECTORY', address: home });
+          expect(error.message).to.contain('got S-1-1-0 in its access list');
+        }
+        expect(readdirSync(home)).to.deep.equal([]);
+        expect(chmod('700', home)).to.equal(0);
+        openMem({ directory: home }).close();
+      });
+    }
+
+    it('one that we make is for this user alone, whatever it lies in', () => {
+      const shared = path('shared');
+      mkdirSync(shared);
+      expect(chmod('777', shared)).to.equal(0);
+      const home = join(shared, 'mine');
+      openMem({ directory: home }).close();
+      expect(addon.findStranger(shared)).to.equal('S-1-1-0');
+      expect(addon.findStranger(home)).to.equal(undefined);
+    });
   });
 
   describe('of the effective user', () => {

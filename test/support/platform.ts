@@ -5,6 +5,7 @@ const keepsNames = 'Windows removes no file that is mapped, so its name goes lat
 const keepsPages = 'Windows cannot give a range other pages in one step';
 const noModes = 'Windows has no file modes';
 const noProc = 'there is no /proc to look into';
+const lastWords = 'a pipe takes nothing before the event loop turns, and that turn never comes';
 const noLinks = 'Wine makes no symbolic links';
 
 /**
@@ -77,6 +78,10 @@ const reasons: Record<string, string> = {
   'Owners of payloads in debug mode a write into memory that was freed':
     'Windows has no FIFOs to hold a read back with',
   'An arena of several processes the name goes with its last user': keepsNames,
+  'A doorbell leaves nothing where it could not be made': 'a bell of Windows has no descriptor',
+  'A doorbell is refused by name, and nothing is touched, where it is a plain file':
+    'a bell of Windows is no file',
+  'What a peer of a bus has accepted arrives before its leave is seen: cold': lastWords,
   'The command a connection has no name any more': noProc,
   'The command regions of more than 2 GiB': 'Windows has no sparse files here',
   'The command tells what is wrong, changes nothing': 'Windows removes no file that is mapped',
