@@ -82,6 +82,14 @@ const reasons: Record<string, string> = {
   'A doorbell is refused by name, and nothing is touched, where it is a plain file':
     'a bell of Windows is no file',
   'What a peer of a bus has accepted arrives before its leave is seen: cold': lastWords,
+  'A channel whose peer cannot be waited for, for lack of file descriptors':
+    'Windows has no `ulimit`',
+  'Rings in use before the handshake are delivered where their process is gone': lastWords,
+  'Rings in use before the handshake wait for a listener that is busy':
+    'a pipe that nobody has accepted ends with its dialer',
+  'A listener that is offered a link, a FIFO': noLinks,
+  'A listener that is offered a region that shrinks': 'Windows lets nobody cut a mapped file short',
+  'A ring kept in a file a file that is too long': keepsNames,
   'The command a connection has no name any more': noProc,
   'The command regions of more than 2 GiB': 'Windows has no sparse files here',
   'The command tells what is wrong, changes nothing': 'Windows removes no file that is mapped',
