@@ -206,8 +206,8 @@ Status OpenDoorbellRinger(const std::string& path, DoorbellRingerOwner* out) {
   Status status = NamesOf(path, "OpenFileMapping", &ringer->names);
   if (!status.ok()) return status;
   // Only the view is kept: a handle would keep the name, and with it a bell without listener.
-  const Handle section(OpenFileMappingW(READ_CONTROL | FILE_MAP_READ | FILE_MAP_WRITE, FALSE,
-                                        ringer->names.tokens));
+  const Handle section(
+      OpenFileMappingW(READ_CONTROL | FILE_MAP_READ | FILE_MAP_WRITE, FALSE, ringer->names.tokens));
   if (!section.valid()) {
     const DWORD error = GetLastError();
     if (error == ERROR_FILE_NOT_FOUND) return {};

@@ -100,8 +100,8 @@ Status ByteIsLocked(const File& file, uint64_t offset, bool* locked) {
   OVERLAPPED place = At(offset);
   uint8_t byte;
   DWORD count;
-  *locked = !ReadFile(HandleOf(file), &byte, 1, &count, &place) &&
-            GetLastError() == ERROR_LOCK_VIOLATION;
+  *locked =
+      !ReadFile(HandleOf(file), &byte, 1, &count, &place) && GetLastError() == ERROR_LOCK_VIOLATION;
   if (*locked) return {};
   bool taken = false;
   const Status status = TryLock(file, offset, false, &taken);

@@ -48,12 +48,12 @@ Status User::Find() {
   // Nothing is inherited from outside; what lies within inherits this.
   wchar_t described[2 * kLongestSid + 32];
   if (swprintf(text, kLongestSid, L"%ls", name) < 0 ||
-      swprintf(described, sizeof(described) / sizeof(described[0]),
-               L"O:%lsD:P(A;OICI;GA;;;%ls)", name, name) < 0) {
+      swprintf(described, sizeof(described) / sizeof(described[0]), L"O:%lsD:P(A;OICI;GA;;;%ls)",
+               name, name) < 0) {
     return {EINVAL, "ConvertSidToStringSid"};
   }
-  if (!ConvertStringSecurityDescriptorToSecurityDescriptorW(
-          described, SDDL_REVISION_1, &alone.lpSecurityDescriptor, nullptr)) {
+  if (!ConvertStringSecurityDescriptorToSecurityDescriptorW(described, SDDL_REVISION_1,
+                                                            &alone.lpSecurityDescriptor, nullptr)) {
     return LastFailure("ConvertStringSecurityDescriptorToSecurityDescriptor");
   }
   return {};
@@ -68,8 +68,7 @@ User& ThisUser() {
 bool IsOfSystem(PSID sid) {
   return IsWellKnownSid(sid, WinLocalSystemSid) ||
          IsWellKnownSid(sid, WinBuiltinAdministratorsSid) ||
-         IsWellKnownSid(sid, WinCreatorOwnerSid) ||
-         IsWellKnownSid(sid, WinCreatorOwnerRightsSid);
+         IsWellKnownSid(sid, WinCreatorOwnerSid) || IsWellKnownSid(sid, WinCreatorOwnerRightsSid);
 }
 
 // What one may do without seeing, changing or entering anything.
@@ -152,7 +151,8 @@ Status IsThisUsers(HANDLE object, bool* ours) {
   *ours = false;
   if (!ThisUser().status.ok()) return ThisUser().status;
   // Room for the owner and nothing else: waits ask this each time.
-  alignas(SECURITY_DESCRIPTOR) uint8_t security[sizeof(SECURITY_DESCRIPTOR) + SECURITY_MAX_SID_SIZE];
+  alignas(SECURITY_DESCRIPTOR)
+      uint8_t security[sizeof(SECURITY_DESCRIPTOR) + SECURITY_MAX_SID_SIZE];
   DWORD length;
   if (!GetKernelObjectSecurity(object, OWNER_SECURITY_INFORMATION, security, sizeof(security),
                                &length)) {

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
 import { addon } from '../../src/native/addon.js';
 import { openMem, reap } from '../../src/index.js';
@@ -58,9 +59,13 @@ describe('The region directory', () => {
   });
 
   describe('on Windows, by its access list', () => {
-    /** Changes a mode from outside of Wine, which shows it as an access list. */
-    const chmod = (mode: string, directory: string) =>
-      spawnSync('start', ['/wait', '/unix', '/bin/chmod', mode, unixPath(directory)]).status;
+    /** Changes a mode from outside of Wine, which shows it as an access list; at once or soon. */
+    async function chmod(mode: string, directory: string): Promise<void> {
+      const args = ['/unix', '/bin/chmod', mode, unixPath(directory)];
+      expect(spawnSync('start', args).status).to.equal(0);
+      const isPrivate = mode.endsWith('0');
+      while ((addon.findStranger(directory) === undefined) !== isPrivate) await delay(5);
+    }
     const unixPath = (directory: string) =>
       spawnSync('winepath', ['-u', directory], { encoding: 'utf8' }).stdout.trim();
     before(function () {
@@ -69,25 +74,25 @@ describe('The region directory', () => {
     });
 
     for (const mode of ['702', '704', '777']) {
-      it(`one that others may enter with 0${mode} is refused, and works when they may not`, () => {
+      it(`one that others may enter with 0${mode} is refused, and works when they may not`, async () => {
         const home = path(`mode-${mode}`);
         mkdirSync(home);
-        expect(chmod(mode, home)).to.equal(0);
+        await chmod(mode, home);
         for (const call of [() => openMem({ directory: home }), () => reap(home)]) {
           const error = thrown(call);
           expect(error).to.include({ code: 'ERR_UNSAFE_DIRECTORY', address: home });
           expect(error.message).to.contain('got S-1-1-0 in its access list');
         }
         expect(readdirSync(home)).to.deep.equal([]);
-        expect(chmod('700', home)).to.equal(0);
+        await chmod('700', home);
         openMem({ directory: home }).close();
       });
     }
 
-    it('one that we make is for this user alone, whatever it lies in', () => {
+    it('one that we make is for this user alone, whatever it lies in', async () => {
       const shared = path('shared');
       mkdirSync(shared);
-      expect(chmod('777', shared)).to.equal(0);
+      await chmod('777', shared);
       const home = join(shared, 'mine');
       openMem({ directory: home }).close();
       expect(addon.findStranger(shared)).to.equal('S-1-1-0');

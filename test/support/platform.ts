@@ -88,6 +88,7 @@ const reasons: Record<string, string> = {
   'Rings in use before the handshake wait for a listener that is busy':
     'a pipe that nobody has accepted ends with its dialer',
   'A listener that is offered a link, a FIFO': noLinks,
+  'A listener that is offered hundreds of regions': noProc,
   'A listener that is offered a region that shrinks': 'Windows lets nobody cut a mapped file short',
   'A ring kept in a file a file that is too long': keepsNames,
   'The command a connection has no name any more': noProc,
