@@ -1,19 +1,25 @@
 // Runs the test suite on other Nodes than this one, with the prebuilt addon that their users
 // get: `npm run suite -- 22 24 26 wine`. `wine` is Node for Windows under Debian's Wine,
 // `arm64` Node for arm64 under qemu, with a part of the suite. With `--short` before, as in CI, the
-// files below are left out. Needs `npm run prebuild` before.
+// files below are left out; with `--only=REGEX` all whose path below test/ does not match, as in
+// `--only=^transport/link/`. Needs `npm run prebuild` before.
 // A version that cannot be run is reported, and counts as a failure.
 import { spawnSync } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { Arm64 } from './arm64.mjs';
 import { nodeProgram, nodes, root } from './packages.mjs';
 import { Wine } from './wine.mjs';
 
 process.chdir(root);
-const words = process.argv.slice(2).filter(word => word !== '--short');
-const isShort = words.length < process.argv.length - 2;
+const { values, positionals: words } = parseArgs({
+  options: { short: { type: 'boolean', default: false }, only: { type: 'string', default: '' } },
+  allowPositionals: true,
+});
+const isShort = values.short;
+const only = new RegExp(values.only);
 /** What `--short` leaves out: what is around the package. */
 const long = /^(bench|docs|examples|fuzz|model|package|realms)\//;
 /** Under Wine also: hundreds of processes, and much work that has little to do with the system. */
@@ -51,7 +57,7 @@ if (failed) process.exitCode = 1;
 
 function onNode(version) {
   const program = nodeProgram(version);
-  const chosen = isShort ? [...oneFile, ...testFiles()] : [];
+  const chosen = isShort || values.only ? [...oneFile, ...testFiles()] : [];
   const { counts, ended } = run(program, [...mocha, ...chosen], {
     timeout: longest,
     env: { ...process.env, PREBUILDS_ONLY: '1' },
@@ -90,7 +96,8 @@ function onArm64() {
 /** The suite's files, by their path below dist/test. */
 function testFiles(isWanted = () => true) {
   return readdirSync('dist/test', { recursive: true })
-    .filter(name => name.endsWith('.test.js') && !(isShort && long.test(name)) && isWanted(name))
+    .filter(name => name.endsWith('.test.js') && only.test(name))
+    .filter(name => !(isShort && long.test(name)) && isWanted(name))
     .sort()
     .map(name => join('dist/test', name));
 }
