@@ -12,7 +12,7 @@ const noLinks = 'Wine makes no symbolic links';
  * Why a test cannot pass on Windows, or not under Wine, by the beginning of its full title.
  * Everything else of the suite runs there.
  */
-const reasons: Record<string, string> = {
+export const reasons: Readonly<Record<string, string>> = {
   'openFile maps an empty file as length 0': noProc,
   'openFile makes a missing file only when asked': noModes,
   'openFile follows a symbolic link': noLinks,
@@ -62,8 +62,7 @@ const reasons: Record<string, string> = {
     'a pipe of Windows goes with its listener and is no file',
   'A dialer says that a socket is deserted, and that a path is too long for one':
     'a pipe of Windows goes with its listener, and its name may be longer',
-  'A dialer is not led by a lying offer to a link to a file, a FIFO': noLinks,
-  "A dialer is not led by a lying offer to a stranger's, or one that others may open": noModes,
+  'A dialer is asked to make its memory in one that others may enter, or that is none': noModes,
   'Where memory cannot be shared, connections go over the socket with another mount namespace':
     'Windows has no mount namespaces',
   "Where memory cannot be shared, connections go over the socket with another user's process":
@@ -93,11 +92,13 @@ const reasons: Record<string, string> = {
   'A ring kept in a file a file that is too long': keepsNames,
   'The command a connection has no name any more': noProc,
   'The command regions of more than 2 GiB': 'Windows has no sparse files here',
-  'The command tells what is wrong, changes nothing': 'Windows removes no file that is mapped',
+  'The command, where something is wrong tells what is wrong, changes nothing':
+    'Windows removes no file that is mapped',
   'The command top in a terminal': 'there is no `script`, which makes a terminal',
-  'The command one file that makes no sense': 'Windows removes no file that is mapped',
+  'The command, where something is wrong one file that makes no sense':
+    'Windows removes no file that is mapped',
   'The command looking keeps nothing alive': keepsNames,
-  'The command a directory that others may enter': noModes,
+  'The command, where something is wrong a directory that others may enter': noModes,
   'Bus gives a successor the id, and none of the messages': 'Windows has no SIGSTOP',
   'Bus closes though a peer does not answer': 'Windows has no SIGSTOP',
 };
