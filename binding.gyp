@@ -32,9 +32,9 @@
           }
         }],
         ["OS=='win'", {
-          "sources": ["native/doorbell_win.cc", "native/platform_win.cc", "native/platform_win_files.cc"],
+          "sources": ["native/doorbell_win.cc", "native/platform_win.cc", "native/platform_win_files.cc", "native/security_win.cc"],
           "defines": ["NOMINMAX", "WIN32_LEAN_AND_MEAN", "_WIN32_WINNT=0x0A00"],
-          "libraries": ["psapi.lib"],
+          "libraries": ["advapi32.lib", "psapi.lib"],
           "msvs_settings": { "VCCLCompilerTool": { "AdditionalOptions": ["/std:c++20"] } }
         }]
       ]

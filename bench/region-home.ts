@@ -4,7 +4,8 @@ import { join } from 'node:path';
 
 /**
  * A new region directory for a run: in the one that MMAP_TRANSPORT_DIR names, else in memory, else
- * in the temporary directory. A container may have no /dev/shm, or one that this user cannot write.
+ * in the temporary directory. A container may have no /dev/shm, or one that this user cannot write;
+ * Windows has none, but under Wine the path leads to that of the machine around it.
  */
 export function makeRegionHome(prefix: string): string {
   const told = process.env.MMAP_TRANSPORT_DIR;
@@ -12,6 +13,7 @@ export function makeRegionHome(prefix: string): string {
     mkdirSync(told, { recursive: true, mode: 0o700 });
     return mkdtempSync(join(told, prefix));
   }
+  if (process.platform === 'win32') return mkdtempSync(join(tmpdir(), prefix));
   try {
     return mkdtempSync(join('/dev/shm', prefix));
   } catch {

@@ -26,7 +26,7 @@ napi_value LinkFile(napi_env env, napi_callback_info info) {
   const Call call(env, info);
   uint64_t fd;
   std::string path;
-  if (!call.ok() || !GetOffset(call, 0, &fd) || !GetString(call, 1, &path)) return nullptr;
+  if (!call.ok() || !GetOffset(call, 0, &fd) || !GetPath(call, 1, &path)) return nullptr;
   platform::File file;
   platform::Status status = file.Duplicate(static_cast<int>(fd));
   if (status.ok()) status = platform::LinkFile(file, path.c_str());
@@ -49,6 +49,25 @@ napi_value TryLease(napi_env env, napi_callback_info info) {
   if (status.ok()) return NewBoolean(env, taken);
   ThrowStatus(env, status);
   return nullptr;
+}
+
+// findStranger(path): see platform::FindStranger. Undefined where nobody else may.
+napi_value FindStranger(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  std::string path;
+  if (!call.ok() || !GetPath(call, 0, &path)) return nullptr;
+  platform::Stranger stranger = {};
+  const platform::Status status = platform::FindStranger(path.c_str(), &stranger);
+  if (status.ok() && stranger.name[0] != '\0') return NewString(env, stranger.name);
+  return Done(call, status);
+}
+
+// makePrivateDirectory(path): see platform::MakePrivateDirectory.
+napi_value MakePrivateDirectory(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  std::string path;
+  if (!call.ok() || !GetPath(call, 0, &path)) return nullptr;
+  return Done(call, platform::MakePrivateDirectory(path.c_str()));
 }
 
 // detach(buffer): leaves an ArrayBuffer and every view of it with a length of 0.
@@ -101,6 +120,9 @@ NAPI_MODULE_INIT() {
       Export(env, exports, "reserve", NewFunction(env, "reserve", Reserve)) &&
       Export(env, exports, "linkFile", NewFunction(env, "linkFile", LinkFile)) &&
       Export(env, exports, "tryLease", NewFunction(env, "tryLease", TryLease)) &&
+      Export(env, exports, "findStranger", NewFunction(env, "findStranger", FindStranger)) &&
+      Export(env, exports, "makePrivateDirectory",
+             NewFunction(env, "makePrivateDirectory", MakePrivateDirectory)) &&
       Export(env, exports, "detach", NewFunction(env, "detach", Detach)) &&
       Export(env, exports, "stateChanges", StateChanges(env)) &&
       Export(env, exports, "pageSize", NewNumber(env, static_cast<double>(platform::PageSize())));

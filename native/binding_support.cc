@@ -78,6 +78,13 @@ bool GetString(const Call& call, size_t index, std::string* out) {
   return false;
 }
 
+bool GetPath(const Call& call, size_t index, std::string* out) {
+  if (!GetString(call, index, out)) return false;
+  if (out->find('\0') == out->npos) return true;
+  ThrowMisuse(call.env(), "a path has no NUL");
+  return false;
+}
+
 napi_value Undefined(napi_env env) {
   napi_value result;
   return napi_get_undefined(env, &result) == napi_ok ? result : nullptr;

@@ -54,6 +54,8 @@ bool GetNumber(const Call& call, size_t index, double* out);
 bool GetWord(const Call& call, size_t index, uint32_t* out);  // signed or not, its 32 bits
 // Its bytes in UTF-8, which may contain NUL.
 bool GetString(const Call& call, size_t index, std::string* out);
+// The same without one.
+bool GetPath(const Call& call, size_t index, std::string* out);
 bool HasType(napi_env env, napi_value value, napi_valuetype type);
 
 // Null where the environment makes none any more.

@@ -31,12 +31,28 @@ struct Names {
   wchar_t event[kLongestName];
 };
 
-Status NamesOf(const std::string& path, Names* out) {
-  if (!IsBellPath(path)) return {EINVAL, "CreateEvent"};
+Status NamesOf(const std::string& path, const char* call, Names* out) {
+  if (!IsBellPath(path)) return {EINVAL, call};
   const char* name = path.c_str() + path.find_last_of("/\\") + 1;
-  swprintf(out->tokens, kLongestName, L"Local\\mmap-transport-%hs-tokens", name);
-  swprintf(out->event, kLongestName, L"Local\\mmap-transport-%hs", name);
+  if (swprintf(out->tokens, kLongestName, L"Local\\mmap-transport-%hs-tokens", name) < 0 ||
+      swprintf(out->event, kLongestName, L"Local\\mmap-transport-%hs", name) < 0) {
+    return {EINVAL, call};
+  }
   return {};
+}
+
+// Of an object that could not be opened: what has that name is another kind of object, or
+// somebody else's.
+bool IsNotOurs(DWORD error) {
+  return error == ERROR_ACCESS_DENIED || error == ERROR_INVALID_HANDLE;
+}
+
+// EINVAL unless an object that was opened belongs to this user.
+Status CheckOurs(HANDLE object, const char* call) {
+  bool ours;
+  const Status status = IsThisUsers(object, &ours);
+  if (!status.ok()) return status;
+  return ours ? Status{} : Status{EINVAL, call};
 }
 
 // A view of the tokens; the object lives while anyone has it mapped, its name only while
@@ -45,7 +61,8 @@ class TokensView {
  public:
   TokensView() = default;
   ~TokensView() {
-    if (tokens_ != nullptr) UnmapViewOfFile(tokens_);
+    // Fails only for what is no view.
+    if (tokens_ != nullptr) (void)UnmapViewOfFile(tokens_);
   }
   TokensView(const TokensView&) = delete;
   TokensView& operator=(const TokensView&) = delete;
@@ -69,6 +86,8 @@ struct Bell {
   Handle section;
   Handle event;
   HANDLE wait = nullptr;
+  // Set where the pool would not say that it has let go: then it still has this object.
+  std::atomic<bool> abandoned{false};
   TokensView tokens;
   BellCallback rung;
   BellCallback closed;
@@ -85,15 +104,17 @@ namespace {
 // Both objects, new.
 Status MakeObjects(const std::string& path, Bell* bell) {
   Names names;
-  Status status = NamesOf(path, &names);
+  SECURITY_ATTRIBUTES* alone;
+  Status status = NamesOf(path, "CreateEvent", &names);
+  if (status.ok()) status = OnlyThisUser(&alone);
   if (!status.ok()) return status;
-  bell->section.Take(CreateFileMappingW(INVALID_HANDLE_VALUE, nullptr, PAGE_READWRITE, 0,
+  bell->section.Take(CreateFileMappingW(INVALID_HANDLE_VALUE, alone, PAGE_READWRITE, 0,
                                         sizeof(Tokens), names.tokens));
   if (!bell->section.valid()) return LastFailure("CreateFileMapping");
   if (GetLastError() == ERROR_ALREADY_EXISTS) return {EEXIST, "CreateFileMapping"};
   status = bell->tokens.Map(bell->section.get());
   if (!status.ok()) return status;
-  bell->event.Take(CreateEventW(nullptr, /*bManualReset=*/FALSE, FALSE, names.event));
+  bell->event.Take(CreateEventW(alone, /*bManualReset=*/FALSE, FALSE, names.event));
   if (!bell->event.valid()) return LastFailure("CreateEvent");
   if (GetLastError() == ERROR_ALREADY_EXISTS) return {EEXIST, "CreateEvent"};
   return {};
@@ -101,14 +122,17 @@ Status MakeObjects(const std::string& path, Bell* bell) {
 
 // In a thread of the pool.
 void CALLBACK OnEvent(void* context, BOOLEAN) {
-  uv_async_send(&static_cast<Bell*>(context)->async);
+  Bell* bell = static_cast<Bell*>(context);
+  // It fails only for what is no such handle.
+  if (!bell->abandoned.load()) (void)uv_async_send(&bell->async);
 }
 
 }  // namespace
 
 // Objects of the kernel have their names from the first: no other is needed meanwhile.
-Status ListenToBell(uv_loop_t* loop, const std::string& path, const std::string&, BellCallback rung,
-                    void* context, Bell** out) {
+Status ListenToBell(uv_loop_t* loop, const std::string& path, const std::string& making,
+                    BellCallback rung, void* context, Bell** out) {
+  if (!IsBellPath(making)) return {EINVAL, "CreateEvent"};
   auto bell = std::unique_ptr<Bell>(new (std::nothrow) Bell);
   if (!bell) return {ENOMEM, "new"};
   const Status status = MakeObjects(path, bell.get());
@@ -146,8 +170,8 @@ Status TakeTokens(Bell* bell, uint32_t* tokens, size_t room, size_t* arrived) {
     std::atomic<uint32_t>& word = bell->tokens->words[i];
     if (word.load(std::memory_order_relaxed) == 0) continue;
     if (room - *arrived < kBits) {
-      uv_async_send(&bell->async);  // the rest in the next turn
-      return {};
+      const int error = uv_async_send(&bell->async);  // the rest in the next turn
+      return error == 0 ? Status{} : Status{-error, "uv_async_send"};
     }
     const uint32_t bits = word.exchange(0);
     for (uint32_t bit = 0; bit < kBits; bit++) {
@@ -159,15 +183,18 @@ Status TakeTokens(Bell* bell, uint32_t* tokens, size_t room, size_t* arrived) {
 
 void CloseBell(Bell* bell, BellCallback closed) {
   bell->closed = closed;
-  // Waits for a callback under way, which does nothing that waits for this thread. It fails
-  // only for what is no wait.
-  if (bell->wait != nullptr) UnregisterWaitEx(bell->wait, INVALID_HANDLE_VALUE);
+  // Waits for a callback under way, which does nothing that waits for this thread. Where that
+  // fails, a callback may still come: the bell stays in memory for it.
+  if (bell->wait != nullptr && !UnregisterWaitEx(bell->wait, INVALID_HANDLE_VALUE)) {
+    bell->abandoned.store(true);
+  }
   // With their handles go the names.
   bell->event.Take(nullptr);
   bell->section.Take(nullptr);
   uv_close(HandleOf(bell), [](uv_handle_t* handle) {
-    const std::unique_ptr<Bell> ending(static_cast<Bell*>(handle->data));
+    Bell* ending = static_cast<Bell*>(handle->data);
     ending->closed(ending->context);
+    if (!ending->abandoned.load()) delete ending;
   });
 }
 
@@ -176,29 +203,33 @@ void DoorbellRingerCloser::operator()(DoorbellRinger* ringer) const { delete rin
 Status OpenDoorbellRinger(const std::string& path, DoorbellRingerOwner* out) {
   DoorbellRingerOwner ringer(new (std::nothrow) DoorbellRinger);
   if (!ringer) return {ENOMEM, "new"};
-  Status status = NamesOf(path, &ringer->names);
+  Status status = NamesOf(path, "OpenFileMapping", &ringer->names);
   if (!status.ok()) return status;
   // Only the view is kept: a handle would keep the name, and with it a bell without listener.
   const Handle section(
-      OpenFileMappingW(FILE_MAP_READ | FILE_MAP_WRITE, FALSE, ringer->names.tokens));
+      OpenFileMappingW(READ_CONTROL | FILE_MAP_READ | FILE_MAP_WRITE, FALSE, ringer->names.tokens));
   if (!section.valid()) {
-    if (GetLastError() == ERROR_FILE_NOT_FOUND) return {};
-    return LastFailure("OpenFileMapping");
+    const DWORD error = GetLastError();
+    if (error == ERROR_FILE_NOT_FOUND) return {};
+    return IsNotOurs(error) ? Status{EINVAL, "OpenFileMapping"} : LastFailure("OpenFileMapping");
   }
-  status = ringer->tokens.Map(section.get());
+  status = CheckOurs(section.get(), "OpenFileMapping");
+  if (status.ok()) status = ringer->tokens.Map(section.get());
   if (status.ok()) *out = std::move(ringer);
   return status;
 }
 
 // SYNC bell, the ringer's side: the token is there before the event is set. The event is
-// opened each time, since only the listener's own handle may keep its name.
+// opened each time, since only the listener's own handle may keep its name. Nobody else can
+// have taken that meanwhile: it is random.
 Status Ring(DoorbellRinger* ringer, uint32_t token, bool* rung) {
   if (token < kTokens) ringer->tokens->words[token / kBits].fetch_or(1u << token % kBits);
   const Handle event(OpenEventW(EVENT_MODIFY_STATE, FALSE, ringer->names.event));
   *rung = event.valid();
   if (!*rung) {
-    if (GetLastError() == ERROR_FILE_NOT_FOUND) return {};
-    return LastFailure("OpenEvent");
+    const DWORD error = GetLastError();
+    if (error == ERROR_FILE_NOT_FOUND) return {};
+    return IsNotOurs(error) ? Status{EINVAL, "OpenEvent"} : LastFailure("OpenEvent");
   }
   if (!SetEvent(event.get())) return LastFailure("SetEvent");
   return {};

@@ -215,11 +215,7 @@ napi_value MappingBinding::Wake(const Call& call) {
 napi_value MappingBinding::OwnName(const Call& call) {
   uint64_t only_if_last;
   std::string name;
-  if (!CheckFile(call) || !GetString(call, 0, &name) || !GetOffset(call, 1, &only_if_last)) {
-    return nullptr;
-  }
-  if (name.find('\0') != name.npos) {
-    ThrowMisuse(call.env(), "a path has no NUL");
+  if (!CheckFile(call) || !GetPath(call, 0, &name) || !GetOffset(call, 1, &only_if_last)) {
     return nullptr;
   }
   owned_name_ = std::move(name);

@@ -134,6 +134,15 @@ Status LinkFile(const File& file, const char* path);
 // Removes a name. A missing one is success.
 Status Unlink(const char* path);
 
+// Who else may open something: empty where nobody may, but the system's own accounts.
+struct Stranger {
+  char name[192];
+};
+// Looks at the access list of a directory. ENOSYS where modes say it all: on Linux and macOS.
+Status FindStranger(const char* path, Stranger* out);
+// Makes a directory that only this user can enter, whatever it lies in. ENOSYS likewise.
+Status MakePrivateDirectory(const char* path);
+
 // Makes the file at least `length` bytes long and reserves its blocks, so that a
 // full file system is an error here and not a fault at the first store. Bytes that are there
 // are never written, since others may store to them meanwhile. `*reserved` is false where the

@@ -114,6 +114,9 @@ Blanked Blank(const View& view, Access access) {
   return result == view.base ? Blanked::kDone : Blanked::kUnsupported;
 }
 
+Status FindStranger(const char*, Stranger*) { return {ENOSYS, "GetKernelObjectSecurity"}; }
+Status MakePrivateDirectory(const char*) { return {ENOSYS, "CreateDirectory"}; }
+
 Status Unlink(const char* path) {
   if (unlink(path) != 0 && errno != ENOENT) return {errno, "unlink"};
   return {};

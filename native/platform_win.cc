@@ -4,7 +4,9 @@
 
 #include <cerrno>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <new>
 #include <psapi.h>
 #include <uv.h>
 
@@ -22,6 +24,9 @@ int ErrnoOf(DWORD error) {
     case ERROR_SHARING_VIOLATION:
     case ERROR_USER_MAPPED_FILE:
       return EACCES;
+    case ERROR_ALREADY_EXISTS:
+    case ERROR_FILE_EXISTS:
+      return EEXIST;
     case ERROR_INVALID_HANDLE:
       return EBADF;
     case ERROR_DISK_FULL:
@@ -88,6 +93,17 @@ void Unwatch(Watch*) {}
 bool HasFaulted(const Watch*) { return false; }
 
 Status LastFailure(const char* call) { return {ErrnoOf(GetLastError()), call}; }
+
+Status Widen(const char* path, std::unique_ptr<wchar_t[]>* out) {
+  const int count = MultiByteToWideChar(CP_UTF8, 0, path, -1, nullptr, 0);
+  if (count <= 0) return LastFailure("MultiByteToWideChar");
+  out->reset(new (std::nothrow) wchar_t[static_cast<size_t>(count)]);
+  if (!*out) return {ENOMEM, "new"};
+  if (MultiByteToWideChar(CP_UTF8, 0, path, -1, out->get(), count) != count) {
+    return LastFailure("MultiByteToWideChar");
+  }
+  return {};
+}
 
 // A handle of its own, and a descriptor for it, which then owns the handle.
 Status File::Duplicate(int fd) {
@@ -157,7 +173,8 @@ void Unmap(const View& view) {
   Views& views = TheViews();
   const std::lock_guard<std::mutex> guard(views.mutex);
   views.by_base.erase(view.base);
-  UnmapViewOfFile(view.base);
+  // Fails only for what is no view; then there is nothing to give back.
+  (void)UnmapViewOfFile(view.base);
 }
 
 bool FindPlace(const void* address, Place* out) {
@@ -188,10 +205,10 @@ Status Sync(const File& file, const View& view, Span span, SyncRequest request) 
   return LastFailure("FlushFileBuffers");
 }
 
-// The other advices have no equal here.
 // A file has a name from the beginning here.
 Status LinkFile(const File&, const char*) { return {ENOSYS, "linkat"}; }
 
+// The other advices have no equal here.
 Status Advise(const View& view, Span span, Advice advice) {
   if (advice != Advice::kWillNeed) return {};
   const Span pages = PagesOf(view, span);

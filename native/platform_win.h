@@ -3,6 +3,7 @@
 
 #include "platform.h"
 
+#include <memory>
 #include <windows.h>
 
 namespace platform {
@@ -31,6 +32,16 @@ class Handle {
  private:
   HANDLE handle_ = nullptr;
 };
+
+// A path as Windows takes it.
+Status Widen(const char* path, std::unique_ptr<wchar_t[]>* out);
+
+// For the maker of an object: it belongs to this user, and nobody else may open it.
+Status OnlyThisUser(SECURITY_ATTRIBUTES** out);
+// The user's identifier as text, for names.
+Status TextOfThisUser(const wchar_t** out);
+// Whether an object that is open here, with READ_CONTROL, belongs to this user.
+Status IsThisUsers(HANDLE object, bool* ours);
 
 // Which byte of which file lies at an address: the same in every process that maps it.
 struct Place {

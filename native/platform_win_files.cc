@@ -66,7 +66,8 @@ Status Unlock(const File& file, uint64_t offset, bool* had) {
 }  // namespace
 
 // A lock is not converted here, and an open file's own shared lock stands in the way of its
-// exclusive one: so the shared one is given up first, and taken again where that fails.
+// exclusive one: so the shared one is given up first, and taken again where that fails. Only a
+// handle that closes does this: whoever has taken the file meanwhile may remove it.
 Status TryLease(const File& file, Lease lease, bool* taken) {
   if (lease == Lease::kShared) return TryLock(file, kLeaseByte, false, taken);
   bool had = false;
@@ -77,8 +78,14 @@ Status TryLease(const File& file, Lease lease, bool* taken) {
   return TryLock(file, kLeaseByte, false, &again);
 }
 
+// One that only looks may have the byte for a moment: see ByteIsLocked.
 Status TryLockByte(const File& file, uint64_t offset, bool* taken) {
-  return TryLock(file, offset, true, taken);
+  constexpr int kTries = 4;
+  for (int i = 1;; i++) {
+    const Status status = TryLock(file, offset, true, taken);
+    if (!status.ok() || *taken || i == kTries) return status;
+    Sleep(i < kTries - 1 ? 0 : 1);
+  }
 }
 
 Status UnlockByte(const File& file, uint64_t offset) {
@@ -86,10 +93,18 @@ Status UnlockByte(const File& file, uint64_t offset) {
   return Unlock(file, offset, &had);
 }
 
-// There is no question that does not take the lock for a moment.
+// Nothing is taken where another has the lock: the system says so of a byte that it refuses to
+// read. Where it lets it be read (under Wine also a locked one), only a lock of our own tells; a
+// shared one, so that those who look do not see each other.
 Status ByteIsLocked(const File& file, uint64_t offset, bool* locked) {
+  OVERLAPPED place = At(offset);
+  uint8_t byte;
+  DWORD count;
+  *locked =
+      !ReadFile(HandleOf(file), &byte, 1, &count, &place) && GetLastError() == ERROR_LOCK_VIOLATION;
+  if (*locked) return {};
   bool taken = false;
-  const Status status = TryLock(file, offset, true, &taken);
+  const Status status = TryLock(file, offset, false, &taken);
   *locked = status.ok() && !taken;
   if (!taken) return status;
   return UnlockByte(file, offset);
@@ -98,16 +113,15 @@ Status ByteIsLocked(const File& file, uint64_t offset, bool* locked) {
 // With POSIX semantics the name goes at once, also while the file is mapped or open. Before
 // Windows 10 1809 and on other file systems it goes with the last user.
 Status Unlink(const char* path) {
-  const int count = MultiByteToWideChar(CP_UTF8, 0, path, -1, nullptr, 0);
-  if (count <= 0) return LastFailure("MultiByteToWideChar");
-  const std::unique_ptr<wchar_t[]> wide(new (std::nothrow) wchar_t[static_cast<size_t>(count)]);
-  if (!wide) return {ENOMEM, "new"};
-  MultiByteToWideChar(CP_UTF8, 0, path, -1, wide.get(), count);
+  std::unique_ptr<wchar_t[]> wide;
+  const Status status = Widen(path, &wide);
+  if (!status.ok()) return status;
   const Handle file(CreateFileW(wide.get(), DELETE,
                                 FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, nullptr,
                                 OPEN_EXISTING, FILE_FLAG_OPEN_REPARSE_POINT, nullptr));
   if (!file.valid()) {
-    if (GetLastError() == ERROR_FILE_NOT_FOUND) return {};
+    const DWORD error = GetLastError();
+    if (error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND) return {};
     return LastFailure("CreateFile");
   }
   // FILE_DISPOSITION_INFO_EX and its class, which older headers lack.
@@ -130,33 +144,65 @@ namespace {
 // which it may; at most this often.
 constexpr LONG kMostWakes = 64;
 
-// The semaphore of a word, named by the byte of the file where it lies.
-HANDLE SemaphoreOf(const uint32_t* word) {
+// The semaphore of a word, named by this user and by the byte of the file where it lies. Others
+// can guess that name and make an object with it first: then `*usurped`, and it is not used.
+Status SemaphoreOf(const uint32_t* word, Handle* out, bool* usurped) {
+  *usurped = false;
   Place place;
-  if (!FindPlace(word, &place)) {
-    SetLastError(ERROR_INVALID_ADDRESS);
-    return nullptr;
+  if (!FindPlace(word, &place)) return {EINVAL, "CreateSemaphore"};
+  SECURITY_ATTRIBUTES* alone;
+  const wchar_t* user;
+  Status status = OnlyThisUser(&alone);
+  if (status.ok()) status = TextOfThisUser(&user);
+  if (!status.ok()) return status;
+  wchar_t name[MAX_PATH];
+  if (swprintf(name, MAX_PATH, L"Global\\mmap-transport-%ls-%08lx-%08lx%08lx-%llx", user,
+               place.volume, place.index_high, place.index_low,
+               static_cast<unsigned long long>(place.offset)) < 0) {
+    return {EINVAL, "CreateSemaphore"};
   }
-  wchar_t name[96];
-  swprintf(name, sizeof(name) / sizeof(name[0]), L"Global\\mmap-transport-%08lx-%08lx%08lx-%llx",
-           place.volume, place.index_high, place.index_low,
-           static_cast<unsigned long long>(place.offset));
-  return CreateSemaphoreW(nullptr, 0, kMostWakes, name);
+  out->Take(CreateSemaphoreW(alone, 0, kMostWakes, name));
+  const DWORD error = GetLastError();
+  // The second: an object of another kind.
+  *usurped = !out->valid() && (error == ERROR_ACCESS_DENIED || error == ERROR_INVALID_HANDLE);
+  if (*usurped) return {};
+  if (!out->valid()) return LastFailure("CreateSemaphore");
+  if (error != ERROR_ALREADY_EXISTS) return {};
+  bool ours = false;
+  status = IsThisUsers(out->get(), &ours);
+  *usurped = status.ok() && !ours;
+  return status;
+}
+
+// How often one who sleeps on a usurped semaphore looks, in milliseconds.
+constexpr DWORD kLookInterval = 1;
+
+uint32_t Load(const uint32_t* word) {
+  const LONG value = *reinterpret_cast<const volatile LONG*>(word);
+  MemoryBarrier();
+  return static_cast<uint32_t>(value);
 }
 
 }  // namespace
 
 // WaitOnAddress meets only within a process. No wake-up is lost: the semaphore is open
-// before the word is looked at, and keeps a wake that comes in between.
+// before the word is looked at, and keeps a wake that comes in between. The word is only read:
+// its page may be mapped for reading, and even an exchange that changes nothing is a store.
 Status Wait(const uint32_t* word, uint32_t expected, double timeout_ms, bool* woken) {
   *woken = true;
-  const Handle semaphore(SemaphoreOf(word));
-  if (!semaphore.valid()) return LastFailure("CreateSemaphore");
-  auto* value = reinterpret_cast<volatile LONG*>(const_cast<uint32_t*>(word));
-  if (static_cast<uint32_t>(InterlockedCompareExchange(value, 0, 0)) != expected) return {};
+  Handle semaphore;
+  bool usurped;
+  const Status status = SemaphoreOf(word, &semaphore, &usurped);
+  if (!status.ok()) return status;
+  if (Load(word) != expected) return {};
   const DWORD limit = timeout_ms < 0 || timeout_ms >= static_cast<double>(INFINITE)
                           ? INFINITE
                           : static_cast<DWORD>(std::ceil(timeout_ms));
+  if (usurped) {
+    *woken = limit > kLookInterval;  // the caller looks again
+    Sleep(limit < kLookInterval ? limit : kLookInterval);
+    return {};
+  }
   switch (WaitForSingleObject(semaphore.get(), limit)) {
     case WAIT_OBJECT_0:
       return {};
@@ -171,8 +217,10 @@ Status Wait(const uint32_t* word, uint32_t expected, double timeout_ms, bool* wo
 // How many of the wakes found a sleeper is not known here; `*woken` is how many were given.
 Status Wake(const uint32_t* word, uint32_t count, uint32_t* woken) {
   *woken = 0;
-  const Handle semaphore(SemaphoreOf(word));
-  if (!semaphore.valid()) return LastFailure("CreateSemaphore");
+  Handle semaphore;
+  bool usurped;
+  const Status status = SemaphoreOf(word, &semaphore, &usurped);
+  if (!status.ok() || usurped) return status;
   while (*woken < count && *woken < static_cast<uint32_t>(kMostWakes)) {
     if (!ReleaseSemaphore(semaphore.get(), 1, nullptr)) {
       if (GetLastError() == ERROR_TOO_MANY_POSTS) break;  // as many as it holds

@@ -1,36 +1,30 @@
 // Runs the test suite on other Nodes than this one, with the prebuilt addon that their users
 // get: `npm run suite -- 22 24 26 wine`. `wine` is Node for Windows under Debian's Wine,
 // `arm64` Node for arm64 under qemu, with a part of the suite. With `--short` before, as in CI, the
-// files below are left out. Needs `npm run prebuild` before.
+// files below are left out; with `--only=REGEX` all whose path below test/ does not match, as in
+// `--only=^transport/link/`. Needs `npm run prebuild` before.
 // A version that cannot be run is reported, and counts as a failure.
 import { spawnSync } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { Arm64 } from './arm64.mjs';
 import { nodeProgram, nodes, root } from './packages.mjs';
 import { Wine } from './wine.mjs';
 
 process.chdir(root);
-const words = process.argv.slice(2).filter(word => word !== '--short');
-const isShort = words.length < process.argv.length - 2;
+const { values, positionals: words } = parseArgs({
+  options: { short: { type: 'boolean', default: false }, only: { type: 'string', default: '' } },
+  allowPositionals: true,
+});
+const isShort = values.short;
+const only = new RegExp(values.only);
 /** What `--short` leaves out: what is around the package. */
 const long = /^(bench|docs|examples|fuzz|model|package|realms)\//;
 /** Under Wine also: hundreds of processes, and much work that has little to do with the system. */
 const longUnderWine =
   /^transport\/(cluster\/pm2|bus\/soak|piscina\/ownership|codec\/(plain|codec)|ring\/ring-(corrupt|death))\./;
-/** Tests that have not been made to pass under Wine yet; left out there, and named. */
-const notYetUnderWine = new RegExp(
-  [
-    String.raw`^delivery/|^native/(atomics|directory|doorbell|ending|locks|realms|reserve|undo)\.`,
-    String.raw`^transport/bus/(double-dial|exits|limits|listeners|peer-links)\.`,
-    String.raw`^transport/(channel/(channel-listeners|frames)|cluster/threads)\.`,
-    String.raw`^transport/codec/(exotic|generated|hardened|reentrant)\.`,
-    String.raw`^transport/conn/(last-words|conformance/(surface|throwing|ticks))\.`,
-    String.raw`^transport/link/(bells|early|offers|sockets|strangers)\.`,
-    String.raw`^transport/(piscina/(faults|realms)|ring/(kept|ring-cut))\.`,
-  ].join('|'),
-);
 const mocha = ['--enable-source-maps', '--expose-gc', 'node_modules/mocha/bin/mocha.js'];
 // Without .mocharc.json, whose files would all run too.
 const oneFile = [
@@ -63,7 +57,7 @@ if (failed) process.exitCode = 1;
 
 function onNode(version) {
   const program = nodeProgram(version);
-  const chosen = isShort ? [...oneFile, ...testFiles()] : [];
+  const chosen = isShort || values.only ? [...oneFile, ...testFiles()] : [];
   const { counts, ended } = run(program, [...mocha, ...chosen], {
     timeout: longest,
     env: { ...process.env, PREBUILDS_ONLY: '1' },
@@ -75,11 +69,7 @@ function underWine() {
   const wine = new Wine();
   const env = { ...wine.environment, PREBUILDS_ONLY: '1' };
   try {
-    const wanted = testFiles(name => !isShort || !longUnderWine.test(name));
-    const isReady = path => !isShort || !notYetUnderWine.test(path.replace('dist/test/', ''));
-    const files = wanted.filter(isReady);
-    const left = wanted.filter(path => !isReady(path));
-    if (left.length > 0) console.log(`not run under Wine yet: ${left.join(', ')}`);
+    const files = testFiles(name => !isShort || !longUnderWine.test(name));
     const options = { timeout: longestUnderWine, env };
     const sum = fileByFile('wine', [wine.program], options, files);
     const leftovers = wine.leftovers();
@@ -106,7 +96,8 @@ function onArm64() {
 /** The suite's files, by their path below dist/test. */
 function testFiles(isWanted = () => true) {
   return readdirSync('dist/test', { recursive: true })
-    .filter(name => name.endsWith('.test.js') && !(isShort && long.test(name)) && isWanted(name))
+    .filter(name => name.endsWith('.test.js') && only.test(name))
+    .filter(name => !(isShort && long.test(name)) && isWanted(name))
     .sort()
     .map(name => join('dist/test', name));
 }

@@ -13,12 +13,18 @@ export class Wine {
     WINEDLLOVERRIDES: 'mscoree=;mshtml=',
   };
 
+  #umask = 0;
+
   /** @throws {Error} where there is no Wine and none can be installed */
   constructor() {
     this.program = nodeProgram(nodes[22], 'win-x64');
     if (spawnSync('wine', ['--version']).status !== 0) {
       installFromDebian('wine', 'wine', 'wine64');
     }
+    // Wine shows modes as access lists: what tests make is for this user alone, as in a user's own
+    // temporary directory of Windows. Its server makes the files, so an older one has to go.
+    this.#umask = process.umask(0o077);
+    this.#clear(); // what an interrupted run has left, too
     const ready = join(this.environment.WINEPREFIX, '.ready');
     if (existsSync(ready)) return;
     console.error('wine: makes its prefix');
@@ -46,8 +52,14 @@ export class Wine {
 
   /** Ends everything that still runs in this prefix, and removes what tests left in it. */
   stop() {
+    this.#clear();
+    process.umask(this.#umask);
+  }
+
+  #clear() {
     spawnSync('wineserver', ['-k'], { env: this.environment });
     const users = join(this.environment.WINEPREFIX, 'drive_c/users');
+    if (!existsSync(users)) return;
     for (const user of readdirSync(users)) {
       const temporary = join(users, user, 'Temp');
       if (!existsSync(temporary)) continue;

@@ -52,7 +52,7 @@ const libraries = {
   glibc: /^(libc\.so\.6|libm\.so\.6|libdl\.so\.2|libpthread\.so\.0|ld-linux-.*\.so\.\d)$/,
   musl: /^libc\.so$/,
   mac: /^\/usr\/lib\/libSystem\.B\.dylib$/,
-  win: /^(KERNEL32\.dll|msvcrt\.dll)$/i,
+  win: /^(ADVAPI32\.dll|KERNEL32\.dll|msvcrt\.dll)$/i,
 };
 
 /**

@@ -134,6 +134,13 @@ interface Addon {
    * kernel drops it with the file's last descriptor, however the process ends.
    */
   tryLease(fd: number, exclusive: 0 | 1): boolean;
+  /**
+   * Who else than this user and the system's own accounts may enter a directory, by its access
+   * list; only on Windows.
+   */
+  findStranger(path: string): string | undefined;
+  /** Makes a directory for this user alone; only on Windows, elsewhere a mode does that. */
+  makePrivateDirectory(path: string): void;
   /** Leaves an ArrayBuffer, and every view of it, with a length of 0. */
   detach(buffer: ArrayBuffer): void;
   /**

@@ -1,7 +1,8 @@
 import { lstatSync, mkdirSync, type Stats, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads';
+import { addon } from './addon.js';
 import { invalidArgument, ShmError, systemError } from '../errors.js';
 
 const operation = 'region.directory';
@@ -82,7 +83,7 @@ function look(path: string): boolean {
   try {
     const stats = lstatSync(path, { throwIfNoEntry: false });
     if (!stats) return false;
-    const fault = unsafe(stats, 'directory');
+    const fault = unsafe(stats, 'directory', path);
     if (fault) throw new ShmError('ERR_UNSAFE_DIRECTORY', fault, operation, path);
     return true;
   } catch (cause) {
@@ -97,7 +98,7 @@ function look(path: string): boolean {
 function tryPlace(place: string, path: string): ShmError | undefined {
   try {
     if (look(path)) return undefined;
-    mkdirSync(path, { mode: 0o700 });
+    make(path);
   } catch (cause) {
     const error = systemError(cause, operation, path);
     if (error.code === 'EEXIST') return tryPlace(place, path); // made meanwhile, by anybody
@@ -105,6 +106,12 @@ function tryPlace(place: string, path: string): ShmError | undefined {
     throw error;
   }
   return tryPlace(place, path);
+}
+
+/** Makes a directory that only this user can enter. */
+function make(path: string): void {
+  if (process.platform === 'win32') addon.makePrivateDirectory(path);
+  else mkdirSync(path, { mode: 0o700 });
 }
 
 const lasting: ReadonlySet<string> = new Set([
@@ -120,12 +127,12 @@ function made(path: string): string {
     if (`${path}/`.startsWith(`${sharedMemory}/`) && process.platform === 'linux') {
       statSync(sharedMemory); // the system's to make
     }
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    make(path);
   } catch (cause) {
+    const error = systemError(cause, operation, path);
     // Where a file has that name, what is wrong with it is told below.
-    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') {
-      throw systemError(cause, operation, path);
-    }
+    if (error.code !== 'EEXIST') throw error;
   }
   look(path);
   return path;
@@ -143,16 +150,23 @@ function warn(reason: ShmError, used: string): void {
 
 /**
  * Why a directory, file or FIFO must not be trusted with shared memory: it is of another kind,
- * belongs to somebody else, or others may open it. Undefined where nothing is wrong.
+ * belongs to somebody else, or others may open it. Undefined where nothing is wrong. On Windows a
+ * file has the access list of its directory, and only that one is looked at.
  */
-export function unsafe(stats: Stats, kind: 'directory' | 'file' | 'FIFO'): string | undefined {
+export function unsafe(
+  stats: Stats,
+  kind: 'directory' | 'file' | 'FIFO',
+  path: string,
+): string | undefined {
   const isKind = { directory: stats.isDirectory(), file: stats.isFile(), FIFO: stats.isFIFO() };
   if (!isKind[kind]) {
     const found = stats.isSymbolicLink() ? 'a symbolic link' : 'something else';
     return `expected a plain ${kind}, got ${found}`;
   }
-  // Windows keeps the temporary directory private by access lists, not by mode and uid.
-  if (process.platform === 'win32') return undefined;
+  if (process.platform === 'win32') {
+    const stranger = kind === 'directory' ? addon.findStranger(path) : undefined;
+    return stranger && `expected access for this user only, got ${stranger} in its access list`;
+  }
   const uid = process.geteuid?.();
   if (stats.uid !== uid) return `expected owner ${uid}, got ${stats.uid}`;
   const mode = stats.mode & 0o777;

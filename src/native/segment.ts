@@ -175,7 +175,7 @@ export function openOwnFile(
     // Without O_NONBLOCK a FIFO in the file's place would block here.
     fd = openSync(file, flags | (constants.O_NONBLOCK ?? 0));
     const stats = fstatSync(fd);
-    const fault = unsafe(stats, kind);
+    const fault = unsafe(stats, kind, path);
     if (fault) throw new ShmError('ERR_UNSAFE_FILE', fault, operation, path);
     return { fd, size: stats.size };
   } catch (cause) {

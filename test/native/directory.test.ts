@@ -1,12 +1,14 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
+import { addon } from '../../src/native/addon.js';
 import { openMem, reap } from '../../src/index.js';
 import { thrown } from '../support/errors.js';
-import { sibling } from '../support/processes.js';
 import { scratch, skip } from './support.js';
 
-const source = JSON.stringify(sibling(import.meta.url, '../../src/index.js'));
+const source = JSON.stringify(new URL('../../src/index.js', import.meta.url));
 const isRoot = process.getuid?.() === 0 && process.platform === 'linux';
 
 describe('The region directory', () => {
@@ -18,14 +20,17 @@ describe('The region directory', () => {
   }
 
   /** Runs a program of this package in a process of its own, with other variables. */
-  function run(code: string, env: NodeJS.ProcessEnv, prepare = 'true', args: string[] = []): Ran {
+  function run(code: string, env: NodeJS.ProcessEnv, prepare?: string, args: string[] = []): Ran {
+    const wanted = { PATH: process.env.PATH, ...env };
     const program = `import { openMem, reap, Ring } from ${source}; ${code}`;
-    const [shell, ...rest] = [...args, 'sh', '-c', `${prepare} && exec "$@"`, 'sh'];
-    const child = spawnSync(
-      shell,
-      [...rest, process.execPath, '--input-type=module', '-e', program],
-      { encoding: 'utf8', env: { PATH: process.env.PATH, ...env } },
-    );
+    const node = [process.execPath, '--input-type=module', '-e', program];
+    const inShell = [...args, 'sh', '-c', `${prepare} && exec "$@"`, 'sh', ...node];
+    const [command, ...rest] = prepare === undefined ? node : inShell;
+    // Windows needs some of its own variables.
+    const child = spawnSync(command!, rest, {
+      encoding: 'utf8',
+      env: process.platform === 'win32' ? { ...process.env, ...wanted } : wanted,
+    });
     expect(child.status, child.stderr).to.equal(0);
     return child;
   }
@@ -51,6 +56,48 @@ describe('The region directory', () => {
       expect(thrown(() => openMem({ directory })).operation).to.equal('region.directory');
       expect(thrown(() => reap(directory)).code).to.match(/^ERR_INVALID_ARG/);
     }
+  });
+
+  describe('on Windows, by its access list', () => {
+    /** Changes a mode from outside of Wine, which shows it as an access list; at once or soon. */
+    async function chmod(mode: string, directory: string): Promise<void> {
+      const args = ['/unix', '/bin/chmod', mode, unixPath(directory)];
+      expect(spawnSync('start', args).status).to.equal(0);
+      const isPrivate = mode.endsWith('0');
+      while ((addon.findStranger(directory) === undefined) !== isPrivate) await delay(5);
+    }
+    const unixPath = (directory: string) =>
+      spawnSync('winepath', ['-u', directory], { encoding: 'utf8' }).stdout.trim();
+    before(function () {
+      if (process.platform !== 'win32') skip(this, 'elsewhere modes say who may enter');
+      if (spawnSync('winepath', ['-u', 'C:\\']).status !== 0) skip(this, 'not under Wine');
+    });
+
+    for (const mode of ['702', '704', '777']) {
+      it(`one that others may enter with 0${mode} is refused, and works when they may not`, async () => {
+        const home = path(`mode-${mode}`);
+        mkdirSync(home);
+        await chmod(mode, home);
+        for (const call of [() => openMem({ directory: home }), () => reap(home)]) {
+          const error = thrown(call);
+          expect(error).to.include({ code: 'ERR_UNSAFE_DIRECTORY', address: home });
+          expect(error.message).to.contain('got S-1-1-0 in its access list');
+        }
+        expect(readdirSync(home)).to.deep.equal([]);
+        await chmod('700', home);
+        openMem({ directory: home }).close();
+      });
+    }
+
+    it('one that we make is for this user alone, whatever it lies in', async () => {
+      const shared = path('shared');
+      mkdirSync(shared);
+      await chmod('777', shared);
+      const home = join(shared, 'mine');
+      openMem({ directory: home }).close();
+      expect(addon.findStranger(shared)).to.equal('S-1-1-0');
+      expect(addon.findStranger(home)).to.equal(undefined);
+    });
   });
 
   describe('of the effective user', () => {

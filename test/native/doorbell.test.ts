@@ -11,6 +11,7 @@ import {
   readSync,
   writeFileSync,
 } from 'node:fs';
+import { constants as codes } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { addon } from '../../src/native/addon.js';
@@ -21,6 +22,9 @@ import { thrown } from '../support/errors.js';
 import { scratch } from './support.js';
 
 const peer = sibling(import.meta.url, './doorbell-peer.js');
+const onWindows = process.platform === 'win32';
+/** What a killed listener leaves. On Windows a bell is no file. */
+const leftOf = (id: string) => (onWindows ? [] : [`bell-${id}`]);
 const bells = () => readdirSync(process.env.MMAP_TRANSPORT_DIR!);
 
 /** What a process of {@link peer} says. */
@@ -49,18 +53,15 @@ describe('A doorbell', () => {
   }
 
   it('hands out each number as a callback of its own: ticks and microtasks run between', async () => {
+    // Windows hands them out by size, each once, and leaves those beyond to the sweep (ADR-0020).
+    const tokens = onWindows ? [0, 7, 16_383] : [7, 0, 0xffffffff];
     const log: string[] = [];
-    await rung([7, 0, 0xffffffff], token => {
+    await rung(tokens, token => {
       log.push(`token ${token}`);
       void Promise.resolve().then(() => log.push('microtask'));
       process.nextTick(() => log.push('tick'));
     });
-    const each = ['tick', 'microtask'];
-    expect(log).to.deep.equal([
-      ...['token 7', ...each],
-      ...['token 0', ...each],
-      ...['token 4294967295', ...each],
-    ]);
+    expect(log).to.deep.equal(tokens.flatMap(token => [`token ${token}`, 'tick', 'microtask']));
   });
 
   it('what one callback throws is uncaught at once; the rest comes in the same turn', async () => {
@@ -117,7 +118,7 @@ describe('A doorbell', () => {
       const [directory, id] = await message<[string, string]>(child);
       child.kill('SIGKILL');
       await once(child, 'exit');
-      expect(bells()).to.deep.equal([`bell-${id}`]);
+      expect(bells()).to.deep.equal(leftOf(id));
       return { directory, id: Buffer.from(id, 'hex') };
     }
 
@@ -136,7 +137,8 @@ describe('A doorbell', () => {
       expect(ringer.ring(1)).to.equal(true);
       child.kill('SIGKILL');
       await once(child, 'exit');
-      expect(bells()).to.deep.equal([`bell-${id}`]);
+      expect(bells()).to.deep.equal(leftOf(id));
+      expect(ringer.ring(2)).to.equal(false);
       ringer.close();
       expect(bells()).to.deep.equal([]);
     });
@@ -145,9 +147,10 @@ describe('A doorbell', () => {
       const { id } = await killed();
       const mine = new Doorbell(() => {});
       const ringer = new DoorbellRinger(mine.directory, mine.id);
-      expect(reap()).to.deep.equal([`bell-${id.toString('hex')}`]);
+      expect(reap()).to.deep.equal(leftOf(id.toString('hex')));
+      expect(ringer.ring(1)).to.equal(true);
       ringer.close();
-      expect(bells()).to.have.lengthOf(1);
+      expect(bells()).to.have.lengthOf(onWindows ? 0 : 1);
       mine.close();
       expect(bells()).to.deep.equal([]);
     });
@@ -164,6 +167,7 @@ describe('A doorbell', () => {
 
     it('has a NUL in it', () => {
       const victim = path('victim');
+      if (onWindows) return refuses(`${victim}\0`);
       execFileSync('mkfifo', ['-m', '600', victim]);
       const fd = openSync(victim, constants.O_RDWR | constants.O_NONBLOCK);
       refuses(`${victim}\0`);
@@ -175,8 +179,8 @@ describe('A doorbell', () => {
 
     it('has another form', () => {
       for (const last of ['bell-', `bell-${'g'.repeat(24)}`, `bell-${'0'.repeat(25)}`, 'x']) {
-        const open = () => new addon.DoorbellRinger(`/tmp/${last}`);
-        expect(open, last).to.throw().with.property('syscall', 'open');
+        const open = () => new addon.DoorbellRinger(path(last));
+        expect(open, last).to.throw().with.property('errno', codes.errno.EINVAL);
       }
     });
 

@@ -1,5 +1,6 @@
 // A thread that uses everything that is native, until it is terminated: see terminate-soak.ts.
 import { openSync, readFileSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parentPort, workerData } from 'node:worker_threads';
@@ -32,7 +33,7 @@ function failing(call: () => unknown): () => void {
 const fd = openSync(self, 'r');
 const mapping = new addon.Mapping(fd, 0, 1024, Access.read, 0, 'soak');
 const closed = new addon.Mapping(fd, 0, 0, Access.read, 0, 'soak');
-const nobody = `/nowhere/bell-${'0'.repeat(24)}`;
+const nobody = resolve(`/nowhere/bell-${'0'.repeat(24)}`);
 
 const acts: Act[] = [
   often(() => closed.close(true)),

@@ -5,13 +5,14 @@ const keepsNames = 'Windows removes no file that is mapped, so its name goes lat
 const keepsPages = 'Windows cannot give a range other pages in one step';
 const noModes = 'Windows has no file modes';
 const noProc = 'there is no /proc to look into';
+const lastWords = 'a pipe takes nothing before the event loop turns, and that turn never comes';
 const noLinks = 'Wine makes no symbolic links';
 
 /**
  * Why a test cannot pass on Windows, or not under Wine, by the beginning of its full title.
  * Everything else of the suite runs there.
  */
-const reasons: Record<string, string> = {
+export const reasons: Readonly<Record<string, string>> = {
   'openFile maps an empty file as length 0': noProc,
   'openFile makes a missing file only when asked': noModes,
   'openFile follows a symbolic link': noLinks,
@@ -61,8 +62,7 @@ const reasons: Record<string, string> = {
     'a pipe of Windows goes with its listener and is no file',
   'A dialer says that a socket is deserted, and that a path is too long for one':
     'a pipe of Windows goes with its listener, and its name may be longer',
-  'A dialer is not led by a lying offer to a link to a file, a FIFO': noLinks,
-  "A dialer is not led by a lying offer to a stranger's, or one that others may open": noModes,
+  'A dialer is asked to make its memory in one that others may enter, or that is none': noModes,
   'Where memory cannot be shared, connections go over the socket with another mount namespace':
     'Windows has no mount namespaces',
   "Where memory cannot be shared, connections go over the socket with another user's process":
@@ -77,13 +77,28 @@ const reasons: Record<string, string> = {
   'Owners of payloads in debug mode a write into memory that was freed':
     'Windows has no FIFOs to hold a read back with',
   'An arena of several processes the name goes with its last user': keepsNames,
+  'A doorbell leaves nothing where it could not be made': 'a bell of Windows has no descriptor',
+  'A doorbell is refused by name, and nothing is touched, where it is a plain file':
+    'a bell of Windows is no file',
+  'What a peer of a bus has accepted arrives before its leave is seen: cold': lastWords,
+  'A channel whose peer cannot be waited for, for lack of file descriptors':
+    'Windows has no `ulimit`',
+  'Rings in use before the handshake are delivered where their process is gone': lastWords,
+  'Rings in use before the handshake wait for a listener that is busy':
+    'a pipe that nobody has accepted ends with its dialer',
+  'A listener that is offered a link, a FIFO': noLinks,
+  'A listener that is offered hundreds of regions': noProc,
+  'A listener that is offered a region that shrinks': 'Windows lets nobody cut a mapped file short',
+  'A ring kept in a file a file that is too long': keepsNames,
   'The command a connection has no name any more': noProc,
   'The command regions of more than 2 GiB': 'Windows has no sparse files here',
-  'The command tells what is wrong, changes nothing': 'Windows removes no file that is mapped',
+  'The command, where something is wrong tells what is wrong, changes nothing':
+    'Windows removes no file that is mapped',
   'The command top in a terminal': 'there is no `script`, which makes a terminal',
-  'The command one file that makes no sense': 'Windows removes no file that is mapped',
+  'The command, where something is wrong one file that makes no sense':
+    'Windows removes no file that is mapped',
   'The command looking keeps nothing alive': keepsNames,
-  'The command a directory that others may enter': noModes,
+  'The command, where something is wrong a directory that others may enter': noModes,
   'Bus gives a successor the id, and none of the messages': 'Windows has no SIGSTOP',
   'Bus closes though a peer does not answer': 'Windows has no SIGSTOP',
 };

@@ -116,7 +116,8 @@ describe('Peers of a bus that all send at once', function () {
     const counted = new Counted(bus);
     for (let round = 0; round < 16; round++) {
       const id = `child ${round}`;
-      const dies = round % 2 === 1;
+      // A pipe takes nothing before the event loop turns, and one that dies at once has no turn.
+      const dies = round % 2 === 1 && process.platform !== 'win32';
       const child = start(script, [buses.name, id, dies ? 'die' : 'live']);
       const joined = once(bus, 'join');
       expect(await message(child)).to.equal('joined');

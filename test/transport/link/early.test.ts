@@ -1,6 +1,7 @@
 // Rings that a dialer writes to before the listener has answered.
 import { once } from 'node:events';
 import { rmdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { type Channel, type Listener, listenChannel, reap } from '../../../src/index.js';
 import { channelKind } from '../../../src/transport/channel/link-kind.js';
@@ -82,8 +83,7 @@ describe('Rings in use before the handshake', function () {
   });
 
   for (const ends of ['exit', 'kill'] as const) {
-    it(`are delivered where their process is gone in the same turn, by ${ends}`, async function () {
-      if (process.platform === 'win32') this.skip(); // its pipes connect a turn later
+    it(`are delivered where their process is gone in the same turn, by ${ends}`, async () => {
       await listen();
       const count = 20;
       const orders: EarlyOrders = { address: address(), capacity, messages: 5, ends };
@@ -95,8 +95,7 @@ describe('Rings in use before the handshake', function () {
     });
   }
 
-  it('wait for a listener that is busy meanwhile', async function () {
-    if (process.platform === 'win32') this.skip();
+  it('wait for a listener that is busy meanwhile', async () => {
     await listen();
     const orders: EarlyOrders = { address: address(), capacity, messages: 5, ends: 'told' };
     const child = start(script, [JSON.stringify(orders)]);
@@ -115,7 +114,8 @@ describe('Rings in use before the handshake', function () {
   ];
   for (const [title, there, here, expected] of unshared) {
     it(`are taken back with ${title}`, async () => {
-      const options = 'directory' in there ? { directory: socketPath('other-directory') } : there;
+      const directory = join(process.env.MMAP_TRANSPORT_DIR!, 'other-directory');
+      const options = 'directory' in there ? { directory } : there;
       await listen(options);
       const early = new Early(['a', 'b']);
       const link = await dialLink(address(), kind, { ...here, capacity, early });

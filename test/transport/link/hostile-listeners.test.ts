@@ -228,7 +228,7 @@ describe('A dialer', function () {
     });
 
     it("a stranger's", async function () {
-      if (process.getuid!() !== 0) skip(this, 'only root can make a directory of another user');
+      if (process.getuid?.() !== 0) skip(this, 'only root can make a directory of another user');
       mkdirSync(path('theirs'), { mode: 0o700 });
       chownSync(path('theirs'), 12345, 12345);
       expect(await asked(path('theirs'))).to.match(/owner 0, got 12345/);
@@ -244,7 +244,8 @@ describe('A dialer', function () {
       mouth.socket.pipe(mouth.socket);
     });
     const conn = await dial(address);
-    expect(made).to.have.length(1);
+    // Windows lists none: see leftLinks.
+    expect(made).to.have.length(process.platform === 'win32' ? 0 : 1);
     expect(leftLinks()).to.deep.equal([]);
     expect(conn.fallbackReason).to.equal('on second thoughts?[31m');
     conn.end('echo');

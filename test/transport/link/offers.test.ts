@@ -21,7 +21,7 @@ import { linkBytes, makeRegion } from '../../../src/transport/link/sharing.js';
 import { streamKind } from '../../../src/transport/conn/stream-rings.js';
 import { leftLinks, socketPath } from '../../support/platform.js';
 import { readBytes } from '../conn/conn-pairs.js';
-import { held, scratch } from '../../native/support.js';
+import { collect, held, scratch, skip } from '../../native/support.js';
 import { encode, Mouth } from './raw-peer.js';
 
 const capacity = 4096;
@@ -44,11 +44,15 @@ describe('A listener that is offered', function () {
   });
 
   afterEach(async () => {
+    await unmapped();
     rmSync(file(), { force: true });
     for (const conn of listener.connections) conn.destroy();
     await listener.close();
     expect(leftLinks()).to.deep.equal([]);
   });
+
+  /** Windows neither removes a mapped file nor writes it anew. */
+  const unmapped = async () => process.platform === 'win32' && collect();
 
   /** What a listener says of an offer; it serves afterwards. */
   async function says(size: number = capacity): Promise<string> {
@@ -88,7 +92,7 @@ describe('A listener that is offered', function () {
   });
 
   it('a huge sparse one maps nothing of it, and reserves nothing', async function () {
-    if (process.platform !== 'linux') this.skip(); // no tmpfs there
+    if (process.platform !== 'linux') skip(this, 'there is no tmpfs');
     const fd = openSync(file(), 'wx', 0o600);
     ftruncateSync(fd, 5 * 2 ** 30);
     expect(await says()).to.match(/got 5368709120/);
@@ -105,14 +109,15 @@ describe('A listener that is offered', function () {
     expect(await says()).to.match(/holds no rings/);
     const other = content(bytes);
     for (const half of [0, bytes / 2]) other.write('MMXX', half, 'latin1');
+    await unmapped();
     writeFileSync(file(), other, { mode: 0o600 });
     expect(await says()).to.match(/magic of a ring/);
+    await unmapped();
     writeFileSync(file(), Buffer.alloc(bytes), { mode: 0o600 });
     expect(await says()).to.match(/different files under one name/);
   });
 
-  it('a link, a FIFO, or a file that others may open', async function () {
-    if (process.platform === 'win32') this.skip();
+  it('a link, a FIFO, or a file that others may open', async () => {
     writeFileSync(path('target'), content(bytes), { mode: 0o600 });
     symlinkSync(path('target'), file());
     expect(await says()).to.match(/symbolic link/);
@@ -132,8 +137,7 @@ describe('A listener that is offered', function () {
     expect(readFileSync(path('target')).equals(content(bytes))).to.equal(true);
   });
 
-  it('a region that shrinks, grows or goes, holds on', async function () {
-    if (process.platform === 'win32') this.skip(); // nobody can cut a mapped file there
+  it('a region that shrinks, grows or goes, holds on', async () => {
     for (const size of [0, 4096, bytes - 1, bytes + 1, 2 ** 30]) {
       const { region, ends } = makeRegion(streamKind('park'), capacity, undefined, nonce);
       const mouth = await Mouth.to(address());

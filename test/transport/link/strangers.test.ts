@@ -22,14 +22,16 @@ import { encode, Mouth } from './raw-peer.js';
 const script = sibling(import.meta.url, './stranger.js');
 const isRoot = process.getuid?.() === 0;
 const strangers = 200;
-const honest = 20;
+// Among them a dial takes a second and more under Wine.
+const honest = process.platform === 'win32' ? 5 : 20;
 
 describe('Strangers at a listener', function () {
   this.timeout(60_000);
   const path = scratch();
   let listener: Listener<Conn>;
 
-  afterEach(async () => {
+  afterEach(async function () {
+    if (this.currentTest!.isPending()) return;
     for (const conn of listener.connections) conn.destroy();
     await listener.close();
   });
@@ -55,8 +57,9 @@ describe('Strangers at a listener', function () {
     const [program, ...args] = [...command, process.execPath, script, `${port}`, `${strangers}`];
     const child = startProgram(program, args);
     await once(child.stdout, 'data');
-    // All of them are there, or have been there already.
-    while (listener.pending < strangers / 4) await new Promise(resolve => setTimeout(resolve, 5));
+    // All of them are there, or have been there already, and some gave way to others since.
+    while (listener.pending + listener.dropped < strangers / 4)
+      await new Promise(resolve => setTimeout(resolve, 5));
     return child;
   }
 

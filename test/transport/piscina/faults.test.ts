@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { Piscina } from 'piscina';
 import { PayloadArena, runWithPayloads } from '../../../src/transport/piscina/index.js';
 import { arenaHeaderBytes, pieceBytes } from '../../../src/transport/piscina/arena-layout.js';
-import { collect, holdsOf, scratch } from '../../native/support.js';
+import { collect, holdsOf, scratch, skip } from '../../native/support.js';
 import { rejected, thrown } from '../../support/errors.js';
 import { pattern, workshop } from './support.js';
 
@@ -99,7 +99,7 @@ describe('Faults around payloads', () => {
   });
 
   it('a closed arena gives its memory back at once, also after tasks and results', async function () {
-    if (!onLinux) this.skip();
+    if (!onLinux) skip(this, 'only /proc tells');
     for (const after of ['nothing', 'payloads', 'tasks'] as const) {
       const arena = make.arena({ bytes: 1 << 20 });
       const { path } = arena.handle;
@@ -127,7 +127,7 @@ describe('Faults around payloads', () => {
   });
 
   it('a pool that outlives its arenas lets go of those that are closed', async function () {
-    if (!onLinux) this.skip();
+    if (!onLinux) skip(this, 'only /proc tells');
     const home = make.arena();
     const pool = make.pool(home);
     const paths: string[] = [];

@@ -2,16 +2,18 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect } from 'chai';
-import { closed, overEach, readAll, recorded } from '../conn-pairs.js';
+import { closed, overEach, overMemory, readAll, recorded } from '../conn-pairs.js';
 
 /** Long enough for several chunks, short enough for the smallest of the kernel's buffers. */
 const several = Buffer.alloc(180_000, 'x');
 
 overEach('Microtasks and ticks', backing => {
   it('run between two chunks that have come already', async () => {
-    const { client, server } = await backing.pair();
+    const { client, server } = await backing.pair({ capacity: 2 ** 20 });
+    // A stream may buffer one chunk or two before it waits; some must be left after that.
+    const sent = backing.name === overMemory.name ? Buffer.alloc(600_000, 'x') : several;
     server.once('readable', () => {}); // reads a buffer's worth, and no more
-    client.end(several);
+    client.end(sent);
     for (let i = 0; i < 20; i++) await nextTurn();
     let pending = 0;
     let chunks = 0;
@@ -36,7 +38,7 @@ overEach('Microtasks and ticks', backing => {
     });
     server.resume();
     await after;
-    expect(seen).to.equal(several.length);
+    expect(seen).to.equal(sent.length);
     expect(chunks).to.be.above(1);
     expect(pending).to.equal(0);
   });
@@ -110,8 +112,9 @@ overEach('Microtasks and ticks', backing => {
     server.resume();
     expect((await all).length).to.equal(12_000_000);
     running = false;
-    // At most a mebibyte, or 256 chunks, comes in one turn; net takes two.
-    expect(turns).to.be.above(4);
+    // At most a mebibyte, or 256 chunks, comes in one turn; net takes two, on Windows up to eight.
+    const netOnWindows = process.platform === 'win32' && backing.name !== overMemory.name;
+    expect(turns).to.be.above(netOnWindows ? 1 : 4);
   });
 });
 
