@@ -16,7 +16,8 @@ export {
   type ChannelOptions,
 } from './transport/channel/channel-options.js';
 export type { Codec, CodecOption } from './transport/codec/types.js';
-export { Consumer, type BorrowedRecord, type RecordHandler } from './transport/ring/consumer.js';
+export { Consumer } from './transport/ring/consumer.js';
+export type { BorrowedRecord, RecordHandler } from './transport/ring/record-handlers.js';
 export { Producer } from './transport/ring/producer.js';
 export type { RoleOptions } from './transport/ring/role-options.js';
 export type { WaitOptions } from './transport/ring/wait-queue.js';

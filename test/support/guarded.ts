@@ -1,5 +1,6 @@
 import { Ring, ShmError } from '../../src/index.js';
-import type { Consumer, BorrowedRecord } from '../../src/transport/ring/consumer.js';
+import type { Consumer } from '../../src/transport/ring/consumer.js';
+import type { BorrowedRecord } from '../../src/transport/ring/record-handlers.js';
 import { Field, ringHeaderBytes } from '../../src/transport/ring/layout.js';
 import { HeapMemory } from './heap-memory.js';
 import type { Producer } from '../../src/transport/ring/producer.js';

@@ -10,10 +10,14 @@ export interface BusOptions<T> {
   codec?: CodecOption<T>;
   /**
    * Bytes each direction between two peers holds, once they talk: a power of two from 4 KiB
-   * to 1 GiB; a message takes at most half. Of two peers' capacities the smaller counts.
-   * @default 1 MiB
+   * to 1 GiB. Of two peers' capacities the smaller counts. @default 1 MiB
    */
   capacity?: number;
+  /**
+   * Bytes that one value may take when it is encoded, up to 2 GiB, whatever the capacity: what takes
+   * more than half of that travels in pieces. The same at all peers. @default 256 MiB
+   */
+  maxMessage?: number;
   /** How this peer waits. @default 'park' */
   wait?: WaitStrategy;
   /** Milliseconds that {@link Bus.request} waits for an answer. @default no limit */

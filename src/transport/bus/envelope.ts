@@ -30,11 +30,15 @@ export interface Failure {
   code?: string | number;
 }
 
-const prefixBytes = 8;
+export const prefixBytes = 8;
 const { failure } = EnvelopeKind;
 
-export function envelopeCodec<T>(option: CodecOption<T> | undefined): RangeCodec<Envelope> {
-  const inner = rangeCodec(option) as RangeCodec<unknown>;
+/** @param limit bytes of a value; see {@link rangeCodec} */
+export function envelopeCodec<T>(
+  option: CodecOption<T> | undefined,
+  limit?: number,
+): RangeCodec<Envelope> {
+  const inner = rangeCodec(option, limit) as RangeCodec<unknown>;
   /** Whether it was the inner codec that encoded last. */
   let isInner = false;
   /** Counts the targets that were given, and taken back: an older one is no longer to be written to. */
@@ -67,12 +71,16 @@ export function envelopeCodec<T>(option: CodecOption<T> | undefined): RangeCodec
 
     encode: envelope => withPrefix(envelope, encodeValue(envelope)),
 
+    isFresh: () => true,
+
     vacate(target) {
       targets++;
       inner.vacate?.(target);
     },
 
     sent: () => isInner && inner.sent?.(),
+
+    unsent: () => inner.unsent?.(),
 
     decode(bytes, start, end) {
       const from = start + prefixBytes;

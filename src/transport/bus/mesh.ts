@@ -2,14 +2,19 @@ import { ShmError, systemError } from '../../errors.js';
 import { offerPatience } from '../../native/reap.js';
 import { delay, withTimeLimit } from '../../timers.js';
 import { Channel } from '../channel/channel.js';
-import type { ChannelOptions } from '../channel/channel-options.js';
+import {
+  channelLimits,
+  type ChannelLimits,
+  type ChannelOptions,
+} from '../channel/channel-options.js';
+import type { RangeCodec } from '../codec/types.js';
 import type { ListenerScope } from '../ring/listener-scope.js';
 import type { Link } from '../link/handshake.js';
 import { handshakeTimeout, LinkServer } from '../link/server.js';
 import type { LinkKind } from '../link/sharing.js';
 import { channelKind, linkedChannel } from '../channel/link-kind.js';
 import type { MessageRings } from '../channel/message-rings.js';
-import { type Envelope, envelopeCodec } from './envelope.js';
+import { type Envelope, envelopeCodec, prefixBytes } from './envelope.js';
 import { checkGreeting, type Greeting } from './greeting.js';
 import { MeshDialer } from './mesh-dialer.js';
 import type { LeaveReason } from './bus-options.js';
@@ -69,6 +74,7 @@ export class Mesh {
   /** Links of peers that are not known yet, or whose id is still another one's; by instance. */
   readonly #early = new Map<string, { channel: Channel<Envelope>; order: LinkOrder }[]>();
   readonly #host: PeerCallbacks;
+  readonly #limits: ChannelLimits;
   #isPaused = false;
   #refed = true;
   #closed = false;
@@ -77,7 +83,9 @@ export class Mesh {
     this.#options = options;
     this.#events = events;
     const { id, capacity, directory } = options;
-    const { name: codecName, ...content } = channelKind(options);
+    const { maxMessage, closeTimeout } = channelLimits('bus.join', options);
+    this.#limits = { maxMessage: maxMessage + prefixBytes, closeTimeout };
+    const { name: codecName, ...content } = channelKind(options, this.#limits);
     this.#kind = { ...content, name: `bus, ${codecName}` };
     this.#directory = new PeerDirectory(options.name, directory);
     const { instance } = this.#directory;
@@ -94,10 +102,10 @@ export class Mesh {
     );
     this.#host = {
       instance,
-      codec: () => envelopeCodec(options.codec),
+      codec: () => this.#codec(),
       dial: ({ instance: to, capacity: bytes }, order, early, signal) =>
         this.#dialer.dial(to, 'link', { ...order, capacity: bytes, early, signal }),
-      earlyChannel: rings => Channel.make(rings, envelopeCodec(options.codec), this.#origin),
+      earlyChannel: rings => Channel.make(rings, this.#codec(), this.#origin),
       channel: link => this.#channel(link),
       received: (peer, envelope) => events.received(peer, envelope),
       drained: peer => events.drained(peer),
@@ -166,11 +174,15 @@ export class Mesh {
 
   /** A peer that ends without `close` is one that died. */
   get #origin() {
-    return { scope: this.#options.scope, endsAtExit: false };
+    return { scope: this.#options.scope, endsAtExit: false, limits: this.#limits };
+  }
+
+  #codec(): RangeCodec<Envelope> {
+    return envelopeCodec(this.#options.codec, this.#limits.maxMessage - prefixBytes);
   }
 
   #channel(link: Link<MessageRings>): Channel<Envelope> {
-    return linkedChannel(link, envelopeCodec(this.#options.codec), this.#origin);
+    return linkedChannel(link, this.#codec(), this.#origin);
   }
 
   /** Somebody has dialled this peer. */

@@ -37,8 +37,8 @@ export interface LinkEvents {
   received(envelope: Envelope): void;
   /** There is room, in a channel that may be another one than before. */
   roomCame(channel: Channel<Envelope>): void;
-  /** What was written to these rings will not be read there. */
-  takenBack(rings: MessageRings): void;
+  /** What was written to these rings, and is still to be by their channel, will not be read there. */
+  takenBack(rings: MessageRings, channel: Channel<Envelope> | undefined): void;
   /** @param isLost what was sent over a link, or waits for one, may never arrive */
   failed(error: Error, isLost: boolean): void;
   /** There was nothing left to read in a channel that has closed. */
@@ -257,7 +257,7 @@ export class PeerLinks {
       rings: ({ ends }) => this.#takeOwn((early = this.#maker.earlyChannel(ends))),
       takeBack: ({ ends }) => {
         if (this.#sending === early) this.#sending = undefined;
-        this.#events.takenBack(ends);
+        this.#events.takenBack(ends, early);
         void early?.close();
         early = undefined;
       },

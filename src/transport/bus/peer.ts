@@ -86,7 +86,7 @@ export class Peer {
       isPresent: () => this.present,
       received: envelope => host.received(this, envelope),
       roomCame: channel => this.#roomCame(channel),
-      takenBack: rings => this.#takeBack(rings),
+      takenBack: (rings, channel) => this.#takeBack(rings, channel),
       failed: (error, isLost) => host.failed(this, error, isLost),
       closed: () => this.#linkClosed(),
       dialled: () => {
@@ -252,17 +252,20 @@ export class Peer {
     this.#host.drained(this);
   }
 
-  #takeBack(rings: MessageRings): void {
+  #takeBack(rings: MessageRings, channel: Channel<Envelope> | undefined): void {
     const failed = (error: unknown) => this.#host.failed(this, error as Error, false);
     const envelopes: Envelope[] = [];
     const codec = this.#host.codec();
-    rings.reclaim((bytes, offset, length) => {
+    const take = (bytes: Buffer, offset: number, length: number) => {
       try {
         envelopes.push(codec.decode(bytes, offset, offset + length));
       } catch (error) {
         failed(error); // a codec that does not take what it has made itself
       }
-    });
+    };
+    const isMine = rings.reclaim(take);
+    const unsent = isMine ? channel?.takeUnsent() : undefined;
+    if (unsent) take(unsent, 0, unsent.length);
     this.#outbox.putBack(envelopes, failed);
   }
 

@@ -7,14 +7,18 @@ import { iterate } from '../ring/iterate.js';
 import { nextTurn } from '../ring/listener-scope.js';
 import { MessageEmitter } from '../ring/message-emitter.js';
 import { decodeMessage, type Inlet, type MessageEnds } from './message-ends.js';
+import { MessageReader } from './message-reader.js';
 import { MessageRings } from './message-rings.js';
 import { MessageWriter } from './message-writer.js';
 import {
   type ChannelCreateOptions,
   type ChannelEvents,
   type ChannelHandle,
+  channelLimits,
+  type ChannelLimits,
   type ChannelOptions,
   type ChannelOrigin,
+  defaultLimits,
 } from './channel-options.js';
 import { WaitRetry } from './wait-retry.js';
 
@@ -22,19 +26,10 @@ import { WaitRetry } from './wait-retry.js';
 const messagesPerTurn = 256;
 
 /**
- * Whole messages both ways between two threads or processes: two rings in one region.
+ * Whole messages both ways between two threads or processes: two rings in one region. A message of
+ * any size up to `maxMessage` goes through, also one that is longer than the rings.
  *
- * Events, from the first listener for `message` on:
- * - `message` (value): in the order they were sent; while nobody listens, they wait
- * - `drain`: there is room again, after `send` said false
- * - `end`: the peer closed, or its process or thread ended with code 0, and all it had sent was
- *   delivered
- * - `error`: the peer died (`ERR_PEER_DIED`), after all it had sent was delivered; or the ring is
- *   corrupt (`ERR_CORRUPT`); `close` follows. Where no doorbell can be made for lack of file
- *   descriptors or memory, the errno name: then the channel goes on, slowly, until there is one;
- *   without a listener for `error` that is a warning
- * - `close`: this end is closed
- *
+ * Its events are those of {@link ChannelEvents}, from the first listener for `message` on.
  * Listeners run in the asynchronous context in which the channel was made.
  *
  * @example
@@ -53,25 +48,25 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
   readonly #ends: MessageEnds;
   readonly #input: Inlet;
   readonly #writer: MessageWriter<T>;
+  readonly #reader: MessageReader<T>;
   #flowing = false;
   /** A user's listener runs; still set where it threw. */
   #inListener = false;
   #turn: NodeJS.Immediate | undefined;
   readonly #retry: WaitRetry;
   #refed = true;
-  /** A `drain` is due. */
-  #awaitsRoom = false;
   readonly #stayOpen: () => void;
   #closing: Promise<void> | undefined;
 
   /** Makes a channel and takes its first end. @throws {ShmError} as {@link Ring.create} */
   static create<T = unknown>(options: ChannelCreateOptions<T> = {}): Channel<T> {
-    return Channel.#over(MessageRings.inNewRegion(options), options);
+    return Channel.#over('channel.create', options, limits =>
+      MessageRings.inNewRegion({ ...options, ...limits }),
+    );
   }
 
   /**
    * Takes the other end of a channel, which can be taken once.
-   *
    * @throws {ShmError} `ENOENT` where it is gone, `ERR_ROLE_TAKEN` where somebody has or had
    *   that end, `ERR_CORRUPT`, `ERR_VERSION`
    */
@@ -80,17 +75,20 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
     if (typeof path !== 'string') {
       throw invalidArgument('channel.open', 'handle', 'the handle of a channel', handle);
     }
-    return Channel.#over(MessageRings.inRegion(path, options), options);
+    return Channel.#over('channel.open', options, limits =>
+      MessageRings.inRegion(path, { ...options, ...limits }),
+    );
   }
 
-  static #over<T>(rings: MessageRings, { codec }: ChannelOptions<T>): Channel<T> {
-    try {
-      const handle = { path: rings.path, capacity: rings.capacity };
-      return new Channel<T>(rings, rangeCodec(codec), { handle });
-    } catch (error) {
-      void rings.close();
-      throw error;
-    }
+  static #over<T>(
+    operation: string,
+    options: ChannelOptions<T>,
+    take: (limits: ChannelLimits) => MessageRings,
+  ): Channel<T> {
+    const limits = channelLimits(operation, options);
+    const codec = rangeCodec(options.codec, limits.maxMessage);
+    const rings = take(limits);
+    return new Channel<T>(rings, codec, { handle: rings.handle, limits });
   }
 
   /** @internal Use {@link Channel.create}, {@link Channel.open}, `listenChannel`, `dialChannel`. */
@@ -103,7 +101,8 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
     this.#ends = ends;
     this.#input = ends.input;
     this.#codec = codec;
-    this.#writer = new MessageWriter(ends.output, codec);
+    this.#writer = new MessageWriter(ends, codec, origin.limits ?? defaultLimits);
+    this.#reader = new MessageReader(ends, codec);
     this.#origin = origin;
     this.fallbackReason = origin.fallbackReason;
     this.transport = origin.fallbackReason === undefined ? 'shared-memory' : 'socket';
@@ -113,20 +112,18 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
     );
     this.#retry = new WaitRetry(
       () => {
-        if (this.#awaitsRoom) this.#awaitRoom();
+        this.#writer.awaitAgain();
         if (this.#flowing) this.#receive();
       },
       error => this.emitPassing(error),
     );
     const { endsAtExit = true } = origin;
-    this.#stayOpen = atExit(code => code === 0 && endsAtExit && ends.endAtExit());
+    // What was left of a long message has been sent by then, or could not be.
+    const isOver = (code: number) => this.closed || (code === 0 && endsAtExit);
+    this.#stayOpen = atExit(code => isOver(code) && ends.endAtExit());
   }
 
-  /**
-   * For the other end.
-   *
-   * @throws {ShmError} `ERR_UNSUPPORTED` for a channel that was dialled: it has both ends
-   */
+  /** For the other end. @throws {ShmError} `ERR_UNSUPPORTED`: it was dialled, and has both */
   get handle(): ChannelHandle {
     if (this.#origin.handle) return this.#origin.handle;
     throw this.#ends.error('ERR_UNSUPPORTED', 'handle', 'both ends of this channel are taken');
@@ -137,58 +134,61 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
   }
 
   /**
-   * Sends a value, unless the peer is so far behind that there is no room.
+   * Sends a value, unless the peer is so far behind that there is no room. It is encoded, and so
+   * copied, within this call.
+   *
+   * One that takes more than half the capacity is accepted once its first piece is in the ring: the
+   * rest follows by itself as the peer makes room, and until it is in, `send` says false.
    *
    * @returns false: full, and the value was not sent; `drain` follows once there is room
-   * @throws {ShmError} `ERR_TOO_LARGE`, `ERR_CLOSED`, `ERR_PEER_CLOSED`; and what the codec
-   *   throws for a value that it rejects. Nothing was sent then.
+   * @throws {ShmError} `ERR_TOO_LARGE` for more than `maxMessage` bytes, `ERR_CLOSED`,
+   *   `ERR_PEER_CLOSED`; and what the codec throws for a value that it rejects. Nothing was sent then.
    */
   send(value: T): boolean {
     if (this.#writer.tryWrite(value)) return true;
+    this.#checkOpen('send');
     if (this.#ends.peerEnded()) {
       throw this.#ends.error('ERR_PEER_CLOSED', 'send', 'the peer closed its end');
     }
-    this.#awaitRoom();
+    this.#writer.awaitRoom();
     return false;
   }
 
   /**
-   * Like {@link send}, but blocks this thread until there is room.
+   * Like {@link send}, but blocks this thread until there is room for all of the value.
    *
    * @param timeout milliseconds; absent: no limit
-   * @returns false: the time ran out and nothing was sent
+   * @returns false: the time ran out and nothing was sent, also where a part was in the ring already
    * @throws {ShmError} besides those of `send`: `ERR_PEER_DIED`
    */
   sendSync(value: T, timeout?: number): boolean {
+    this.#checkOpen('send');
     return this.#writer.writeSync(value, timeout);
   }
 
   /**
    * Blocks this thread until there is a message; not beside `message` listeners.
-   *
    * @param timeout milliseconds; absent: no limit
    * @returns the value; undefined: the peer closed, or the time ran out
-   * @throws {ShmError} `ERR_PEER_DIED`, `ERR_CORRUPT`, `ERR_CLOSED`
+   * @throws {ShmError} `ERR_PEER_DIED`, `ERR_CORRUPT`, `ERR_CLOSED`; `ERR_PEER_CLOSED` where the
+   *   peer gave up while it sent a long message
    */
   receiveSync(timeout?: number): T | undefined {
-    if (!this.#input.waitSync(timeout)) return undefined;
-    let value: T | undefined;
-    this.#input.drain((bytes, offset, length) => {
-      value = decodeMessage(this.#input, this.#codec, bytes, offset, length);
-    }, 1);
-    return value;
+    return this.#reader.readSync(timeout);
   }
 
   /**
    * Resolves once `send` may succeed again; at once where it may now.
-   *
    * @throws {ShmError} (rejects) `ERR_CLOSED`, `ERR_PEER_DIED`, `ERR_CORRUPT`
    */
   async ready(): Promise<void> {
-    if (this.closed) throw this.#ends.error('ERR_CLOSED', 'ready', 'it is closed');
-    if (this.#writer.hasRoom) return;
-    this.#awaitRoom();
-    await this.#writer.room();
+    this.#checkOpen('ready');
+    await this.#writer.ready();
+  }
+
+  /** @internal A long message that is not wholly sent, encoded; it goes another way. */
+  takeUnsent(): Buffer | undefined {
+    return this.#writer.takeUnsent();
   }
 
   /** While this end listens, it keeps the process alive; the default. */
@@ -203,11 +203,7 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
 
   /** The messages as they come, until the peer closes; not beside `message` listeners. */
   [Symbol.asyncIterator](): AsyncIterableIterator<T> {
-    return iterate(async options => {
-      const record = await this.#input.read(options);
-      if (record === null) return null;
-      return { value: this.#codec.decode(Buffer.from(record.buffer), 0, record.length) };
-    });
+    return iterate(options => this.#reader.read(options));
   }
 
   /**
@@ -215,16 +211,17 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
    * What the peer sent and was not read yet is dropped.
    *
    * @returns resolved once this process has nothing more to do for it: at once, but over a
-   *   socket, when what was sent has left
+   *   socket, when what was sent has left; and while a long message is on its way, once the peer has
+   *   taken it, or has not for `closeTimeout`: its channel fails with `ERR_PEER_CLOSED` then
    */
   close(): Promise<void> {
     if (this.#closing) return this.#closing;
     clearImmediate(this.#turn);
-    this.#retry.stop();
-    this.#stayOpen();
     const error = this.#ends.error('ERR_CLOSED', 'ready', 'the channel was closed');
     this.#writer.fail(error);
-    this.#closing = this.#ends.close();
+    const rest = this.#writer.rest();
+    if (rest) this.#ends.stopReading();
+    this.#closing = rest ? rest.then(() => this.#closeEnds()) : this.#closeEnds();
     void this.#closing.then(() =>
       nextTurn(() => {
         this.#origin.closed?.();
@@ -232,6 +229,16 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
       }),
     );
     return this.#closing;
+  }
+
+  #checkOpen(operation: string): void {
+    if (this.closed) throw this.#ends.error('ERR_CLOSED', operation, 'the channel was closed');
+  }
+
+  #closeEnds(): Promise<void> {
+    this.#retry.stop();
+    this.#stayOpen();
+    return this.#ends.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -290,25 +297,26 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
   readonly #drained = (error?: ShmError, temporary = false): void => {
     if (temporary) return this.#retry.failed(error!, this.#refed);
     if (error) return this.#fail(error);
-    this.#awaitsRoom = false;
-    this.#writer.roomCame();
-    this.emit('drain');
+    let isDue: boolean;
+    try {
+      isDue = this.#writer.roomCame();
+    } catch (cause) {
+      return this.#fail(cause as ShmError);
+    }
+    if (isDue && !this.closed) this.emit('drain');
   };
 
   /** In the next turn: what the last message's listener does by microtasks and ticks is done then. */
   #end(): void {
     this.#turn = nextTurn(() => {
+      const cut = this.#reader.cut();
+      if (cut) return this.#fail(cut);
       try {
         this.emit('end');
       } finally {
         void this.close();
       }
     });
-  }
-
-  #awaitRoom(): void {
-    this.#awaitsRoom = true;
-    this.#ends.awaitRoom(this.#writer.needed);
   }
 
   /** @internal What came is no message, or breaks the rules of this side; both get an `error`. */
@@ -320,6 +328,8 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
 
   #fail(error: ShmError): void {
     this.#writer.fail(error);
+    this.#writer.drop();
+    if (this.closed) return;
     void this.close();
     nextTurn(() => this.emit('error', error));
   }

@@ -2,7 +2,7 @@ import { rangeCodec } from '../codec/codec.js';
 import type { Address } from '../link/address.js';
 import { dialLink, type DialLinkOptions } from '../link/dial-link.js';
 import type { Channel } from './channel.js';
-import type { ChannelOptions } from './channel-options.js';
+import { channelLimits, type ChannelOptions } from './channel-options.js';
 import { channelKind, linkedChannel } from './link-kind.js';
 
 export type DialChannelOptions<T> = DialLinkOptions & ChannelOptions<T>;
@@ -20,6 +20,7 @@ export async function dialChannel<T = unknown>(
   address: Address,
   options: DialChannelOptions<T> = {},
 ): Promise<Channel<T>> {
-  const link = await dialLink(address, channelKind(options), options);
-  return linkedChannel(link, rangeCodec(options.codec));
+  const limits = channelLimits('channel.dial', options);
+  const link = await dialLink(address, channelKind(options, limits), options);
+  return linkedChannel(link, rangeCodec(options.codec, limits.maxMessage), { limits });
 }

@@ -1,3 +1,5 @@
+import { Assembly } from './assembly.js';
+
 /*
  * Messages on a stream of bytes:
  *
@@ -23,9 +25,6 @@ const firstMark = 0xffff_fff0;
 /** What a frame that waits is taken to cost besides its bytes: empty ones are not free. */
 const frameOverhead = 64;
 
-/** The first piece of memory for a message that comes in parts. */
-const firstPiece = 16 * 1024;
-
 export interface Frame {
   readonly bytes: Buffer;
   readonly offset: number;
@@ -40,9 +39,8 @@ export function prefix(length: number): Buffer {
 
 /**
  * Cuts a stream into frames, each byte copied a bounded number of times however small the chunks
- * are. A frame that lies whole in a chunk stays there. One that comes in parts is put together in
- * memory that grows with what has arrived, to at most twice that: what was only announced costs
- * nothing.
+ * are. A frame that lies whole in a chunk stays there. One that comes in parts is put together, see
+ * {@link Assembly}: what was only announced costs nothing.
  */
 export class FrameReader {
   /** The frames that are whole, from `#first` on. */
@@ -52,11 +50,9 @@ export class FrameReader {
   readonly #longest: number;
   readonly #prefix = Buffer.alloc(prefixBytes);
   #prefixLength = 0;
-  /** Of the frame that is coming; -1: its prefix is. */
-  #length = -1;
-  #assembled: Buffer = Buffer.alloc(0);
-  #arrived = 0;
+  readonly #assembly = new Assembly();
   #mark: number | undefined;
+  #tooLong: number | undefined;
 
   /** @param longest bytes of a payload */
   constructor(longest: number) {
@@ -68,9 +64,19 @@ export class FrameReader {
     return this.#frames.length - this.#first;
   }
 
-  /** Bytes that wait, those of a frame that is still coming included. */
+  /** Bytes of frames that are whole and wait. */
   get held(): number {
-    return this.#held + this.#arrived;
+    return this.#held;
+  }
+
+  /** Bytes that have come of a frame that is not whole. */
+  get arrived(): number {
+    return this.#assembly.arrived;
+  }
+
+  /** A frame has begun to come, and is not whole. */
+  get isPartial(): boolean {
+    return this.#assembly.active;
   }
 
   /** The mark that ended the stream, if one did; may be one that means nothing. */
@@ -93,21 +99,22 @@ export class FrameReader {
   /** Drops all frames. */
   clear(): void {
     this.#frames = [];
-    this.#first = this.#held = this.#arrived = 0;
-    this.#assembled = Buffer.alloc(0);
+    this.#first = this.#held = 0;
+    this.#assembly.clear();
   }
 
   /**
    * Takes a chunk. Nothing is taken any more after a mark.
    *
    * @returns the length of a frame that is longer than any may be: nothing after it makes sense
+   * @throws {ShmError} `ENOMEM`: there is no memory for a frame
    */
   take(chunk: Buffer): number | undefined {
     let at = 0;
     while (at < chunk.length && this.#mark === undefined) {
-      if (this.#length < 0) {
+      if (!this.#assembly.active) {
         at = this.#takePrefix(chunk, at);
-        if (this.#length > this.#longest) return this.#length;
+        if (this.#tooLong !== undefined) return this.#tooLong;
       } else {
         at = this.#takePart(chunk, at);
       }
@@ -130,33 +137,21 @@ export class FrameReader {
     }
     if (length >= firstMark) {
       this.#mark = length;
+    } else if (length > this.#longest) {
+      this.#tooLong = length;
     } else if (length <= chunk.length - at) {
-      if (length > this.#longest) this.#length = length;
-      else this.#push({ bytes: chunk, offset: at, length });
+      this.#push({ bytes: chunk, offset: at, length });
       at += length;
     } else {
-      this.#length = length;
+      this.#assembly.begin(length);
     }
     return at;
   }
 
   #takePart(chunk: Buffer, at: number): number {
-    const end = Math.min(chunk.length, at + this.#length - this.#arrived);
-    const arrived = this.#arrived + end - at;
-    if (arrived > this.#assembled.length) {
-      const wanted = Math.max(2 * this.#assembled.length, arrived, firstPiece);
-      const larger = Buffer.allocUnsafeSlow(Math.min(wanted, this.#length));
-      this.#assembled.copy(larger, 0, 0, this.#arrived);
-      this.#assembled = larger;
-    }
-    chunk.copy(this.#assembled, this.#arrived, at, end);
-    this.#arrived = arrived;
-    if (arrived === this.#length) {
-      this.#push({ bytes: this.#assembled, offset: 0, length: arrived });
-      this.#assembled = Buffer.alloc(0);
-      this.#arrived = 0;
-      this.#length = -1;
-    }
+    const end = Math.min(chunk.length, at + this.#assembly.missing);
+    const whole = this.#assembly.add(chunk, at, end);
+    if (whole) this.#push({ bytes: whole, offset: 0, length: whole.length });
     return end;
   }
 

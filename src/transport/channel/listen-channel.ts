@@ -3,7 +3,7 @@ import type { Address } from '../link/address.js';
 import type { Link } from '../link/handshake.js';
 import { type LinkListenOptions, Listener } from '../link/listener.js';
 import type { Channel } from './channel.js';
-import type { ChannelOptions } from './channel-options.js';
+import { channelLimits, type ChannelOptions } from './channel-options.js';
 import { channelKind, linkedChannel } from './link-kind.js';
 import type { MessageRings } from './message-rings.js';
 
@@ -25,9 +25,10 @@ export async function listenChannel<T = unknown>(
   onConnection?: (channel: Channel<T>) => void,
 ): Promise<Listener<Channel<T>>> {
   if (typeof options === 'function') return listenChannel(address, {}, options);
-  const content = channelKind(options);
+  const limits = channelLimits('channel.listen', options);
+  const content = channelKind(options, limits);
   const connect = (link: Link<MessageRings>, closed: () => void) =>
-    linkedChannel(link, rangeCodec(options.codec), { closed });
+    linkedChannel(link, rangeCodec(options.codec, limits.maxMessage), { limits, closed });
   const listener = await Listener.open(address, content, options, connect);
   if (onConnection) listener.on('connection', onConnection);
   return listener;

@@ -1,6 +1,6 @@
 import type { ShmError } from '../../errors.js';
 import type { RangeCodec } from '../codec/types.js';
-import type { RecordHandler } from '../ring/consumer.js';
+import type { RecordHandler } from '../ring/record-handlers.js';
 import type { Notify } from '../link/linked-rings.js';
 
 /** Where a channel's messages go in; a `Producer` is one. */
@@ -17,11 +17,35 @@ export interface Outlet {
   hasRoom(length: number): boolean;
 }
 
+/** Where messages that are too long for one record go in, in pieces. */
+export interface PieceOutlet {
+  /** Bytes of the longest message that needs no pieces. */
+  readonly longest: number;
+  /** Room to wait for until a piece goes in. */
+  readonly needed: number;
+  /** Bytes have left when {@link write} returns; if not, they must stay as they are. */
+  readonly copies: boolean;
+  /**
+   * Puts in what there is room for.
+   *
+   * @param at where to go on
+   * @param total at the beginning of a message: its length
+   * @returns where to go on the next time; `at`: there is no room
+   * @throws {ShmError} `ERR_CLOSED`, `ERR_CORRUPT`
+   */
+  write(bytes: Uint8Array, at: number, total?: number): number;
+  /** The message that has begun will not be finished. False: there is no room to say so. */
+  abort(): boolean;
+  /** Blocks until there is room for a piece, or nobody to read it; absent where nothing can block. */
+  waitSync?(timeout: number): boolean;
+}
+
 /** Where a channel's messages come out; a `Consumer` is one. */
 export interface Inlet {
   drain(handler: RecordHandler, limit: number): number;
   waitSync(timeout?: number): boolean;
-  read(options: { signal: AbortSignal }): Promise<Uint8Array | null>;
+  /** Resolves once `drain` would find something, which may be a part of a message; null: the end. */
+  readable(options: { signal: AbortSignal }): Promise<unknown>;
   /** Whether there is a message, or the end. */
   readonly ready: () => boolean;
   /** See {@link decodeMessage}. @throws {ShmError} `ERR_TRUNCATED` */
@@ -53,7 +77,10 @@ export function decodeMessage<T>(
 /** One end of a channel: over two rings, or over a socket. */
 export interface MessageEnds {
   readonly output: Outlet;
+  readonly pieces: PieceOutlet;
   readonly input: Inlet;
+  /** A message has begun to come, and is not whole. */
+  readonly isPartial: boolean;
   /** What is called when messages, or room, are there; before the two below. */
   listen(received: Notify, drained: Notify): void;
   /** Has `received` called once there is a message, or the end. */
@@ -69,6 +96,8 @@ export interface MessageEnds {
   error(code: string, operation: string, detail: string): ShmError;
   /** The process ends in good order: the peer sees that this end is closed. */
   endAtExit(): void;
+  /** Reads no more, so that a peer which waits for room need not. */
+  stopReading(): void;
   /** What was sent is still delivered. Resolves once this side has nothing more to do for it. */
   close(): Promise<void>;
 }

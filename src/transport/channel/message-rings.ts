@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
 import { ShmError } from '../../errors.js';
 import { Region } from '../../native/region.js';
-import { Consumer, type RecordHandler } from '../ring/consumer.js';
+import { Consumer } from '../ring/consumer.js';
+import type { RecordHandler } from '../ring/record-handlers.js';
 import { LinkedRings } from '../link/linked-rings.js';
 import { checkCapacity, ringHeaderBytes } from '../ring/layout.js';
 import { halves, type RegionMemory } from '../ring/memory.js';
@@ -9,33 +10,49 @@ import type { Producer } from '../ring/producer.js';
 import { Ring } from '../ring/ring.js';
 import { parseAdaptive, type WaitStrategy } from '../ring/wait-strategy.js';
 import type { MessageEnds } from './message-ends.js';
-import { type ChannelCreateOptions, defaultCapacity } from './channel-options.js';
+import {
+  type ChannelCreateOptions,
+  type ChannelHandle,
+  defaultCapacity,
+} from './channel-options.js';
+import { RingPieceCollector } from './piece-collector.js';
+import { RingPieces } from './ring-pieces.js';
 
-type RingsOptions = Pick<ChannelCreateOptions<never>, 'capacity' | 'directory' | 'wait'>;
+/** How rings are read and waited for. */
+export interface RingUse {
+  readonly wait?: WaitStrategy | undefined;
+  /** Bytes of a message that may come. */
+  readonly maxMessage: number;
+}
+
+type RingsOptions = Pick<ChannelCreateOptions<never>, 'capacity' | 'directory'> & RingUse;
 
 /** One end of a channel over two rings: the usual case. */
 export class MessageRings extends LinkedRings<Producer, Consumer> implements MessageEnds {
   #region: Region | undefined;
   #socket: Socket | undefined;
   #refed = true;
+  readonly pieces: RingPieces;
+  readonly #collector: RingPieceCollector;
 
   /** Makes a region and takes the first ends of the two rings in it. */
-  static inNewRegion({ capacity = defaultCapacity, directory, wait }: RingsOptions): MessageRings {
+  static inNewRegion(options: RingsOptions): MessageRings {
+    const { capacity = defaultCapacity, directory } = options;
     checkCapacity('channel.create', capacity);
     const bytes = 2 * (ringHeaderBytes + capacity);
     const region = Region.create({ bytes, kind: 'ring', ...(directory && { directory }) });
     return MessageRings.#owning(region, () => {
       const [output, input] = halves(region);
-      return MessageRings.create(output, input, capacity, wait);
+      return MessageRings.create(output, input, capacity, options);
     });
   }
 
   /** Opens a region and takes the ends that are left of the two rings in it. */
-  static inRegion(path: string, { wait }: RingsOptions): MessageRings {
+  static inRegion(path: string, use: RingUse): MessageRings {
     const region = Region.open(path);
     return MessageRings.#owning(region, () => {
       const [input, output] = halves(region);
-      return MessageRings.open(output, input, wait);
+      return MessageRings.open(output, input, use);
     });
   }
 
@@ -54,21 +71,17 @@ export class MessageRings extends LinkedRings<Producer, Consumer> implements Mes
     output: RegionMemory,
     input: RegionMemory,
     capacity: number,
-    wait: WaitStrategy | undefined,
+    use: RingUse,
   ): MessageRings {
-    return MessageRings.#take(Ring.format(output, capacity), Ring.format(input, capacity), wait);
+    return MessageRings.#take(Ring.format(output, capacity), Ring.format(input, capacity), use);
   }
 
   /** Takes the ends that are left. @throws {ShmError} as `Ring.open` and `Ring.producer` */
-  static open(
-    output: RegionMemory,
-    input: RegionMemory,
-    wait: WaitStrategy | undefined,
-  ): MessageRings {
-    return MessageRings.#take(Ring.attach(output), Ring.attach(input), wait);
+  static open(output: RegionMemory, input: RegionMemory, use: RingUse): MessageRings {
+    return MessageRings.#take(Ring.attach(output), Ring.attach(input), use);
   }
 
-  static #take(output: Ring, input: Ring, wait: WaitStrategy | undefined): MessageRings {
+  static #take(output: Ring, input: Ring, { wait, maxMessage }: RingUse): MessageRings {
     const { spin, adapts } = parseAdaptive('channel', wait);
     // Each end remembers what the other said before: nobody can go on for another one.
     const claim = (use: string) => ({
@@ -78,11 +91,25 @@ export class MessageRings extends LinkedRings<Producer, Consumer> implements Mes
     });
     const producer = output.producer(claim('channel.send'));
     try {
-      return new MessageRings(producer, input.consumer(claim('channel.receive')), adapts);
+      const corrupt = (detail: string) => consumer.roleHolder.poison('read', detail);
+      const pieces = new RingPieceCollector(maxMessage, corrupt);
+      const consumer = input.consumer({ ...claim('channel.receive'), pieces });
+      return new MessageRings(producer, consumer, adapts, pieces);
     } catch (error) {
       producer.end();
       throw error;
     }
+  }
+
+  private constructor(
+    output: Producer,
+    input: Consumer,
+    adapts: boolean,
+    collector: RingPieceCollector,
+  ) {
+    super(output, input, adapts);
+    this.pieces = new RingPieces(output);
+    this.#collector = collector;
   }
 
   /** From now on these are closed with the ends. */
@@ -99,14 +126,14 @@ export class MessageRings extends LinkedRings<Producer, Consumer> implements Mes
     return this;
   }
 
-  /** Of the region that holds the rings. */
-  get path(): string {
-    return this.output.roleHolder.memory.address;
+  /** For the other end. */
+  get handle(): ChannelHandle {
+    const { output } = this;
+    return { path: output.roleHolder.memory.address, capacity: output.records.length };
   }
 
-  /** Bytes each direction holds. */
-  get capacity(): number {
-    return this.output.records.length;
+  get isPartial(): boolean {
+    return this.#collector.active;
   }
 
   peerEnded(): boolean {
@@ -138,6 +165,11 @@ export class MessageRings extends LinkedRings<Producer, Consumer> implements Mes
     this.input.close();
   }
 
+  stopReading(): void {
+    this.receiving.close();
+    this.input.close();
+  }
+
   close(): Promise<void> {
     this.stopWaiting();
     this.output.end();
@@ -149,20 +181,25 @@ export class MessageRings extends LinkedRings<Producer, Consumer> implements Mes
 
   /**
    * Reads back what was written, where the peer never took these rings: the reader's role can be
-   * taken once.
+   * taken once. A message whose pieces are not all there is left out.
+   *
+   * @returns false: the peer took them after all
    */
-  reclaim(handler: RecordHandler): void {
+  reclaim(handler: RecordHandler): boolean {
     const { memory } = this.output.roleHolder;
-    this.output.end();
     let consumer: Consumer;
     try {
-      consumer = Consumer.make(memory, this.output.records.length, { first: true });
+      const own = (detail: string) => this.error('ERR_CORRUPT', 'send', detail);
+      const pieces = new RingPieceCollector(Infinity, own);
+      consumer = Consumer.make(memory, this.output.records.length, { first: true, pieces });
     } catch (error) {
-      if (error instanceof ShmError && error.code === 'ERR_ROLE_TAKEN') return; // the peer reads it
+      if (error instanceof ShmError && error.code === 'ERR_ROLE_TAKEN') return false; // the peer reads it
       throw error;
     }
+    this.output.end();
     try {
-      consumer.drain(handler);
+      while (!consumer.ended) consumer.drain(handler);
+      return true;
     } finally {
       consumer.close();
     }

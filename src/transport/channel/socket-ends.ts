@@ -1,11 +1,13 @@
 import type { Socket } from 'node:net';
 import { ShmError } from '../../errors.js';
 import { Limit, setImmediate, setTimeout } from '../../timers.js';
-import type { RecordHandler } from '../ring/consumer.js';
-import { maxPayload } from '../ring/layout.js';
+import { maxPayload, pieceLength } from '../ring/layout.js';
+import type { RecordHandler } from '../ring/record-handlers.js';
 import type { Notify } from '../link/linked-rings.js';
 import { FrameReader, Mark, prefix, prefixBytes } from './frames.js';
-import type { Inlet, MessageEnds, Outlet } from './message-ends.js';
+import type { ChannelLimits } from './channel-options.js';
+import type { Inlet, MessageEnds, Outlet, PieceOutlet } from './message-ends.js';
+import { SocketRest } from './socket-rest.js';
 
 /** How long the peer is given to close its own side of the socket, in milliseconds. */
 const closeTimeout = 1000;
@@ -22,18 +24,29 @@ export class SocketEnds implements MessageEnds {
   #reader: (() => void) | undefined;
   #saidBye = false;
   #failure: ShmError | undefined;
+  /** Nothing is read any more. */
+  #stopped: ShmError | undefined;
+  /** A long message has begun, and no mark can come before its end. */
+  #isCut = false;
+  readonly #longest: number;
+  readonly #rest: SocketRest;
   readonly output: Outlet;
+  readonly pieces: PieceOutlet;
   readonly input: Inlet;
 
   /**
    * @param socket with nothing of the handshake left in it
    * @param capacity bytes that may wait on either side, as a ring would hold
+   * @param limits a message that is longer than the capacity is sent, and put together, bit by bit
    */
-  constructor(socket: Socket, capacity: number) {
+  constructor(socket: Socket, capacity: number, { maxMessage, closeTimeout }: ChannelLimits) {
     this.#socket = socket;
     this.#capacity = capacity;
-    this.#frames = new FrameReader(maxPayload(capacity));
+    this.#rest = new SocketRest(socket, closeTimeout);
+    this.#longest = Math.max(maxMessage, maxPayload(capacity));
+    this.#frames = new FrameReader(this.#longest);
     this.output = this.#makeOutlet();
+    this.pieces = this.#makePieces();
     this.input = this.#makeInlet();
     socket.on('data', (chunk: Buffer) => this.#take(chunk));
     socket.on('error', () => socket.destroy());
@@ -59,6 +72,10 @@ export class SocketEnds implements MessageEnds {
     if (this.output.hasRoom(length) || this.peerEnded()) setImmediate(() => this.#roomCame());
   }
 
+  get isPartial(): boolean {
+    return this.#frames.isPartial;
+  }
+
   peerEnded(): boolean {
     return this.#saidBye || !this.#socket.writable;
   }
@@ -78,15 +95,29 @@ export class SocketEnds implements MessageEnds {
 
   endAtExit(): void {
     // The system call is made at once where the socket takes it, as it does with a few bytes.
-    if (this.#socket.writable) this.#socket.end(prefix(Mark.bye));
+    if (this.#rest.isOut === true) this.#rest.finishSync(0, prefix(Mark.bye));
+    else if (this.#socket.writable && !this.#isCut) this.#socket.end(prefix(Mark.bye));
+  }
+
+  stopReading(): void {
+    this.#received = undefined;
+    this.#stopped ??= this.error('ERR_CLOSED', 'receive', 'the channel was closed');
+    this.#reader?.();
+    this.#dropFrames();
+    this.#socket.resume();
+  }
+
+  /** Of what still comes only the end counts. */
+  #dropFrames(): void {
+    while (this.#frames.shift());
   }
 
   close(): Promise<void> {
     const socket = this.#socket;
-    this.#received = this.#drained = undefined;
+    this.stopReading();
+    this.#drained = undefined;
+    this.#failure ??= this.#stopped;
     this.#frames.clear();
-    this.#failure ??= this.error('ERR_CLOSED', 'receive', 'the channel was closed');
-    this.#reader?.();
     if (socket.closed) return Promise.resolve();
     return new Promise(resolve => {
       socket.once('close', () => resolve());
@@ -98,6 +129,8 @@ export class SocketEnds implements MessageEnds {
   #leave(mark: Mark): void {
     const socket = this.#socket;
     socket.resume(); // what still comes is dropped
+    // Within a message a mark would be taken for a part of it.
+    if (this.#isCut) return void socket.destroy();
     const patience = () => setTimeout(() => socket.destroy(), closeTimeout).unref();
     if (socket.writable) socket.end(prefix(mark), patience);
     else patience();
@@ -123,10 +156,33 @@ export class SocketEnds implements MessageEnds {
         }
         if (this.peerEnded() || !hasRoom(length)) return false;
         // One write, and one copy: the bytes may be the codec's, to be used again.
-        socket.write(Buffer.concat([prefix(length), bytes]), () => this.#roomCame());
+        this.#rest.write(Buffer.concat([prefix(length), bytes]), this.#roomCame);
         return true;
       },
       writeSync: () => this.#refuseBlocking('sendSync'),
+    };
+  }
+
+  /** One frame, whose bytes follow as there is room. */
+  #makePieces(): PieceOutlet {
+    const needed = pieceLength(this.#capacity);
+    return {
+      longest: maxPayload(this.#capacity),
+      needed,
+      copies: false,
+      write: (bytes, at, total) => {
+        while (at < bytes.length && !this.peerEnded() && this.output.hasRoom(needed)) {
+          if (total !== undefined) this.#rest.write(prefix(total), this.#roomCame);
+          total = undefined;
+          const end = Math.min(bytes.length, at + needed);
+          this.#rest.write(bytes.subarray(at, end), this.#roomCame);
+          at = end;
+          this.#rest.progress(bytes, at);
+          this.#isCut = at < bytes.length;
+        }
+        return at;
+      },
+      abort: () => true, // nothing blocks here, and so gives up
     };
   }
 
@@ -149,14 +205,11 @@ export class SocketEnds implements MessageEnds {
       },
       waitSync: () => this.#refuseBlocking('receiveSync'),
       ready: () => this.#frames.count > 0 || isEnded(),
-      read: async ({ signal }) => {
-        let copy: Uint8Array | null = null;
-        const copyOut: RecordHandler = (bytes, offset, length) => {
-          copy = Uint8Array.from(bytes.subarray(offset, offset + length));
-        };
-        while (drain(copyOut, 1) === 0) {
+      readable: async ({ signal }) => {
+        while (this.#frames.count === 0) {
           if (isEnded()) return null;
-          if (this.#failure) throw this.#failure;
+          const failure = this.#failure ?? this.#stopped;
+          if (failure) throw failure;
           signal.throwIfAborted();
           await new Promise<void>(resolve => {
             const done = () => (limit.clear(), resolve());
@@ -164,18 +217,25 @@ export class SocketEnds implements MessageEnds {
             this.#reader = done;
           });
         }
-        return copy;
+        return this;
       },
     };
   }
 
   #take(chunk: Buffer): void {
     if (this.#failure || this.#saidBye) return; // nothing after that makes sense
-    const tooLong = this.#frames.take(chunk);
+    let tooLong: number | undefined;
+    try {
+      tooLong = this.#frames.take(chunk);
+    } catch (error) {
+      const { code, message } = error as ShmError;
+      this.#frames.clear();
+      this.#fail(code, message, Mark.bye);
+    }
     const { mark } = this.#frames;
     if (tooLong !== undefined) {
-      const most = maxPayload(this.#capacity);
-      const detail = `expected a message of at most ${most} bytes, got one of ${tooLong}`;
+      const most = this.#longest;
+      const detail = `expected a message of at most ${most} bytes (maxMessage), got one of ${tooLong}`;
       this.#fail('ERR_PROTOCOL', detail, Mark.protocol);
     } else if (mark === Mark.bye) {
       this.#saidBye = true;
@@ -186,6 +246,7 @@ export class SocketEnds implements MessageEnds {
     } else if (mark !== undefined) {
       this.#fail('ERR_PROTOCOL', `expected a message, got mark ${mark}`, Mark.protocol);
     }
+    if (this.#stopped) this.#dropFrames();
     const isFull = this.#frames.held >= this.#capacity;
     if (isFull && !this.#failure && !this.#saidBye) this.#socket.pause();
     this.#messageCame();
@@ -207,12 +268,12 @@ export class SocketEnds implements MessageEnds {
     this.#received?.(isThere ? undefined : this.#failure);
   }
 
-  #roomCame(): void {
+  readonly #roomCame = (): void => {
     if (this.#awaitsRoom < 0) return;
     if (!this.output.hasRoom(this.#awaitsRoom) && !this.peerEnded()) return;
     this.#awaitsRoom = -1;
     this.#drained?.(this.#saidBye ? undefined : this.#failure);
-  }
+  };
 
   #lost(): void {
     if (!this.#saidBye) {

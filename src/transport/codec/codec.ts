@@ -13,6 +13,7 @@ const bytes: RangeCodec<Uint8Array> = {
     return checkedBytes(value, 'value');
   },
   decode(source, start, end) {
+    if (start === 0 && end === source.buffer.byteLength) return source;
     keepFreedHeap(end - start);
     return ownBuffer(source.subarray(start, end));
   },
@@ -45,6 +46,7 @@ const string: RangeCodec<string> = {
     checkString(value);
     return Buffer.from(value);
   },
+  isFresh: () => true,
   decode: (source, start, end) => source.toString('utf8', start, end),
 };
 
@@ -69,12 +71,20 @@ function custom<T>(codec: Codec<T>): RangeCodec<T> {
   };
 }
 
-/** For one end of a channel. @throws {ShmError} `ERR_INVALID_ARG` */
-export function rangeCodec<T>(option: CodecOption<T> = 'structured'): RangeCodec<T> {
+/**
+ * For one end of a channel.
+ *
+ * @param limit bytes of a message: more need not be encoded, since it will not be sent
+ * @throws {ShmError} `ERR_INVALID_ARG`
+ */
+export function rangeCodec<T>(
+  option: CodecOption<T> = 'structured',
+  limit = Number.POSITIVE_INFINITY,
+): RangeCodec<T> {
   // The caller's type parameter and its codec option are one decision; types cannot tie them.
   if (option === 'bytes') return bytes as unknown as RangeCodec<T>;
   if (option === 'string') return string as unknown as RangeCodec<T>;
-  if (option === 'structured') return structured() as RangeCodec<T>;
+  if (option === 'structured') return structured(limit) as RangeCodec<T>;
   const { encode, decode } = (option ?? {}) as Partial<Codec<T>>;
   if (typeof encode === 'function' && typeof decode === 'function') return custom(option);
   const expected = "'bytes', 'string', 'structured' or { encode, decode }";

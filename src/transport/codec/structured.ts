@@ -3,7 +3,7 @@ import { deserialize, serialize } from './clone.js';
 import { PlainDecoder } from './plain/decoder.js';
 import { notPlain, PlainEncoder } from './plain/encoder.js';
 import { magic } from './plain/format.js';
-import { scratchRoom } from './plain/room.js';
+import { isScratch, scratchRoom } from './plain/room.js';
 import type { RangeCodec } from './types.js';
 
 /*
@@ -26,9 +26,13 @@ const maxSkipped = 32;
  */
 let encoding = false;
 
-/** The codec of one end of a channel: both directions remember the shapes of objects. */
-export function structured(): RangeCodec<unknown> {
-  const encoder = new PlainEncoder();
+/**
+ * The codec of one end of a channel: both directions remember the shapes of objects.
+ *
+ * @param limit bytes of a message: longer ones are given up while they are being encoded
+ */
+export function structured(limit = Number.POSITIVE_INFINITY): RangeCodec<unknown> {
+  const encoder = new PlainEncoder(limit);
   const decoder = new PlainDecoder();
   let misses = 0;
   let skips = 0;
@@ -69,17 +73,22 @@ export function structured(): RangeCodec<unknown> {
       return typeof encoded === 'number' ? room.subarray(0, encoded) : encoded;
     },
 
+    isFresh: bytes => !isScratch(bytes),
+
     vacate: target => encoder.vacate(target),
 
     sent() {
       if (!encoding) encoder.sent();
     },
 
+    unsent: () => encoder.unsent(),
+
     decode(bytes, start, end) {
       if (bytes[start] === magic) return decoder.decode(bytes, start, end);
       try {
         // A peer may still change what lies in the ring, and V8 reads some of it twice.
-        return deserialize(Buffer.from(bytes.subarray(start, end)));
+        const isOwn = start === 0 && end === bytes.buffer.byteLength;
+        return deserialize(isOwn ? bytes : Buffer.from(bytes.subarray(start, end)));
       } catch (error) {
         const detail = `expected a structured value in ${end - start} bytes`;
         throw new ShmError('ERR_CORRUPT', detail, 'channel.receive', undefined, error);

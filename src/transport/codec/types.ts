@@ -46,6 +46,8 @@ export interface RangeCodec<T> {
    */
   encodeInto(value: T, target: Buffer, start: number, end: number): number | Uint8Array;
   encode(value: T): Uint8Array;
+  /** Whether bytes that {@link encode} gave are of that message alone, and stay as they are. */
+  isFresh?(bytes: Uint8Array): boolean;
   /**
    * While {@link encodeInto} runs a function of the user, e.g. an accessor that sends a message:
    * `target` is needed for something else. What was written moves away, and `encodeInto` will
@@ -54,5 +56,11 @@ export interface RangeCodec<T> {
   vacate?(target: Buffer): void;
   /** What was encoded last is in the ring: the peer will see it before all that follows. */
   sent?(): void;
+  /** What was {@link sent} last will not arrive after all. */
+  unsent?(): void;
+  /**
+   * A range that is the whole of its ArrayBuffer is memory of that message alone, and can become a
+   * part of the value.
+   */
   decode(bytes: Buffer, start: number, end: number): T;
 }

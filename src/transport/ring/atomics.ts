@@ -41,6 +41,13 @@ export function loadWord(words: Int32Array, field: number): number {
   return Atomics.load(words, field);
 }
 
+const never = new Int32Array(new SharedArrayBuffer(4));
+
+/** Blocks this thread for so many milliseconds: at the end of a process nothing else can wait. */
+export function sleepSync(milliseconds: number): void {
+  Atomics.wait(never, 0, 0, milliseconds);
+}
+
 /** SYNC park, the waker's side: takes the flag, so that one publish rings only once. */
 export function takeWord(words: Int32Array, field: number): number {
   return Atomics.exchange(words, field, 0);

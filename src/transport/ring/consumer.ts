@@ -1,47 +1,26 @@
 import { invalidArgument } from '../../errors.js';
 import { keepFreedHeap } from '../../native/heap.js';
-import { recordAlignment, RecordKind, recordHeaderBytes } from './layout.js';
+import { recordHeaderBytes } from './layout.js';
 import { iterate } from './iterate.js';
-import { recordViews, type RingMemory } from './memory.js';
+import type { RingMemory } from './memory.js';
 import type { RoleOptions } from './role-options.js';
+import type { BorrowedRecord, RecordHandler } from './record-handlers.js';
 import { WaitQueue, type WaitOptions } from './wait-queue.js';
-import { RingReader } from './ring-reader.js';
+import { none, RecordReader } from './record-reader.js';
 import { checkTimeout, parseStrategy } from './wait-strategy.js';
 
 /** A drain gives room back at least after this many bytes; one store per long record is cheap. */
 const releaseStep = 16 * 1024;
 
-/**
- * Called once per record by {@link Consumer.drain}: the payload is `length` bytes from
- * `offset` on, valid during the call only. False ends the drain after this record.
- */
-export type RecordHandler = (bytes: Buffer, offset: number, length: number) => unknown;
-
-/**
- * A record left where it lies in the ring, from {@link Consumer.borrow}: `length` bytes
- * from `offset` on in `Ring.buffer`. Valid until released.
- */
-export interface BorrowedRecord {
-  /** Bytes from the start of `Ring.buffer`; what to tell a thread that has the buffer. */
-  readonly offset: number;
-  readonly length: number;
-  /** The payload, in place. Do not keep it beyond {@link release}. */
-  readonly bytes: Uint8Array;
-  /** Gives the space back to the producer. A second call does nothing. */
-  release(): void;
-}
+/** After so many bytes of pieces a drain lets others have their turn, as after its limit. */
+const mostCollected = 1024 * 1024;
 
 /** The reading end of a ring. One thread of one process holds it. */
-export class Consumer extends RingReader {
-  readonly #records: Buffer;
-  readonly #recordWords: Int32Array;
-  readonly #mask: number;
+export class Consumer extends RecordReader {
   #ended = false;
   #draining = false;
   /** The record that `peek` showed and `release` gives back. */
   #peeked: BorrowedRecord | undefined;
-  /** Positions of borrowed records, oldest first; the head cannot go beyond the first. */
-  readonly #borrowed: { position: number }[] = [];
   #reads: WaitQueue<Uint8Array | null> | undefined;
 
   /** @internal Use {@link Ring.consumer}. */
@@ -50,11 +29,8 @@ export class Consumer extends RingReader {
   }
 
   private constructor(memory: RingMemory, capacity: number, options: RoleOptions = {}) {
-    super(memory, capacity, { ...options, spin: parseStrategy('ring.consumer', options.wait) });
-    const { records, recordWords } = recordViews(memory, capacity);
-    this.#records = records;
-    this.#recordWords = recordWords;
-    this.#mask = capacity - 1;
+    const spin = parseStrategy('ring.consumer', options.wait);
+    super(memory, capacity, { ...options, spin }, options.pieces);
   }
 
   get closed(): boolean {
@@ -85,23 +61,32 @@ export class Consumer extends RingReader {
     // Room goes back in steps, so that the producer refills while the drain goes on.
     const step = Math.min(this.size >> 2, releaseStep);
     let count = 0;
+    let collected = 0;
     this.#draining = true;
     try {
-      while (count < limit) {
-        const length = this.#next();
-        if (length < 0) break;
-        const offset = this.#take(length);
-        count++;
-        const wantsMore = handler(this.#records, offset, length) !== false;
+      while (count < limit && collected < mostCollected) {
+        const length = this.next();
+        if (length === none) break;
+        let wantsMore = true;
+        if (length >= 0) {
+          const offset = this.take(length);
+          count++;
+          wantsMore = handler(this.records, offset, length) !== false;
+        } else {
+          collected += none - length + recordHeaderBytes;
+          const whole = this.collect(none - 1 - length);
+          if (whole) count++;
+          if (whole) wantsMore = handler(whole, 0, whole.length) !== false;
+        }
         if (!wantsMore || this.roleHolder.closed) break; // closed by the handler
         if (((this.head - this.released) | 0) >= step) {
           this.roleHolder.checkMemory('drain');
-          this.#release();
+          this.giveBack();
         }
       }
     } finally {
       this.#draining = false;
-      if (this.released !== this.head && !this.roleHolder.closed) this.#release();
+      if (this.released !== this.head && !this.roleHolder.closed) this.giveBack();
     }
     return count;
   }
@@ -118,7 +103,7 @@ export class Consumer extends RingReader {
    */
   tryRead(): Uint8Array | null {
     this.roleHolder.checkUsable('tryRead');
-    const length = this.#next();
+    const length = this.next();
     return length < 0 ? null : this.#copyOut(length);
   }
 
@@ -134,10 +119,10 @@ export class Consumer extends RingReader {
   readSync(timeout?: number): Uint8Array | null {
     const limit = checkTimeout('consumer.readSync', timeout);
     this.roleHolder.checkUsable('readSync');
-    let length = this.#next();
+    let length = this.next();
     if (length < 0) {
       if (!this.roleHolder.waitSync('readSync', this.#ready, limit) || this.#ended) return null;
-      length = this.#next();
+      length = this.next();
     }
     return this.#copyOut(length);
   }
@@ -208,20 +193,20 @@ export class Consumer extends RingReader {
    */
   borrow(): BorrowedRecord | null {
     this.roleHolder.checkUsable('borrow');
-    const length = this.#next();
+    const length = this.next();
     if (length < 0) return null;
     const entry = { position: this.head };
-    const start = this.#take(length);
-    this.#borrowed.push(entry);
+    const start = this.take(length);
+    this.borrowed.push(entry);
     return {
-      offset: this.#records.byteOffset + start,
+      offset: this.records.byteOffset + start,
       length,
-      bytes: this.#records.subarray(start, start + length),
+      bytes: this.records.subarray(start, start + length),
       release: () => {
-        const at = this.#borrowed.indexOf(entry);
+        const at = this.borrowed.indexOf(entry);
         if (at < 0) return;
-        this.#borrowed.splice(at, 1);
-        if (at === 0 && !this.roleHolder.closed) this.#release();
+        this.borrowed.splice(at, 1);
+        if (at === 0 && !this.roleHolder.closed) this.giveBack();
       },
     };
   }
@@ -232,14 +217,24 @@ export class Consumer extends RingReader {
    */
   close(): void {
     if (this.roleHolder.closed) return;
-    if (this.released !== this.head) this.#release(); // called from within a drain
+    if (this.released !== this.head) this.giveBack(); // called from within a drain
     this.roleHolder.close();
     this.#reads?.close(this.roleHolder.error('ERR_CLOSED', 'read', 'the consumer was closed'));
   }
 
+  /** @internal Resolves once `drain` would find something; null: the end. */
+  readable(options?: WaitOptions): Promise<Uint8Array | null> {
+    this.#reads ??= new WaitQueue(this.roleHolder, 'consumer.read', this.#ready);
+    const attempt = () => {
+      this.roleHolder.checkUsable('read');
+      return this.next() === none ? (this.#checkEnd() ? null : undefined) : this.bytes;
+    };
+    return this.#reads.add(attempt, null, options);
+  }
+
   /** @internal Whether somebody still reads records in place: a handler, or a borrower. */
   get inUse(): boolean {
-    return this.#draining || this.#borrowed.length > 0;
+    return this.#draining || this.borrowed.length > 0;
   }
 
   [Symbol.dispose](): void {
@@ -247,7 +242,7 @@ export class Consumer extends RingReader {
   }
 
   /** @internal Whether there is a record, or the end. */
-  readonly #ready = () => this.#next() >= 0 || this.#checkEnd();
+  readonly #ready = () => this.next() !== none || this.#checkEnd();
 
   /** @internal */
   get ready(): () => boolean {
@@ -256,7 +251,7 @@ export class Consumer extends RingReader {
 
   /** The state is loaded before the ring is looked at again: `ended` is stored last. */
   #checkEnd(): boolean {
-    if (!this.#ended && this.roleHolder.peerEnded() && this.#next() < 0) this.#ended = true;
+    if (!this.#ended && this.roleHolder.peerEnded() && this.next() === none) this.#ended = true;
     return this.#ended;
   }
 
@@ -265,62 +260,13 @@ export class Consumer extends RingReader {
     this.roleHolder.checkMemory('read');
   }
 
-  /** Moves over a record of this length; says where its payload lies. */
-  #take(length: number): number {
-    const offset = (this.head & this.#mask) + recordHeaderBytes;
-    this.head =
-      (this.head + ((length + recordHeaderBytes + recordAlignment - 1) & -recordAlignment)) | 0;
-    this.count++;
-    return offset;
-  }
-
   #copyOut(length: number): Uint8Array {
-    const offset = this.#take(length);
+    const offset = this.take(length);
     keepFreedHeap(length);
     // A Uint8Array's `slice` copies, and in less than half the time of other ways.
     const copy = this.bytes.slice(offset, offset + length);
     this.roleHolder.checkMemory('read');
-    this.#release();
+    this.giveBack();
     return copy;
-  }
-
-  /**
-   * Length of the record at `head`, or -1 where the ring is empty; goes over padding.
-   * The header is the producer's word: each field is read once and checked before use.
-   */
-  #next(): number {
-    for (;;) {
-      if (this.head === this.tail && !this.refreshTail(recordAlignment)) {
-        // Padding alone must go back too: the producer may wait for just that.
-        if (this.released !== this.head && this.#borrowed.length === 0) this.#release();
-        return -1;
-      }
-      const index = this.head & this.#mask;
-      const length = this.#recordWords[index >> 2]!;
-      const kind = this.#recordWords[(index >> 2) + 1]!;
-      const size = (length + recordHeaderBytes + recordAlignment - 1) & -recordAlignment;
-      if (
-        length < 0 ||
-        length > this.size ||
-        size > ((this.tail - this.head) | 0) ||
-        size > this.size - index
-      ) {
-        throw this.#corrupt(`expected a length within ${this.size - index}`, length);
-      }
-      if (kind === RecordKind.data) return length;
-      if (kind !== RecordKind.padding) throw this.#corrupt('expected a record kind', kind);
-      this.head = (this.head + size) | 0;
-    }
-  }
-
-  /** SYNC release, and the waker's side of SYNC park. */
-  #release(): void {
-    this.releaseTo(this.#borrowed.length === 0 ? this.head : this.#borrowed[0]!.position);
-    this.roleHolder.wakePeer();
-  }
-
-  #corrupt(expected: string, got: number): Error {
-    const where = `at position ${this.head}`;
-    return this.roleHolder.poison('read', `${expected} ${where}, got ${got}`);
   }
 }

@@ -28,6 +28,15 @@ import { ShmError } from '../../errors.js';
  * It starts at a multiple of 8 and never straddles the end of the record area; where the
  * rest is too short for the next one, a record of kind `padding` fills it.
  *
+ * A channel sends what is too long for one record as several, see {@link pieceLength}. Only a
+ * channel reads them: in a ring of its own such a kind is as wrong as any other number.
+ *
+ *   firstPiece   the message's length (8, a float), then its first bytes
+ *   piece        more of it; the message is whole once all its bytes are there
+ *   abort        the message that had begun will not be finished
+ *
+ * Between the first piece and the last, or the abort, no other record may come.
+ *
  * Positions (`tail`, `head`) count bytes since the ring was made, modulo 2^32, and are
  * kept as signed 32-bit integers, which is what V8 holds without allocating. A position
  * becomes an index into the record area by `& (capacity - 1)`; two are compared by their
@@ -118,7 +127,10 @@ export const Waiting = {
   parked: 2,
 } as const;
 
-export const RecordKind = { data: 1, padding: 2 } as const;
+export const RecordKind = { data: 1, padding: 2, firstPiece: 3, piece: 4, abort: 5 } as const;
+
+/** Stands in front of the bytes of a first piece. */
+export const pieceTotalBytes = 8;
 
 export const ringHeaderBytes = 8 * lineBytes;
 /** Only of a ring kept in a file. */
@@ -142,6 +154,14 @@ export function recordBytes(length: number): number {
  */
 export function maxPayload(capacity: number): number {
   return capacity / 2 - recordHeaderBytes;
+}
+
+/**
+ * The payload of a piece of a long message: with its header an eighth of the ring, so that the
+ * writer fills one part while the reader empties others, and pieces end where the ring does.
+ */
+export function pieceLength(capacity: number): number {
+  return capacity / 8 - recordHeaderBytes;
 }
 
 /** What an opener checks, and what a maker writes; see header.ts. */

@@ -75,7 +75,7 @@ export class Producer extends RingWriter {
     const index = this.#claim(length);
     if (index < 0) return false;
     this.#records.set(source, index + recordHeaderBytes);
-    this.#append(index, length);
+    this.#append(index, length, RecordKind.data);
     return true;
   }
 
@@ -155,7 +155,7 @@ export class Producer extends RingWriter {
       throw outOfRange('producer.commit', 'length', bounds, length);
     }
     this.#letGo();
-    this.#append(this.tail & this.#mask, length);
+    this.#append(this.tail & this.#mask, length, RecordKind.data);
   }
 
   /** Gives the reserved room back; nothing is written. Without a reservation, nothing happens. */
@@ -215,6 +215,12 @@ export class Producer extends RingWriter {
     return index + recordHeaderBytes;
   }
 
+  /** @internal As {@link commit}, of a record of a kind that only channels have. */
+  commitPiece(length: number, kind: number): void {
+    this.#letGo();
+    this.#append(this.tail & this.#mask, length, kind);
+  }
+
   /** @internal Bytes reserved. */
   get reserved(): number {
     return this.#reserved;
@@ -236,10 +242,10 @@ export class Producer extends RingWriter {
     return found;
   }
 
-  #append(index: number, length: number): void {
+  #append(index: number, length: number, kind: number): void {
     const word = index >> 2;
     this.#recordWords[word] = length;
-    this.#recordWords[word + 1] = RecordKind.data;
+    this.#recordWords[word + 1] = kind;
     this.tail =
       (this.tail + ((length + recordHeaderBytes + recordAlignment - 1) & -recordAlignment)) | 0;
     this.count++;
@@ -296,11 +302,8 @@ export class Producer extends RingWriter {
   }
 
   #failWithoutConsumer(operation: string): never {
-    throw this.roleHolder.error(
-      'ERR_PEER_CLOSED',
-      operation,
-      'the ring is full, its consumer gone',
-    );
+    const detail = 'the ring is full, its consumer gone';
+    throw this.roleHolder.error('ERR_PEER_CLOSED', operation, detail);
   }
 
   #refuse(length: number): Error {

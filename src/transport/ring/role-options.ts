@@ -1,3 +1,4 @@
+import type { PieceCollector } from './record-handlers.js';
 import type { WaitStrategy } from './wait-strategy.js';
 
 export interface RoleOptions {
@@ -7,4 +8,6 @@ export interface RoleOptions {
   first?: boolean;
   /** @internal See {@link RoleClaim}. */
   operations?: { readonly attach: string; readonly use: string };
+  /** @internal A channel's: takes the pieces of long messages, which are corrupt otherwise. */
+  pieces?: PieceCollector;
 }

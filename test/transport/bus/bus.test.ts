@@ -266,7 +266,7 @@ describe('Bus', function () {
   });
 
   it('refuses what it cannot carry, and changes nothing', async () => {
-    const a = await here('a', { capacity: 4096 });
+    const a = await here('a', { capacity: 4096, maxMessage: 2000 });
     const b = await here('b');
     await sees(a, ['b']);
     b.on('message', () => {});
@@ -282,6 +282,8 @@ describe('Bus', function () {
     expect((await rejected(Bus.join(''))).code).to.equal('ERR_INVALID_ARG');
     expect((await rejected(Bus.join('x', { id: '' }))).code).to.equal('ERR_INVALID_ARG');
     expect((await rejected(Bus.join('x', { capacity: 5000 }))).code).to.equal('ERR_OUT_OF_RANGE');
+    const unbounded = Bus.join('x', { maxMessage: Infinity });
+    expect((await rejected(unbounded)).code).to.equal('ERR_OUT_OF_RANGE');
     expect(thrown(() => a.onRequest('no' as never)).code).to.equal('ERR_INVALID_ARG');
   });
 

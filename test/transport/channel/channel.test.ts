@@ -130,7 +130,7 @@ describe('Channel', function () {
   });
 
   it('refuses misuse, and loses nothing by it', async () => {
-    const channel = Channel.create({ capacity: 4096 });
+    const channel = Channel.create({ capacity: 4096, maxMessage: 4096 });
     const other = Channel.open(channel.handle);
     const code = (call: () => unknown) => {
       try {
@@ -144,6 +144,9 @@ describe('Channel', function () {
     expect(code(() => Channel.open({} as never))).to.equal('ERR_INVALID_ARG');
     expect(code(() => Channel.create({ codec: 'json' as never }))).to.equal('ERR_INVALID_ARG');
     expect(code(() => Channel.create({ wait: 'nap' as never }))).to.equal('ERR_INVALID_ARG');
+    for (const maxMessage of [0, 1.5, 2 ** 31 + 1, Number.NaN, '1' as never]) {
+      expect(code(() => Channel.create({ maxMessage }))).to.equal('ERR_OUT_OF_RANGE');
+    }
     expect(code(() => channel.send('x'.repeat(5000)))).to.equal('ERR_TOO_LARGE');
     expect(() => channel.send(() => 1)).to.throw(/could not be cloned/);
     expect(() => channel.send({ deep: [Symbol('s')] })).to.throw(/could not be cloned/);

@@ -5,7 +5,7 @@ import { order } from './plain-pair.js';
 
 describe('structured values over a channel', () => {
   function channels(capacity = 4096): [Channel, Channel, () => void] {
-    const one = Channel.create({ capacity });
+    const one = Channel.create({ capacity, maxMessage: 4000 });
     const other = Channel.open(one.handle);
     return [one, other, () => void Promise.all([one.close(), other.close()])];
   }

@@ -61,7 +61,8 @@ function internalized(key: string): string {
 
 /**
  * Reads what `PlainEncoder` wrote. The bytes are the peer's word: each is read once, and every
- * length and number is checked. Values are made anew and share nothing with the bytes.
+ * length and number is checked. Values are made anew and share nothing with the bytes; but a Buffer
+ * that is most of a message in memory of its own stays there.
  */
 export class PlainDecoder {
   readonly #shapes: (DecodedShape | undefined)[] = [];
@@ -72,6 +73,8 @@ export class PlainDecoder {
   #start = 0;
   #at = 0;
   #end = 0;
+  /** The bytes are memory of this message alone. */
+  #isOwn = false;
   /** What can be referred to; undefined: nothing will be. */
   #made: object[] | undefined;
   /** A part of the message as a string, and where it begins. */
@@ -92,6 +95,7 @@ export class PlainDecoder {
     }
     this.#start = start;
     this.#end = end;
+    this.#isOwn = start === 0 && end === bytes.buffer.byteLength;
     this.#at = start;
     this.#window = '';
     this.#windowAt = start;
@@ -108,6 +112,7 @@ export class PlainDecoder {
       throw this.#corrupt(`expected the end, got ${this.#end - this.#at} bytes more`);
     if (this.#loose.length > 0) this.#loose.length = 0;
     this.#made = undefined;
+    if (this.#isOwn) this.#bytes = Buffer.alloc(0); // which may be large
     return value;
   }
 
@@ -161,12 +166,15 @@ export class PlainDecoder {
       case Tag.buffer: {
         const length = this.#count(1);
         const at = this.#take(length);
-        return this.#keep(ownBuffer(this.#bytes.subarray(at, at + length)));
+        const bytes = this.#bytes.subarray(at, at + length);
+        return this.#keep(this.#isMost(length) ? bytes : ownBuffer(bytes));
       }
       case Tag.bytes: {
         const length = this.#count(1);
         const at = this.#take(length);
-        return this.#keep(new Uint8Array(this.#bytes.subarray(at, at + length)));
+        const { buffer, byteOffset } = this.#bytes;
+        const bytes = new Uint8Array(buffer, byteOffset + at, length);
+        return this.#keep(this.#isMost(length) ? bytes : new Uint8Array(bytes));
       }
       case Tag.reference: {
         const index = this.#view.getUint32(this.#take(4), true);
@@ -181,6 +189,10 @@ export class PlainDecoder {
       }
     }
     throw this.#corrupt(`expected the tag of a value, got ${tag}`);
+  }
+
+  #isMost(length: number): boolean {
+    return this.#isOwn && 2 * length > this.#bytes.length;
   }
 
   #keep<T extends object>(value: T): T {

@@ -88,6 +88,11 @@ export class PlainEncoder extends MessageRoom {
     this.#shapes.sent();
   }
 
+  /** A message that was on its way will not arrive: nothing counts as defined any more. */
+  unsent(): void {
+    this.#shapes.unsent();
+  }
+
   #leave(rest: unknown): typeof notPlain {
     this.#rest = rest;
     this.#others = undefined;

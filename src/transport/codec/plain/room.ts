@@ -1,3 +1,6 @@
+import { ShmError } from '../../../errors.js';
+import { takeSpare } from '../spare.js';
+
 /** For what does not fit where it was to go. One for the thread: what is in it is copied at once. */
 let scratch = Buffer.allocUnsafeSlow(64 * 1024);
 
@@ -9,9 +12,14 @@ export function scratchRoom(least = 0, taken?: Buffer): Buffer {
   if (least <= scratch.length && scratch !== taken) return scratch;
   let size = 2 * scratch.length;
   while (size < least) size *= 2;
-  const room = Buffer.allocUnsafeSlow(size);
-  if (size <= maxScratch) scratch = room;
-  return room;
+  if (size > maxScratch) return takeSpare(size);
+  scratch = Buffer.allocUnsafeSlow(size);
+  return scratch;
+}
+
+/** Whether bytes lie where the next message may be written. */
+export function isScratch({ buffer }: Uint8Array): boolean {
+  return buffer === scratch.buffer;
 }
 
 /** Tag and the longest number. */
@@ -29,6 +37,12 @@ export class MessageRoom {
   /** Where the message begins, and where its room ends. */
   protected start = 0;
   protected end = 0;
+  readonly #limit: number;
+
+  /** @param limit bytes of a message; a longer one is given up */
+  constructor(limit = Number.POSITIVE_INFINITY) {
+    this.#limit = limit;
+  }
 
   /**
    * While an accessor runs: the room that was given is needed for something else.
@@ -50,6 +64,11 @@ export class MessageRoom {
   /** Goes on where there is room for `more` bytes. @returns the position there of what was `at` */
   protected grow(at: number, more: number): number {
     const written = at - this.start;
+    if (written + more > this.#limit) {
+      this.bytes = nowhere; // which may be large
+      const detail = `expected at most ${this.#limit} encoded bytes, got ${written + more} or more`;
+      throw new ShmError('ERR_TOO_LARGE', detail, 'channel.send');
+    }
     const room = scratchRoom(written + more, this.bytes);
     this.bytes.copy(room, 0, this.start, at);
     this.goTo(room);

@@ -140,6 +140,12 @@ export class ShapeTable {
     this.defined.length = 0;
   }
 
+  /** A message that was on its way will not arrive, and what it defined is not known. */
+  unsent(): void {
+    this.abandon();
+    for (const shape of this.#shapes) shape.known = false;
+  }
+
   /** There will be no such message. */
   abandon(): void {
     if (this.defined.length > 0) this.defined.length = 0;
