@@ -27,10 +27,8 @@ const messagesPerTurn = 256;
 
 /**
  * Whole messages both ways between two threads or processes: two rings in one region. A message of
- * any size up to `maxMessage` goes through, also one that is longer than the rings.
- *
- * Its events are those of {@link ChannelEvents}, from the first listener for `message` on.
- * Listeners run in the asynchronous context in which the channel was made.
+ * any size up to `maxMessage` goes through. Its events are those of {@link ChannelEvents}; listeners
+ * run in the asynchronous context in which the channel was made.
  *
  * @example
  * const channel = Channel.create<{ id: number }>();
@@ -134,11 +132,9 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
   }
 
   /**
-   * Sends a value, unless the peer is so far behind that there is no room. It is encoded, and so
-   * copied, within this call.
-   *
-   * One that takes more than half the capacity is accepted once its first piece is in the ring: the
-   * rest follows by itself as the peer makes room, and until it is in, `send` says false.
+   * Sends a copy of a value, unless the peer is so far behind that there is no room. One that takes
+   * more than half the capacity is accepted once its first piece is in: the rest follows by itself,
+   * and until then `send` says false.
    *
    * @returns false: full, and the value was not sent; `drain` follows once there is room
    * @throws {ShmError} `ERR_TOO_LARGE` for more than `maxMessage` bytes, `ERR_CLOSED`,
@@ -156,7 +152,6 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
 
   /**
    * Like {@link send}, but blocks this thread until there is room for all of the value.
-   *
    * @param timeout milliseconds; absent: no limit
    * @returns false: the time ran out and nothing was sent, also where a part was in the ring already
    * @throws {ShmError} besides those of `send`: `ERR_PEER_DIED`
@@ -178,8 +173,7 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
   }
 
   /**
-   * Resolves once `send` may succeed again; at once where it may now.
-   * @throws {ShmError} (rejects) `ERR_CLOSED`, `ERR_PEER_DIED`, `ERR_CORRUPT`
+   * Resolves once `send` may succeed again. @throws {ShmError} (rejects) `ERR_CLOSED`, `ERR_PEER_DIED`, `ERR_CORRUPT`
    */
   async ready(): Promise<void> {
     this.#checkOpen('ready');
@@ -209,7 +203,6 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
   /**
    * Closes this end. What was sent is there for the peer to read; it sees `end` after that.
    * What the peer sent and was not read yet is dropped.
-   *
    * @returns resolved once this process has nothing more to do for it: at once, but over a
    *   socket, when what was sent has left; and while a long message is on its way, once the peer has
    *   taken it, or has not for `closeTimeout`: its channel fails with `ERR_PEER_CLOSED` then
