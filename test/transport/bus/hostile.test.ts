@@ -325,7 +325,7 @@ describe('A bus with a peer that sends garbage', function () {
   });
 
   it('tells a failure whatever was thrown, and however long it is', async () => {
-    const small = await Bus.join(name, { id: 'small', capacity: 4096 });
+    const small = await Bus.join(name, { id: 'small', capacity: 4096, maxMessage: 2000 });
     try {
       const thrown: unknown[] = [
         Object.create(null),
