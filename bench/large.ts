@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { Channel, type ChannelHandle } from '../src/index.js';
 import { makeRegionHome } from './region-home.js';
@@ -119,13 +120,16 @@ async function measure(sizes: number[], trials: number): Promise<void> {
     console.log([size, ...times.map(list => median(list).toFixed(3))].join('\t'));
   }
   for (const { child } of ways) child.disconnect();
+  await Promise.all(ways.map(({ child }) => once(child, 'exit')));
   process.exit();
 }
 
 if (process.send) {
   serve(process.argv[2]!, ...process.argv.slice(3));
 } else {
-  process.env.MMAP_TRANSPORT_DIR ??= makeRegionHome('mmap-transport-large-');
+  const home = makeRegionHome('mmap-transport-large-');
+  process.env.MMAP_TRANSPORT_DIR = home;
+  process.once('exit', () => rmSync(home, { recursive: true, force: true }));
   const [sizes = '1,16,64,250', trials = '20'] = process.argv.slice(2);
   await measure(sizes.split(',').map(Number), Number(trials));
 }
