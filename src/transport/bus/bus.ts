@@ -44,8 +44,8 @@ const defaultCloseTimeout = 5000;
  *
  * @example
  * const bus = await Bus.join<Job>('jobs');
- * bus.on('message', (job, from) => …);
- * for (const id of bus.peers) if (!bus.send(id, job)) await bus.ready(id);
+ * bus.on('message', (job, from) => console.log(from, job));
+ * for (const id of bus.peers) while (!bus.send(id, job)) await bus.ready(id);
  */
 export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
   readonly id: string;

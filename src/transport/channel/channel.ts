@@ -40,8 +40,8 @@ const messagesPerTurn = 256;
  * @example
  * const channel = Channel.create<{ id: number }>();
  * child.send(channel.handle);             // there: Channel.open(handle)
- * channel.on('message', value => …);
- * if (!channel.send({ id: 1 })) await channel.ready();
+ * channel.on('message', value => console.log(value.id));
+ * while (!channel.send({ id: 1 })) await channel.ready();
  */
 export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
   /** Where its messages go; `socket` only after a handshake that found no memory to share. */

@@ -16,7 +16,7 @@ export type ListenChannelOptions<T> = LinkListenOptions & ChannelOptions<T>;
  * @throws {ShmError} as `listen`
  * @example
  * const listener = await listenChannel<Job>('/run/app/jobs.sock', channel => {
- *   channel.on('message', job => …);
+ *   channel.on('message', job => console.log(job));
  * });
  */
 export async function listenChannel<T = unknown>(

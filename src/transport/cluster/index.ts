@@ -31,8 +31,8 @@ const memberships = new Map<string, Membership>();
  *   its process is: on other systems than Linux the main thread has to import this module first
  * @example
  * const bus = await clusterBus<Message>();
- * bus.on('message', (message, from) => …);
- * bus.broadcast({ invalidate: key });
+ * bus.on('message', (message, from) => console.log(from, message));
+ * const full = bus.broadcast({ invalidate: key }); // the ids of peers that did not get it
  */
 export async function clusterBus<T = unknown>(options: ClusterBusOptions<T> = {}): Promise<Bus<T>> {
   const { cluster: which, id } = findPlace();

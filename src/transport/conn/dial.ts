@@ -18,7 +18,7 @@ export interface DialOptions extends DialLinkOptions, ConnOptions {
  * @example
  * const conn = await dial('/run/app/shm.sock');
  * conn.end('hello');
- * for await (const chunk of conn) …
+ * for await (const chunk of conn) process.stdout.write(chunk);
  */
 export async function dial(address: Address, options: DialOptions = {}): Promise<Conn> {
   const { signal } = options;
