@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { types } from 'node:util';
 
 /**
  * Codes of our own; failures of the system keep their errno name (`ENOSPC`, `ENOENT`, …). What stands
@@ -221,10 +222,22 @@ function argumentError(code: ShmErrorCode) {
     new ShmError(code, `${name} must be ${expected}, got ${show(got)}`, operation);
 }
 
+/** What was passed, briefly. Whatever it is, this does not fail and runs as little of it as possible. */
 function show(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value);
-  if (typeof value === 'object' && value !== null) {
-    return `an instance of ${value.constructor?.name ?? 'Object'}`;
+  if (typeof value === 'string') return JSON.stringify(shortened(value));
+  if (typeof value === 'bigint') return `${value}n`;
+  if (typeof value === 'function') return 'a function';
+  if (typeof value !== 'object' || value === null) return String(value);
+  if (types.isPromise(value)) return 'a Promise (is an `await` missing?)';
+  try {
+    const { constructor } = value;
+    const name = typeof constructor === 'function' && shortened(constructor.name);
+    return name ? `an instance of ${name}` : 'an object';
+  } catch {
+    return 'an object';
   }
-  return String(value);
+}
+
+function shortened(text: string): string {
+  return text.length > 80 ? `${text.slice(0, 79)}…` : text;
 }

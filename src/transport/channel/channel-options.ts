@@ -1,5 +1,8 @@
+import { aDirectory, type Rule } from '../../native/arguments.js';
+import { aCodec } from '../codec/codec.js';
 import type { CodecOption } from '../codec/types.js';
 import type { ListenerScope } from '../ring/listener-scope.js';
+import { aCapacity, aWaitStrategy } from '../ring/option-rules.js';
 import type { WaitStrategy } from '../ring/wait-strategy.js';
 
 export interface ChannelOptions<T> {
@@ -15,6 +18,17 @@ export interface ChannelCreateOptions<T> extends ChannelOptions<T> {
   /** Directory of the region. @default the per-user region directory */
   directory?: string;
 }
+
+export const channelRules = {
+  codec: aCodec,
+  wait: aWaitStrategy,
+} satisfies Record<keyof ChannelOptions<unknown>, Rule>;
+
+export const createRules = {
+  ...channelRules,
+  capacity: aCapacity,
+  directory: aDirectory,
+} satisfies Record<keyof ChannelCreateOptions<unknown>, Rule>;
 
 /** How the other end finds a channel: plain data, as a ring's handle. */
 export interface ChannelHandle {

@@ -1,11 +1,13 @@
 import { invalidArgument, type ShmError } from '../../errors.js';
 import { clearImmediate } from '../../timers.js';
+import { notConstructed } from '../../native/arguments.js';
 import { atExit } from '../../native/at-exit.js';
 import { rangeCodec } from '../codec/codec.js';
 import type { RangeCodec } from '../codec/types.js';
 import { iterate } from '../ring/iterate.js';
 import { nextTurn } from '../ring/listener-scope.js';
 import { MessageEmitter } from '../ring/message-emitter.js';
+import { checkTimeout } from '../ring/wait-strategy.js';
 import { decodeMessage, type Inlet, type MessageEnds } from './message-ends.js';
 import { MessageRings } from './message-rings.js';
 import { MessageWriter } from './message-writer.js';
@@ -99,6 +101,7 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
   }
 
   private constructor(ends: MessageEnds, codec: RangeCodec<T>, origin: ChannelOrigin) {
+    if (!ends?.input) notConstructed('Channel', 'Channel.create() or Channel.open(handle)');
     super(origin.scope ?? 'MMAP_CHANNEL');
     this.#ends = ends;
     this.#input = ends.input;
@@ -160,6 +163,7 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
    * @throws {ShmError} besides those of `send`: `ERR_PEER_DIED`
    */
   sendSync(value: T, timeout?: number): boolean {
+    checkTimeout('channel.sendSync', timeout);
     return this.#writer.writeSync(value, timeout);
   }
 
@@ -171,6 +175,7 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
    * @throws {ShmError} `ERR_PEER_DIED`, `ERR_CORRUPT`, `ERR_CLOSED`
    */
   receiveSync(timeout?: number): T | undefined {
+    checkTimeout('channel.receiveSync', timeout);
     if (!this.#input.waitSync(timeout)) return undefined;
     let value: T | undefined;
     this.#input.drain((bytes, offset, length) => {

@@ -1,13 +1,16 @@
+import { checkOptions } from '../../native/arguments.js';
 import { rangeCodec } from '../codec/codec.js';
 import type { Address } from '../link/address.js';
 import type { Link } from '../link/handshake.js';
-import { type LinkListenOptions, Listener } from '../link/listener.js';
+import { checkCallback, type LinkListenOptions, Listener, listenRules } from '../link/listener.js';
 import type { Channel } from './channel.js';
-import type { ChannelOptions } from './channel-options.js';
+import { type ChannelOptions, channelRules } from './channel-options.js';
 import { channelKind, linkedChannel } from './link-kind.js';
 import type { MessageRings } from './message-rings.js';
 
 export type ListenChannelOptions<T> = LinkListenOptions & ChannelOptions<T>;
+
+const rules = { ...listenRules, ...channelRules };
 
 /**
  * Listens for channels: each peer that {@link dialChannel}s is a `connection`.
@@ -25,6 +28,8 @@ export async function listenChannel<T = unknown>(
   onConnection?: (channel: Channel<T>) => void,
 ): Promise<Listener<Channel<T>>> {
   if (typeof options === 'function') return listenChannel(address, {}, options);
+  checkOptions('listenChannel', options, rules);
+  checkCallback('listenChannel', onConnection);
   const content = channelKind(options);
   const connect = (link: Link<MessageRings>, closed: () => void) =>
     linkedChannel(link, rangeCodec(options.codec), { closed });

@@ -1,15 +1,21 @@
 import type { Socket } from 'node:net';
 import { ShmError } from '../../errors.js';
+import { checkOptions } from '../../native/arguments.js';
 import { Region } from '../../native/region.js';
 import { Consumer, type RecordHandler } from '../ring/consumer.js';
 import { LinkedRings } from '../link/linked-rings.js';
-import { checkCapacity, ringHeaderBytes } from '../ring/layout.js';
+import { ringHeaderBytes } from '../ring/layout.js';
 import { halves, type RegionMemory } from '../ring/memory.js';
 import type { Producer } from '../ring/producer.js';
 import { Ring } from '../ring/ring.js';
 import { parseAdaptive, type WaitStrategy } from '../ring/wait-strategy.js';
 import type { MessageEnds } from './message-ends.js';
-import { type ChannelCreateOptions, defaultCapacity } from './channel-options.js';
+import {
+  type ChannelCreateOptions,
+  channelRules,
+  createRules,
+  defaultCapacity,
+} from './channel-options.js';
 
 type RingsOptions = Pick<ChannelCreateOptions<never>, 'capacity' | 'directory' | 'wait'>;
 
@@ -20,10 +26,14 @@ export class MessageRings extends LinkedRings<Producer, Consumer> implements Mes
   #refed = true;
 
   /** Makes a region and takes the first ends of the two rings in it. */
-  static inNewRegion({ capacity = defaultCapacity, directory, wait }: RingsOptions): MessageRings {
-    checkCapacity('channel.create', capacity);
+  static inNewRegion(options: RingsOptions): MessageRings {
+    checkOptions('channel.create', options, createRules);
+    const { capacity = defaultCapacity, directory, wait } = options;
     const bytes = 2 * (ringHeaderBytes + capacity);
-    const region = Region.create({ bytes, kind: 'ring', ...(directory && { directory }) });
+    const region = Region.create({
+      ...{ bytes, kind: 'ring', operation: 'channel.create' },
+      ...(directory !== undefined && { directory }),
+    });
     return MessageRings.#owning(region, () => {
       const [output, input] = halves(region);
       return MessageRings.create(output, input, capacity, wait);
@@ -31,8 +41,10 @@ export class MessageRings extends LinkedRings<Producer, Consumer> implements Mes
   }
 
   /** Opens a region and takes the ends that are left of the two rings in it. */
-  static inRegion(path: string, { wait }: RingsOptions): MessageRings {
-    const region = Region.open(path);
+  static inRegion(path: string, options: RingsOptions): MessageRings {
+    checkOptions('channel.open', options, channelRules);
+    const { wait } = options;
+    const region = Region.open(path, { operation: 'channel.open' });
     return MessageRings.#owning(region, () => {
       const [input, output] = halves(region);
       return MessageRings.open(output, input, wait);

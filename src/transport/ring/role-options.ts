@@ -1,3 +1,5 @@
+import { checkedLater, type Rule } from '../../native/arguments.js';
+import { aWaitStrategy } from './option-rules.js';
 import type { WaitStrategy } from './wait-strategy.js';
 
 export interface RoleOptions {
@@ -8,3 +10,9 @@ export interface RoleOptions {
   /** @internal See {@link RoleClaim}. */
   operations?: { readonly attach: string; readonly use: string };
 }
+
+export const roleRules = {
+  wait: aWaitStrategy,
+  first: checkedLater,
+  operations: checkedLater,
+} satisfies Record<keyof RoleOptions, Rule>;
