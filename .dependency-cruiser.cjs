@@ -18,7 +18,7 @@ const tiers = {
     'transport/link',
     'transport/channel',
   ],
-  'transport/cluster': ['transport/bus'],
+  'transport/cluster': ['native', 'transport/bus'],
   'transport/piscina': ['native', 'transport/ring'],
 };
 

@@ -1,5 +1,5 @@
 // Packs the package as it would be published, and does with it what its users do: checks what
-// is in it, installs it where there is no compiler and no script may run, runs README's example and
+// is in it, installs it where there is no compiler and no script may run, runs README's examples and
 // the command, imports it, requires it, and compiles against its types.
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
@@ -16,6 +16,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { blocksOf } from './blocks.mjs';
 import { fetched, npm, root } from './packages.mjs';
 import { targets } from './prebuild/targets.mjs';
 
@@ -32,7 +33,10 @@ const paths = Object.keys(entries).filter(entry => !entry.endsWith('.json'));
 const specifiers = paths.map(entry => name + entry.slice(1));
 /** The oldest that the published types are for; README says so. */
 const oldestTypeScript = '5.4.5';
-const example = firstExample();
+/** README's examples, which the tests run too, but not from the package as it is published. */
+const examples = blocksOf(root, 'README.md').filter(
+  ({ language, code }) => language === 'js' && !/ from 'piscina'/.test(code),
+);
 
 try {
   const tarball = pack();
@@ -42,7 +46,7 @@ try {
     look(project);
     run(project);
     console.log(
-      `installed ${scripts ? 'with' : 'without'} scripts: import, require, example, command`,
+      `installed ${scripts ? 'with' : 'without'} scripts: import, require, ${examples.length} examples, command`,
     );
     if (scripts) checkTypes(project);
   }
@@ -163,8 +167,13 @@ function run(project) {
   const list = specifiers.map(specifier => `'${specifier}'`).join(', ');
   node('import.mjs', `const all = await Promise.all([${list}].map(one => import(one)));\n${both}`);
   node('require.cjs', `const all = [${list}].map(one => require(one));\n${both}`);
-  const printed = node('example.mjs', example);
-  if (printed !== 'hello\nshared\nmemory\n') throw new Error(`the example printed ${printed}`);
+  const inAnyOrder = text => text.split('\n').sort().join('\n');
+  for (const { at, code, output } of examples) {
+    const printed = node('example.mjs', code);
+    if (inAnyOrder(printed) !== inAnyOrder(output?.text ?? '')) {
+      throw new Error(`${at} printed ${printed}`);
+    }
+  }
 
   const directory = ['--directory', mkdtempSync(join(work, 'regions-'))];
   const expectOutput = (wanted, ...args) => {
@@ -203,13 +212,6 @@ function command(project, ...args) {
     throw new Error(`${args[0]} ended with ${status}: ${stderr}`);
   }
   return stdout;
-}
-
-/** The first block of README that stands in an `.mjs` file. */
-function firstExample() {
-  const found = /`example\.mjs`[^]*?```js\n([^]*?)```/.exec(readFileSync('README.md', 'utf8'));
-  if (!found) throw new Error('README.md has no example.mjs');
-  return found[1];
 }
 
 /** A strict project of TypeScript's newest and oldest, which looks into all types that it meets. */

@@ -1,5 +1,5 @@
 import { types } from 'node:util';
-import { invalidArgument } from '../errors.js';
+import { invalidArgument, ShmError } from '../errors.js';
 
 /*
  * What is handed over is looked at by what it is, not by its constructor: values of another realm
@@ -35,4 +35,83 @@ export function checkObject(operation: string, value: unknown, name = 'options')
   const isCandidate = isObject(value) && !isMemory(value);
   if (isCandidate && Object.prototype.toString.call(value) === '[object Object]') return;
   throw invalidArgument(operation, name, 'an object', value);
+}
+
+/** What an option must be: throws if `value`, which is not undefined, is not that. */
+export type Rule = (operation: string, name: string, value: unknown) => void;
+
+/** One that whatever uses the option looks at, before anything is made. */
+export const checkedLater: Rule = () => {};
+
+function rule(expected: string, isRight: (value: unknown) => boolean): Rule {
+  return (operation, name, value) => {
+    if (!isRight(value)) throw invalidArgument(operation, name, expected, value);
+  };
+}
+
+export const aBoolean = rule('a boolean', value => typeof value === 'boolean');
+
+export const aString = rule('a string', value => typeof value === 'string');
+
+export const aDirectory = rule('a path', value => {
+  return typeof value === 'string' && value !== '' && !value.includes('\0');
+});
+
+/** By what is used of it: it may be of another realm, or a library's. */
+export const anAbortSignal = rule('an AbortSignal', value => {
+  const signal = value as Partial<AbortSignal> | null;
+  return (
+    typeof signal?.addEventListener === 'function' && typeof signal.throwIfAborted === 'function'
+  );
+});
+
+/**
+ * Options by their rules. One of another name is refused: a misspelled one would silently do
+ * nothing.
+ *
+ * @param rules of all options
+ * @throws {ShmError} `ERR_INVALID_ARG`, and what the rules throw
+ */
+export function checkOptions(
+  operation: string,
+  options: object,
+  rules: Readonly<Record<string, Rule>>,
+): void {
+  checkObject(operation, options);
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined) continue;
+    if (Object.hasOwn(rules, name)) rules[name]!(operation, name, value);
+    else throw unknownOption(operation, name, Object.keys(rules));
+  }
+}
+
+function unknownOption(operation: string, name: string, known: readonly string[]): ShmError {
+  const near = known.find(other => isNear(other.toLowerCase(), name.toLowerCase()));
+  const hint = near === undefined ? '' : `did you mean ${near}? `;
+  const detail = `there is no option ${JSON.stringify(name.slice(0, 80))}; ${hint}expected ${known.join(', ')}`;
+  return new ShmError('ERR_INVALID_ARG', detail, operation);
+}
+
+/** Whether two names differ in two places at most: letters missing, too many, swapped. */
+function isNear(a: string, b: string, edits = 2): boolean {
+  if (a === b) return true;
+  if (edits === 0 || Math.abs(a.length - b.length) > edits) return false;
+  let at = 0;
+  while (at < a.length && a[at] === b[at]) at++;
+  const [restA, restB] = [a.slice(at), b.slice(at)];
+  return (
+    isNear(restA.slice(1), restB, edits - 1) ||
+    isNear(restA, restB.slice(1), edits - 1) ||
+    isNear(restA.slice(1), restB.slice(1), edits - 1)
+  );
+}
+
+/**
+ * For classes whose constructors users have no arguments for, and plain JavaScript lets them call.
+ *
+ * @throws {ShmError} `ERR_INVALID_ARG`
+ */
+export function notConstructed(name: string, instead: string): never {
+  const detail = `expected ${instead}, got a call of the constructor`;
+  throw new ShmError('ERR_INVALID_ARG', detail, `new ${name}`);
 }

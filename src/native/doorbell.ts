@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { systemError } from '../errors.js';
+import { ShmError, systemError } from '../errors.js';
 import { addon, type NativeDoorbellRinger, type NativeDoorbell } from './addon.js';
 import { atExit } from './at-exit.js';
 import { regionDirectory } from './directory.js';
@@ -11,6 +11,20 @@ const idBytes = 12;
 const fileName = (id: Uint8Array) => `bell-${Buffer.from(id).toString('hex')}`;
 
 const bellPath = (directory: string, id: Uint8Array) => join(directory, fileName(id));
+
+/**
+ * Where no bell can be waited for on the event loop. Bun ends the process in `uv_poll_init`.
+ *
+ * @throws {ShmError} `ERR_UNSUPPORTED`
+ */
+export function needBells(operation: string): void {
+  const { bun } = process.versions;
+  if (bun === undefined) return;
+  const detail =
+    `expected a runtime that can wait for shared memory on its event loop, got Bun ${bun}; ` +
+    "use blocking calls, or `wait: 'busy'`";
+  throw new ShmError('ERR_UNSUPPORTED', detail, operation);
+}
 
 /**
  * Wakes this thread's event loop when another thread or process rings: a FIFO in the
@@ -32,6 +46,7 @@ export class Doorbell {
    * @throws {ShmError} the errno name where the bell cannot be made
    */
   constructor(onRing: (token: number) => void) {
+    needBells('doorbell.create');
     this.directory = regionDirectory();
     const { id, native } = listen(this.directory, onRing);
     this.id = id;

@@ -3,7 +3,14 @@ import { basename, join } from 'node:path';
 import { types } from 'node:util';
 import { invalidArgument, outOfRange, systemError } from '../errors.js';
 import { Access, addon, type NativeMapping } from './addon.js';
-import { checkObject, isMemory } from './arguments.js';
+import {
+  aDirectory,
+  checkedLater,
+  checkObject,
+  checkOptions,
+  isMemory,
+  type Rule,
+} from './arguments.js';
 import { atExit } from './at-exit.js';
 import { regionDirectory } from './directory.js';
 import { maxLength } from './limits.js';
@@ -124,7 +131,7 @@ export function openMem(
     throw invalidArgument(operation, 'buffer', 'the SharedArrayBuffer itself', first);
   }
   if (typeof first === 'object' && first !== null) return create(checkMemOptions(first));
-  const options = checkMemOptions(second ?? {});
+  const options = checkMemOptions(second === undefined ? {} : second);
   if (first === undefined) return create(options);
   if (typeof first === 'string' && /^[0-9a-f]{24}$/.test(first)) return openById(first, options);
   throw invalidArgument(operation, 'id', 'the 24 hexadecimal digits of a segment', first);
@@ -195,12 +202,18 @@ function idOf(path: string): string {
   return /^mem-([0-9a-f]{24})$/.exec(basename(path))?.[1] ?? path;
 }
 
+const rules = { bytes: checkedLater, access: checkedLater, directory: aDirectory } satisfies Record<
+  keyof MemOptions,
+  Rule
+>;
+
 function checkMemOptions(options: MemOptions): MemOptions {
   checkObject(operation, options);
   // A MapMem, or an id where the options belong: it would make another segment.
   if ('id' in options) {
     throw invalidArgument(operation, 'options', 'without an id, which comes first', options);
   }
+  checkOptions(operation, options, rules);
   const { bytes, access } = options;
   if (access !== undefined && access !== 'read' && access !== 'read-write') {
     throw invalidArgument(operation, 'access', "'read' or 'read-write'", access);

@@ -1,5 +1,5 @@
 import { invalidArgument, outOfRange } from '../errors.js';
-import { checkObject } from './arguments.js';
+import { aBoolean, checkedLater, checkOptions, type Rule } from './arguments.js';
 
 /** How {@link openFile} maps. Sizes and offsets are bytes. */
 export interface MapOptions {
@@ -26,11 +26,23 @@ export interface MapOptions {
   hugePages?: boolean;
 }
 
+const rules: Record<keyof MapOptions, Rule> = {
+  access: checkedLater,
+  create: checkedLater,
+  size: checkedLater,
+  mode: checkedLater,
+  offset: checkedLater,
+  length: checkedLater,
+  prefault: aBoolean,
+  lock: aBoolean,
+  hugePages: aBoolean,
+};
+
 const accesses: readonly unknown[] = ['read', 'read-write', 'copy-on-write'];
 
 /** @throws {ShmError} `ERR_INVALID_ARG`, `ERR_OUT_OF_RANGE` */
 export function checkMapOptions(operation: string, options: MapOptions): void {
-  checkObject(operation, options);
+  checkOptions(operation, options, rules);
   const { access = 'read', create, size, mode, offset, length } = options;
   if (!accesses.includes(access)) {
     throw invalidArgument(operation, 'access', "'read', 'read-write' or 'copy-on-write'", access);
@@ -48,10 +60,5 @@ export function checkMapOptions(operation: string, options: MapOptions): void {
     if (!Number.isSafeInteger(value) || value < 0) {
       throw outOfRange(operation, name, 'a whole number of 0 or more', value);
     }
-  }
-  for (const name of ['prefault', 'lock', 'hugePages'] as const) {
-    const value: unknown = options[name];
-    if (value === undefined || typeof value === 'boolean') continue;
-    throw invalidArgument(operation, name, 'a boolean', value);
   }
 }

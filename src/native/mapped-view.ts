@@ -2,6 +2,7 @@ import { types } from 'node:util';
 import { invalidArgument, outOfRange, ShmError } from '../errors.js';
 import { Access, type NativeMapping, stateChanges } from './addon.js';
 import { lostPages, shorterThan } from './truncation.js';
+import { aBoolean, checkedLater, checkObject, checkOptions, notConstructed } from './arguments.js';
 import { trace } from './trace.js';
 import { plainBytes, sharedBuffer } from './views.js';
 
@@ -38,6 +39,7 @@ export class MappedView {
   #restricted = false;
 
   constructor(source: MappingInfo) {
+    if (!source?.kind) notConstructed('MapFile or MapMem', 'openFile(path) or openMem()');
     this.source = source;
     // Another thread may have taken this mapping through something already.
     this.#seen = source.length === 0 ? stateChanges[0]! : -2;
@@ -108,6 +110,11 @@ export class MappedView {
     return lostPages(native!.fd, offset, length, `${kind}.${operation}`, address);
   }
 
+  /** What errors call an operation: `file.read`. */
+  called(operation: string): string {
+    return `${this.source.kind}.${operation}`;
+  }
+
   /** Asks the file how long it is: for calls that make a system call anyway. */
   checkLength(operation: string): void {
     const { native, offset, length, address, kind } = this.source;
@@ -132,9 +139,8 @@ export class MappedView {
 
   /** A range within the mapping, whole by default. */
   span(operation: string, range: Range = {}): { offset: number; length: number } {
-    if (typeof range !== 'object' || range === null) {
-      throw invalidArgument(`${this.source.kind}.${operation}`, 'range', 'an object', range);
-    }
+    checkObject(this.called(operation), range, 'range');
+    checkOptions(this.called(operation), range, rangeRules);
     const all = this.source.length;
     const offset = this.number(operation, 'offset', range.offset ?? 0, all);
     const rest = all - offset;
@@ -143,12 +149,14 @@ export class MappedView {
 
   /** A whole number from 0 to `most`. */
   number(operation: string, name: string, value: unknown, most: number): number {
-    if (typeof value !== 'number') {
-      throw invalidArgument(`${this.source.kind}.${operation}`, name, 'a number', value);
-    }
+    if (typeof value !== 'number') throw this.invalid(operation, name, 'a number', value);
     if (Number.isInteger(value) && value >= 0 && value <= most) return value;
     const expected = `a whole number from 0 to ${most}`;
-    throw outOfRange(`${this.source.kind}.${operation}`, name, expected, value);
+    throw outOfRange(this.called(operation), name, expected, value);
+  }
+
+  invalid(operation: string, name: string, expected: string, got: unknown): ShmError {
+    return invalidArgument(this.called(operation), name, expected, got);
   }
 
   error(code: string, detail: string, operation: string, cause?: unknown): ShmError {
@@ -216,3 +224,11 @@ export interface Range {
   /** Bytes, at most to the mapping's end. @default the rest of the mapping */
   length?: number;
 }
+
+/** Of a range, and of `sync`, which takes one too. */
+const rangeRules = {
+  offset: checkedLater,
+  length: checkedLater,
+  async: aBoolean,
+  invalidate: aBoolean,
+};

@@ -1,5 +1,4 @@
 import type { Readable, Writable } from 'node:stream';
-import { invalidArgument } from '../errors.js';
 import { MappedView, type Range, type MappingInfo } from './mapped-view.js';
 import {
   type PageAccess,
@@ -192,10 +191,10 @@ export abstract class Mapped {
   seek(offset: number, whence: 'start' | 'current' | 'end' = 'start'): number {
     this.#view.check('seek');
     const bases = { start: 0, current: this.#position, end: this.length };
-    if (!Object.hasOwn(bases, whence)) {
-      throw invalidArgument('seek', 'whence', "'start', 'current' or 'end'", whence);
+    if (typeof whence !== 'string' || !Object.hasOwn(bases, whence)) {
+      throw this.#view.invalid('seek', 'whence', "'start', 'current' or 'end'", whence);
     }
-    if (typeof offset !== 'number') throw invalidArgument('seek', 'offset', 'a number', offset);
+    if (typeof offset !== 'number') throw this.#view.invalid('seek', 'offset', 'a number', offset);
     const position = bases[whence] + offset;
     if (position < 0) {
       throw this.#view.error('EINVAL', `expected a position of 0 or more, got ${position}`, 'seek');

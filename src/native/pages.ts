@@ -21,7 +21,7 @@ export function sync(
 }
 
 export function advise(view: MappedView, advice: Advice, range?: Range): void {
-  const number = lookUp(advices, 'advise', 'advice', advice);
+  const number = lookUp(advices, view.called('advise'), 'advice', advice);
   onPages(view, 'advise', range, (native, offset, length) => native.advise(offset, length, number));
 }
 
@@ -34,7 +34,7 @@ export function unlock(view: MappedView, range?: Range): void {
 }
 
 export function protect(view: MappedView, access: PageAccess, range?: Range): void {
-  const number = lookUp(Protection, 'protect', 'access', access);
+  const number = lookUp(Protection, view.called('protect'), 'access', access);
   onPages(view, 'protect', range, (native, offset, length) => {
     if (number === Protection['read-write'] && !view.writable) {
       throw view.error('EACCES', 'the memory was opened for reading only', 'protect');

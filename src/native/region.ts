@@ -27,6 +27,8 @@ interface RegionOptions {
   kind?: SegmentKind;
   /** Directory of the file. @default the per-user region directory */
   directory?: string;
+  /** What errors call it. @default 'region.create' */
+  operation?: string;
 }
 
 interface KeptRegionOptions {
@@ -36,6 +38,8 @@ interface KeptRegionOptions {
   path: FilePath;
   /** Its first and last bytes, which are there before anybody can open the file. */
   ends: { readonly first: Uint8Array; readonly last: Uint8Array };
+  /** What errors call it. */
+  operation: string;
 }
 
 /** The unit that a file's blocks are counted in, whatever the file system's own is. */
@@ -91,8 +95,12 @@ export class Region {
    * @throws {ShmError} `ENOSPC` with the size wanted and the size free, `ERR_OUT_OF_RANGE` for
    *   more than a view can address; no file is left then
    */
-  static create({ bytes, kind = 'region', directory }: RegionOptions): Region {
-    const operation = 'region.create';
+  static create({
+    bytes,
+    kind = 'region',
+    directory,
+    operation = 'region.create',
+  }: RegionOptions): Region {
     checkMappable(operation, bytes);
     const home = reapedOnce(regionDirectory(directory));
     const file = createSegment(operation, kind, bytes, home);
@@ -112,8 +120,7 @@ export class Region {
    *
    * @throws {ShmError} as {@link create}; `EEXIST` where there is something of that name
    */
-  static createKept({ bytes, path, ends: { first, last } }: KeptRegionOptions): Region {
-    const operation = 'region.create';
+  static createKept({ bytes, path, ends: { first, last }, operation }: KeptRegionOptions): Region {
     checkMappable(operation, bytes);
     const name = absolutePath(operation, path);
     try {
@@ -128,7 +135,7 @@ export class Region {
     } catch (cause) {
       throw explainFull(cause, operation, name, bytes, dirname(name));
     }
-    return Region.open(name);
+    return Region.open(name, { operation });
   }
 
   /**
@@ -141,8 +148,8 @@ export class Region {
    *   has another size, or is longer than a view can address; `ERR_CORRUPT` where it is empty;
    *   `ERR_INVALID_ARG`
    */
-  static open(path: FilePath, options: { bytes?: number } = {}): Region {
-    const operation = 'region.open';
+  static open(path: FilePath, options: { bytes?: number; operation?: string } = {}): Region {
+    const { operation = 'region.open' } = options;
     const file = openSegment(operation, absolutePath(operation, path), true);
     try {
       if (options.bytes !== undefined) checkOffered(file, options.bytes, operation);

@@ -1,5 +1,3 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { outcome, sibling, startAlone } from '../support/processes.js';
@@ -54,20 +52,5 @@ describe('examples', () => {
       'a connection over shared-memory',
       '200 POST: hello through shared memory',
     ]);
-  });
-
-  it('the one in the README, pasted into an empty folder', async () => {
-    const readme = readFileSync(join(root, 'README.md'), 'utf8');
-    const code = /```js\n([\s\S]*?)```/.exec(readme)?.[1];
-    expect(code).to.be.a('string');
-    const home = mkdtempSync(join(tmpdir(), 'readme-'));
-    try {
-      mkdirSync(join(home, 'node_modules'));
-      symlinkSync(root, join(home, 'node_modules/mmap-transport'));
-      writeFileSync(join(home, 'example.mjs'), code!);
-      expect(await run(join(home, 'example.mjs'))).to.deep.equal(['hello', 'shared', 'memory']);
-    } finally {
-      rmSync(home, { recursive: true });
-    }
   });
 });

@@ -53,7 +53,7 @@ describe('The region directory', () => {
 
   it('what is no path is refused', () => {
     for (const directory of [5, '', null, new URL('file:///tmp'), 'a\0b'] as unknown as string[]) {
-      expect(thrown(() => openMem({ directory })).operation).to.equal('region.directory');
+      expect(thrown(() => openMem({ directory })).operation).to.equal('openMem');
       expect(thrown(() => reap(directory)).code).to.match(/^ERR_INVALID_ARG/);
     }
   });

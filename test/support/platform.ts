@@ -46,7 +46,6 @@ export const reasons: Readonly<Record<string, string>> = {
   'npm start when a process is killed': noProc,
   'Examples of payloads thumbnails': 'sharp is installed for this machine, not for Windows',
   'examples ring-in-a-file': keepsNames,
-  'examples the one in the README': noLinks,
   'An addon that does not load': noLinks,
   'A full file system by a limit': 'Windows has no limit on the size of files',
   'Traces tell diagnostics_channel of open, close, truncation':

@@ -1,4 +1,7 @@
+import { aDirectory, anAbortSignal, checkedLater, type Rule } from '../../native/arguments.js';
+import { aCodec } from '../codec/codec.js';
 import type { CodecOption } from '../codec/types.js';
+import { aCapacity, aTimeout, aWaitStrategy } from '../ring/option-rules.js';
 import type { WaitStrategy } from '../ring/wait-strategy.js';
 
 export interface BusOptions<T> {
@@ -29,6 +32,17 @@ export interface BusOptions<T> {
    */
   closeTimeout?: number;
 }
+
+export const busRules = {
+  id: checkedLater,
+  directory: aDirectory,
+  codec: aCodec,
+  capacity: aCapacity,
+  wait: aWaitStrategy,
+  maxMessage: checkedLater,
+  requestTimeout: aTimeout,
+  closeTimeout: aTimeout,
+} satisfies Record<keyof BusOptions<unknown>, Rule>;
 
 /** How messages reach a peer: through shared memory, or over a socket where none can be shared. */
 export type Route = 'memory' | 'socket';
@@ -73,6 +87,11 @@ export interface RequestOptions {
   /** Gives up with the signal's reason; a handler that runs already runs on. */
   signal?: AbortSignal;
 }
+
+export const requestRules = {
+  timeout: aTimeout,
+  signal: anAbortSignal,
+} satisfies Record<keyof RequestOptions, Rule>;
 
 /** Answers a request; see {@link Bus.onRequest}. */
 export type RequestHandler<T> = (value: T, from: string) => T | Promise<T>;

@@ -1,23 +1,24 @@
 import { randomUUID } from 'node:crypto';
 import { invalidArgument, ShmError } from '../../errors.js';
+import { checkOptions, notConstructed } from '../../native/arguments.js';
 import { nextTick } from '../../timers.js';
 import { defaultCapacity } from '../channel/channel-options.js';
-import { checkCapacity } from '../ring/layout.js';
 import { MessageEmitter } from '../ring/message-emitter.js';
-import { checkTimeout } from '../ring/wait-strategy.js';
 import { Answers } from './answers.js';
 import { type Envelope, EnvelopeKind, errorOf, type Failure } from './envelope.js';
 import { HeldMessages } from './held-messages.js';
 import { longestId } from './greeting.js';
 import { Mesh, type MeshOptions } from './mesh.js';
-import type {
-  BusEvents,
-  BusOptions,
-  BusStats,
-  LeaveReason,
-  RequestOptions,
-  Route,
-  RequestHandler,
+import {
+  type BusEvents,
+  type BusOptions,
+  type BusStats,
+  type LeaveReason,
+  type RequestOptions,
+  type Route,
+  type RequestHandler,
+  busRules,
+  requestRules,
 } from './bus-options.js';
 import { isLeaving } from './outbox.js';
 import type { Peer } from './peer.js';
@@ -44,8 +45,8 @@ const defaultCloseTimeout = 5000;
  *
  * @example
  * const bus = await Bus.join<Job>('jobs');
- * bus.on('message', (job, from) => …);
- * for (const id of bus.peers) if (!bus.send(id, job)) await bus.ready(id);
+ * bus.on('message', (job, from) => console.log(from, job));
+ * for (const id of bus.peers) while (!bus.send(id, job)) await bus.ready(id);
  */
 export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
   readonly id: string;
@@ -68,16 +69,11 @@ export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
     if (typeof name !== 'string' || name === '') {
       throw invalidArgument('bus.join', 'name', 'a text', name);
     }
-    if (typeof options !== 'object' || options === null) {
-      throw invalidArgument('bus.join', 'options', 'an object', options);
-    }
+    checkOptions('bus.join', options, busRules);
     const { id = randomUUID(), capacity = defaultCapacity } = options;
-    checkTimeout('bus.join', options.requestTimeout);
-    checkTimeout('bus.join', options.closeTimeout);
     if (typeof id !== 'string' || id === '' || id.length > longestId) {
       throw invalidArgument('bus.join', 'id', `a text of 1 to ${longestId} characters`, id);
     }
-    checkCapacity('bus.join', capacity);
     const bus = new Bus<T>({ ...options, name, id, capacity });
     try {
       await bus.#mesh.join();
@@ -89,6 +85,7 @@ export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
   }
 
   private constructor(options: BusOptions<T> & { name: string; id: string; capacity: number }) {
+    if (typeof options?.name !== 'string') notConstructed('Bus', 'await Bus.join(name)');
     super('MMAP_BUS');
     const { id, capacity, directory, requestTimeout, closeTimeout } = options;
     this.id = id;
@@ -173,6 +170,7 @@ export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
    */
   async request(to: string, value: T, options: RequestOptions = {}): Promise<T> {
     const peer = this.#peer('request', to);
+    checkOptions('bus.request', options, requestRules);
     const { request } = EnvelopeKind;
     const { timeout = this.#requestTimeout } = options;
     const limits = { ...options, ...(timeout !== undefined && { timeout }) };
@@ -302,6 +300,9 @@ export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
     this.#checkOpen(operation);
     const peer = this.#mesh.peers.get(id);
     if (peer?.present) return peer;
+    if (typeof id !== 'string') {
+      throw invalidArgument(`bus.${operation}`, 'id', 'the id of a peer, a text', id);
+    }
     throw new ShmError('ERR_UNKNOWN_PEER', 'no such peer is there', `bus.${operation}`, id);
   }
 

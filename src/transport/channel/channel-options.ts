@@ -1,6 +1,9 @@
 import { outOfRange } from '../../errors.js';
+import { aDirectory, checkedLater, type Rule } from '../../native/arguments.js';
+import { aCodec } from '../codec/codec.js';
 import type { CodecOption } from '../codec/types.js';
 import type { ListenerScope } from '../ring/listener-scope.js';
+import { aCapacity, aTimeout, aWaitStrategy } from '../ring/option-rules.js';
 import { checkTimeout, type WaitStrategy } from '../ring/wait-strategy.js';
 
 export interface ChannelOptions<T> {
@@ -28,6 +31,19 @@ export interface ChannelCreateOptions<T> extends ChannelOptions<T> {
   /** Directory of the region. @default the per-user region directory */
   directory?: string;
 }
+
+export const channelRules = {
+  codec: aCodec,
+  wait: aWaitStrategy,
+  maxMessage: checkedLater,
+  closeTimeout: aTimeout,
+} satisfies Record<keyof ChannelOptions<unknown>, Rule>;
+
+export const createRules = {
+  ...channelRules,
+  capacity: aCapacity,
+  directory: aDirectory,
+} satisfies Record<keyof ChannelCreateOptions<unknown>, Rule>;
 
 /** How the other end finds a channel: plain data, as a ring's handle. */
 export interface ChannelHandle {

@@ -1,21 +1,21 @@
 import { invalidArgument, type ShmError } from '../../errors.js';
 import { clearImmediate } from '../../timers.js';
+import { notConstructed } from '../../native/arguments.js';
 import { atExit } from '../../native/at-exit.js';
-import { rangeCodec } from '../codec/codec.js';
 import type { RangeCodec } from '../codec/types.js';
 import { iterate } from '../ring/iterate.js';
 import { nextTurn } from '../ring/listener-scope.js';
 import { MessageEmitter } from '../ring/message-emitter.js';
+import { checkTimeout } from '../ring/wait-strategy.js';
 import { decodeMessage, type Inlet, type MessageEnds } from './message-ends.js';
 import { MessageReader } from './message-reader.js';
-import { MessageRings } from './message-rings.js';
+import { MessageRings, type RingUse } from './message-rings.js';
 import { MessageWriter } from './message-writer.js';
+import { ringParts } from './ring-parts.js';
 import {
   type ChannelCreateOptions,
   type ChannelEvents,
   type ChannelHandle,
-  channelLimits,
-  type ChannelLimits,
   type ChannelOptions,
   type ChannelOrigin,
   defaultLimits,
@@ -33,8 +33,8 @@ const messagesPerTurn = 256;
  * @example
  * const channel = Channel.create<{ id: number }>();
  * child.send(channel.handle);             // there: Channel.open(handle)
- * channel.on('message', value => …);
- * if (!channel.send({ id: 1 })) await channel.ready();
+ * channel.on('message', value => console.log(value.id));
+ * while (!channel.send({ id: 1 })) await channel.ready();
  */
 export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
   /** Where its messages go; `socket` only after a handshake that found no memory to share. */
@@ -58,8 +58,8 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
 
   /** Makes a channel and takes its first end. @throws {ShmError} as {@link Ring.create} */
   static create<T = unknown>(options: ChannelCreateOptions<T> = {}): Channel<T> {
-    return Channel.#over('channel.create', options, limits =>
-      MessageRings.inNewRegion({ ...options, ...limits }),
+    return new Channel<T>(
+      ...ringParts('channel.create', options, own => MessageRings.inNewRegion(own)),
     );
   }
 
@@ -73,20 +73,8 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
     if (typeof path !== 'string') {
       throw invalidArgument('channel.open', 'handle', 'the handle of a channel', handle);
     }
-    return Channel.#over('channel.open', options, limits =>
-      MessageRings.inRegion(path, { ...options, ...limits }),
-    );
-  }
-
-  static #over<T>(
-    operation: string,
-    options: ChannelOptions<T>,
-    take: (limits: ChannelLimits) => MessageRings,
-  ): Channel<T> {
-    const limits = channelLimits(operation, options);
-    const codec = rangeCodec(options.codec, limits.maxMessage);
-    const rings = take(limits);
-    return new Channel<T>(rings, codec, { handle: rings.handle, limits });
+    const open = (use: RingUse) => MessageRings.inRegion(path, use);
+    return new Channel<T>(...ringParts('channel.open', options, open));
   }
 
   /** @internal Use {@link Channel.create}, {@link Channel.open}, `listenChannel`, `dialChannel`. */
@@ -95,6 +83,7 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
   }
 
   private constructor(ends: MessageEnds, codec: RangeCodec<T>, origin: ChannelOrigin) {
+    if (!ends?.input) notConstructed('Channel', 'Channel.create() or Channel.open(handle)');
     super(origin.scope ?? 'MMAP_CHANNEL');
     this.#ends = ends;
     this.#input = ends.input;
@@ -158,6 +147,7 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
    */
   sendSync(value: T, timeout?: number): boolean {
     this.#checkOpen('send');
+    checkTimeout('channel.sendSync', timeout);
     return this.#writer.writeSync(value, timeout);
   }
 
@@ -169,6 +159,7 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
    *   peer gave up while it sent a long message
    */
   receiveSync(timeout?: number): T | undefined {
+    checkTimeout('channel.receiveSync', timeout);
     return this.#reader.readSync(timeout);
   }
 

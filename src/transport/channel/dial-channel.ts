@@ -1,11 +1,14 @@
+import { checkOptions } from '../../native/arguments.js';
 import { rangeCodec } from '../codec/codec.js';
 import type { Address } from '../link/address.js';
-import { dialLink, type DialLinkOptions } from '../link/dial-link.js';
+import { dialLink, type DialLinkOptions, dialRules } from '../link/dial-link.js';
 import type { Channel } from './channel.js';
-import { channelLimits, type ChannelOptions } from './channel-options.js';
+import { channelLimits, type ChannelOptions, channelRules } from './channel-options.js';
 import { channelKind, linkedChannel } from './link-kind.js';
 
 export type DialChannelOptions<T> = DialLinkOptions & ChannelOptions<T>;
+
+const rules = { ...dialRules, ...channelRules };
 
 /**
  * Connects to a {@link listenChannel}er that speaks the same codec.
@@ -20,7 +23,8 @@ export async function dialChannel<T = unknown>(
   address: Address,
   options: DialChannelOptions<T> = {},
 ): Promise<Channel<T>> {
-  const limits = channelLimits('channel.dial', options);
+  checkOptions('dialChannel', options, rules);
+  const limits = channelLimits('dialChannel', options);
   const link = await dialLink(address, channelKind(options, limits), options);
   return linkedChannel(link, rangeCodec(options.codec, limits.maxMessage), { limits });
 }

@@ -1,13 +1,16 @@
+import { checkOptions } from '../../native/arguments.js';
 import { rangeCodec } from '../codec/codec.js';
 import type { Address } from '../link/address.js';
 import type { Link } from '../link/handshake.js';
-import { type LinkListenOptions, Listener } from '../link/listener.js';
+import { checkCallback, type LinkListenOptions, Listener, listenRules } from '../link/listener.js';
 import type { Channel } from './channel.js';
-import { channelLimits, type ChannelOptions } from './channel-options.js';
+import { channelLimits, type ChannelOptions, channelRules } from './channel-options.js';
 import { channelKind, linkedChannel } from './link-kind.js';
 import type { MessageRings } from './message-rings.js';
 
 export type ListenChannelOptions<T> = LinkListenOptions & ChannelOptions<T>;
+
+const rules = { ...listenRules, ...channelRules };
 
 /**
  * Listens for channels: each peer that {@link dialChannel}s is a `connection`.
@@ -16,7 +19,7 @@ export type ListenChannelOptions<T> = LinkListenOptions & ChannelOptions<T>;
  * @throws {ShmError} as `listen`
  * @example
  * const listener = await listenChannel<Job>('/run/app/jobs.sock', channel => {
- *   channel.on('message', job => …);
+ *   channel.on('message', job => console.log(job));
  * });
  */
 export async function listenChannel<T = unknown>(
@@ -25,7 +28,9 @@ export async function listenChannel<T = unknown>(
   onConnection?: (channel: Channel<T>) => void,
 ): Promise<Listener<Channel<T>>> {
   if (typeof options === 'function') return listenChannel(address, {}, options);
-  const limits = channelLimits('channel.listen', options);
+  checkOptions('listenChannel', options, rules);
+  checkCallback('listenChannel', onConnection);
+  const limits = channelLimits('listenChannel', options);
   const content = channelKind(options, limits);
   const connect = (link: Link<MessageRings>, closed: () => void) =>
     linkedChannel(link, rangeCodec(options.codec, limits.maxMessage), { limits, closed });

@@ -4,7 +4,7 @@ import { Region } from '../../native/region.js';
 import { Consumer } from '../ring/consumer.js';
 import type { RecordHandler } from '../ring/record-handlers.js';
 import { LinkedRings } from '../link/linked-rings.js';
-import { checkCapacity, ringHeaderBytes } from '../ring/layout.js';
+import { ringHeaderBytes } from '../ring/layout.js';
 import { halves, type RegionMemory } from '../ring/memory.js';
 import type { Producer } from '../ring/producer.js';
 import { Ring } from '../ring/ring.js';
@@ -25,7 +25,7 @@ export interface RingUse {
   readonly maxMessage: number;
 }
 
-type RingsOptions = Pick<ChannelCreateOptions<never>, 'capacity' | 'directory'> & RingUse;
+export type RingsOptions = Pick<ChannelCreateOptions<never>, 'capacity' | 'directory'> & RingUse;
 
 /** One end of a channel over two rings: the usual case. */
 export class MessageRings extends LinkedRings<Producer, Consumer> implements MessageEnds {
@@ -38,9 +38,11 @@ export class MessageRings extends LinkedRings<Producer, Consumer> implements Mes
   /** Makes a region and takes the first ends of the two rings in it. */
   static inNewRegion(options: RingsOptions): MessageRings {
     const { capacity = defaultCapacity, directory } = options;
-    checkCapacity('channel.create', capacity);
     const bytes = 2 * (ringHeaderBytes + capacity);
-    const region = Region.create({ bytes, kind: 'ring', ...(directory && { directory }) });
+    const region = Region.create({
+      ...{ bytes, kind: 'ring', operation: 'channel.create' },
+      ...(directory !== undefined && { directory }),
+    });
     return MessageRings.#owning(region, () => {
       const [output, input] = halves(region);
       return MessageRings.create(output, input, capacity, options);
@@ -49,7 +51,7 @@ export class MessageRings extends LinkedRings<Producer, Consumer> implements Mes
 
   /** Opens a region and takes the ends that are left of the two rings in it. */
   static inRegion(path: string, use: RingUse): MessageRings {
-    const region = Region.open(path);
+    const region = Region.open(path, { operation: 'channel.open' });
     return MessageRings.#owning(region, () => {
       const [input, output] = halves(region);
       return MessageRings.open(output, input, use);

@@ -1,6 +1,7 @@
 import cluster from 'node:cluster';
+import { aString, checkOptions } from '../../native/arguments.js';
 import { Bus } from '../bus/bus.js';
-import type { BusOptions } from '../bus/bus-options.js';
+import { type BusOptions, busRules } from '../bus/bus-options.js';
 import { findPlace } from './place.js';
 
 export interface ClusterBusOptions<T> extends Omit<BusOptions<T>, 'id'> {
@@ -12,6 +13,11 @@ interface Membership {
   readonly joining: Promise<Bus>;
   bus?: Bus;
 }
+
+const rules = {
+  ...Object.fromEntries(Object.entries(busRules).filter(([option]) => option !== 'id')),
+  name: aString,
+};
 
 /** The buses of this thread, by name. */
 const memberships = new Map<string, Membership>();
@@ -31,16 +37,18 @@ const memberships = new Map<string, Membership>();
  *   its process is: on other systems than Linux the main thread has to import this module first
  * @example
  * const bus = await clusterBus<Message>();
- * bus.on('message', (message, from) => …);
- * bus.broadcast({ invalidate: key });
+ * bus.on('message', (message, from) => console.log(from, message));
+ * const full = bus.broadcast({ invalidate: key }); // the ids of peers that did not get it
  */
 export async function clusterBus<T = unknown>(options: ClusterBusOptions<T> = {}): Promise<Bus<T>> {
+  checkOptions('clusterBus', options, rules);
   const { cluster: which, id } = findPlace();
-  const name = `cluster ${which} ${options.name ?? ''}`;
+  const { name: ownName = '', ...ofBus } = options;
+  const name = `cluster ${which} ${ownName}`;
   let membership = memberships.get(name);
   // Looked at, not listened for: a listener on a user's bus could be removed or counted.
   if (!membership || membership.bus?.closed) {
-    membership = { joining: join(name, { ...options, id }) };
+    membership = { joining: join(name, { ...ofBus, id }) };
     memberships.set(name, membership);
     watch(name, membership);
   }

@@ -1,5 +1,6 @@
 import { types } from 'node:util';
 import { invalidArgument, ShmError } from '../../errors.js';
+import type { Rule } from '../../native/arguments.js';
 import { keepFreedHeap } from '../../native/heap.js';
 import { ownBuffer } from './clone.js';
 import { byteLength } from './plain/ordinary.js';
@@ -80,6 +81,7 @@ function custom<T>(codec: Codec<T>): RangeCodec<T> {
 export function rangeCodec<T>(
   option: CodecOption<T> = 'structured',
   limit = Number.POSITIVE_INFINITY,
+  operation = 'channel',
 ): RangeCodec<T> {
   // The caller's type parameter and its codec option are one decision; types cannot tie them.
   if (option === 'bytes') return bytes as unknown as RangeCodec<T>;
@@ -88,5 +90,9 @@ export function rangeCodec<T>(
   const { encode, decode } = (option ?? {}) as Partial<Codec<T>>;
   if (typeof encode === 'function' && typeof decode === 'function') return custom(option);
   const expected = "'bytes', 'string', 'structured' or { encode, decode }";
-  throw invalidArgument('channel', 'codec', expected, option);
+  throw invalidArgument(operation, 'codec', expected, option);
 }
+
+export const aCodec: Rule = (operation, _name, value) => {
+  rangeCodec(value as CodecOption<unknown>, undefined, operation);
+};

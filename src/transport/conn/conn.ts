@@ -1,10 +1,16 @@
 import type { AddressInfo } from 'node:net';
 import { Duplex } from 'node:stream';
 import { ShmError } from '../../errors.js';
+import { aBoolean, notConstructed, type Rule } from '../../native/arguments.js';
 import { clearTimeout, nextTick, setTimeout } from '../../timers.js';
 import type { Link } from '../link/handshake.js';
 import { ListenerScope, nextTurn } from '../ring/listener-scope.js';
-import { checkFunction, checkHighWaterMark, checkMilliseconds } from './net-arguments.js';
+import {
+  checkFunction,
+  checkHighWaterMark,
+  checkMilliseconds,
+  defaultHighWaterMark,
+} from './net-arguments.js';
 import type { Carrier, CarrierHandler } from './carrier.js';
 import { checkOnRead, type OnRead, ReadTarget } from './onread.js';
 import { PeerLoss, type WriteDone } from './peer-loss.js';
@@ -12,12 +18,6 @@ import { SharedCarrier } from './shared-carrier.js';
 import { SocketCarrier } from './socket-carrier.js';
 import type { StreamRings } from './stream-rings.js';
 import { isTlsAlert } from './tls-alert.js';
-
-/**
- * Bytes that wait on either side before `write` or `push` say so: a chunk of the carrier.
- * With the 16 KiB of older versions of Node each chunk would stop the reader.
- */
-const defaultHighWaterMark = 64 * 1024;
 
 /** What both {@link listen} and {@link dial} take for their connections. */
 export interface ConnOptions {
@@ -29,11 +29,11 @@ export interface ConnOptions {
   onread?: OnRead<Conn>;
 }
 
-/** @throws {ShmError} `ERR_INVALID_ARG`, `ERR_OUT_OF_RANGE` */
-export function checkConnOptions(operation: string, options: ConnOptions): void {
-  checkOnRead(operation, options.onread);
-  checkHighWaterMark(operation, options.highWaterMark);
-}
+export const connRules = {
+  allowHalfOpen: aBoolean,
+  highWaterMark: checkHighWaterMark,
+  onread: (operation, _name, value) => checkOnRead(operation, value as OnRead<Conn>),
+} satisfies Record<keyof ConnOptions, Rule>;
 
 /** How a connection begins, and what to call when it has closed. */
 interface ConnStart {
@@ -102,6 +102,7 @@ export class Conn extends Duplex {
   }
 
   private constructor(link: Link<StreamRings>, options: ConnOptions, start: ConnStart) {
+    if (!start) notConstructed('Conn', 'dial(address) or listen(address)');
     const { onread, highWaterMark = defaultHighWaterMark } = options;
     super({
       allowHalfOpen: options.allowHalfOpen ?? false,

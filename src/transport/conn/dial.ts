@@ -1,12 +1,15 @@
+import { checkOptions, type Rule } from '../../native/arguments.js';
 import type { Address } from '../link/address.js';
-import { dialLink, type DialLinkOptions } from '../link/dial-link.js';
-import { checkConnOptions, Conn, type ConnOptions } from './conn.js';
+import { dialLink, type DialLinkOptions, dialRules } from '../link/dial-link.js';
+import { Conn, type ConnOptions, connRules } from './conn.js';
 import { streamKind } from './stream-rings.js';
 
 export interface DialOptions extends DialLinkOptions, ConnOptions {
   /** Gives up with the signal's reason; afterwards it destroys the connection. */
   signal?: AbortSignal;
 }
+
+const rules = { ...dialRules, ...connRules } satisfies Record<keyof DialOptions, Rule>;
 
 /**
  * Connects to a {@link listen}er.
@@ -18,11 +21,11 @@ export interface DialOptions extends DialLinkOptions, ConnOptions {
  * @example
  * const conn = await dial('/run/app/shm.sock');
  * conn.end('hello');
- * for await (const chunk of conn) …
+ * for await (const chunk of conn) process.stdout.write(chunk);
  */
 export async function dial(address: Address, options: DialOptions = {}): Promise<Conn> {
+  checkOptions('dial', options, rules);
   const { signal } = options;
-  checkConnOptions('dial', options);
   const link = await dialLink(address, streamKind(options.wait), options);
   const abort = () => conn.destroy(signal!.reason as Error);
   const closed = () => signal?.removeEventListener('abort', abort);

@@ -1,6 +1,7 @@
+import { aBoolean, checkOptions, type Rule } from '../../native/arguments.js';
 import type { Address } from '../link/address.js';
-import { type LinkListenOptions, Listener } from '../link/listener.js';
-import { checkConnOptions, Conn, type ConnOptions } from './conn.js';
+import { checkCallback, type LinkListenOptions, Listener, listenRules } from '../link/listener.js';
+import { Conn, type ConnOptions, connRules } from './conn.js';
 import { streamKind } from './stream-rings.js';
 
 export interface ListenOptions extends LinkListenOptions, ConnOptions {
@@ -10,6 +11,11 @@ export interface ListenOptions extends LinkListenOptions, ConnOptions {
    */
   pauseOnConnect?: boolean;
 }
+
+const rules = { ...listenRules, ...connRules, pauseOnConnect: aBoolean } satisfies Record<
+  keyof ListenOptions,
+  Rule
+>;
 
 /**
  * Listens for connections, as a `net.Server` does.
@@ -27,7 +33,8 @@ export async function listen(
   onConnection?: (conn: Conn) => void,
 ): Promise<Listener<Conn>> {
   if (typeof options === 'function') return listen(address, {}, options);
-  checkConnOptions('listen', options);
+  checkOptions('listen', options, rules);
+  checkCallback('listen', onConnection);
   const kind = streamKind(options.wait);
   const reads = options.pauseOnConnect ? 'paused' : 'now';
   const listener = await Listener.open(address, kind, options, (link, closed) =>

@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
 import { invalidArgument, outOfRange } from '../../errors.js';
+import type { Rule } from '../../native/arguments.js';
 import { timerLimit } from '../../timers.js';
 
 /*
@@ -34,12 +35,15 @@ export function checkFunction(name: string, value: unknown): void {
   if (typeof value !== 'function') throw wrongType(name, 'function', value);
 }
 
+/**
+ * Bytes that wait on either side before `write` or `push` say so: a chunk of the carrier.
+ * With the 16 KiB of older versions of Node each chunk would stop the reader.
+ */
+export const defaultHighWaterMark = 64 * 1024;
+
 /** @throws {ShmError} `ERR_INVALID_ARG`, `ERR_OUT_OF_RANGE` */
-export function checkHighWaterMark(operation: string, value: unknown): void {
-  if (value === undefined) return;
+export const checkHighWaterMark: Rule = (operation, name, value) => {
   const expected = 'a whole number of bytes of at least 0';
-  if (typeof value !== 'number') throw invalidArgument(operation, 'highWaterMark', expected, value);
-  if (!Number.isInteger(value) || value < 0) {
-    throw outOfRange(operation, 'highWaterMark', expected, value);
-  }
-}
+  if (typeof value !== 'number') throw invalidArgument(operation, name, expected, value);
+  if (!Number.isInteger(value) || value < 0) throw outOfRange(operation, name, expected, value);
+};

@@ -27,6 +27,15 @@ export function checkAddress(operation: string, address: Address): NetListenOpti
       const detail = `the path of a Unix socket has at most ${longestPath} bytes, got ${length}`;
       throw new ShmError('ENAMETOOLONG', detail, operation, address);
     }
+    // Node takes such a text for a port in one place, and for a path in the other.
+    if (/^\d+$/.test(address)) {
+      throw invalidArgument(
+        operation,
+        'address',
+        `'./${address}' or { port: ${address} }`,
+        address,
+      );
+    }
     return { path: address };
   }
   const { port, host = 'localhost' } = (address ?? {}) as Partial<{ port: number; host: string }>;

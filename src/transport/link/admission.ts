@@ -1,5 +1,7 @@
 import type { Socket } from 'node:net';
 import { outOfRange, ShmError } from '../../errors.js';
+import { checkedLater, type Rule } from '../../native/arguments.js';
+import { aTimeout } from '../ring/option-rules.js';
 
 /** What handshakes may take of a listener before their peers have proved anything. */
 export interface HandshakeLimits {
@@ -38,6 +40,15 @@ export function checkCount(
   if (Number.isSafeInteger(value) && value >= least) return;
   throw outOfRange(operation, name, `an integer of at least ${least}`, value);
 }
+
+export const aCount: Rule = (operation, name, value) =>
+  checkCount(operation, name, value as number, 0);
+
+export const handshakeRules = {
+  pending: checkedLater,
+  bytes: checkedLater,
+  timeout: aTimeout,
+} satisfies Record<keyof HandshakeLimits, Rule>;
 
 /**
  * The handshakes that a listener has under way, within bounds. Where a bound is reached, the

@@ -1,7 +1,9 @@
 import type { Socket } from 'node:net';
 import { ShmError } from '../../errors.js';
+import { aBoolean, anAbortSignal, type Rule } from '../../native/arguments.js';
 import { delay } from '../../timers.js';
 import { checkCapacity } from '../ring/layout.js';
+import { aCapacity, aTimeout, aWaitStrategy } from '../ring/option-rules.js';
 import { checkTimeout, type WaitStrategy } from '../ring/wait-strategy.js';
 import { type Address, addressText, checkAddress, connectSocket } from './address.js';
 import { Deadline } from './deadline.js';
@@ -25,6 +27,14 @@ export interface DialLinkOptions {
   /** False: over the socket only. @default true */
   sharedMemory?: boolean;
 }
+
+export const dialRules = {
+  capacity: aCapacity,
+  wait: aWaitStrategy,
+  timeout: aTimeout,
+  signal: anAbortSignal,
+  sharedMemory: aBoolean,
+} satisfies Record<keyof DialLinkOptions, Rule>;
 
 /**
  * For one that writes before the listener has answered. What it has written is in shared

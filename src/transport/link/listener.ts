@@ -1,10 +1,19 @@
 import { EventEmitter, on } from 'node:events';
 import type { AddressInfo, Socket } from 'node:net';
+import { invalidArgument } from '../../errors.js';
+import {
+  aBoolean,
+  aDirectory,
+  checkOptions,
+  notConstructed,
+  type Rule,
+} from '../../native/arguments.js';
 import { nextTick } from '../../timers.js';
 import { checkCapacity } from '../ring/layout.js';
+import { aCapacity, aTimeout, aWaitStrategy } from '../ring/option-rules.js';
 import type { WaitStrategy } from '../ring/wait-strategy.js';
 import type { Address } from './address.js';
-import { checkCount, type DropReason, type HandshakeLimits } from './admission.js';
+import { aCount, type DropReason, type HandshakeLimits, handshakeRules } from './admission.js';
 import type { Link } from './handshake.js';
 import type { LinkKind, RingPair } from './sharing.js';
 import { LinkServer } from './server.js';
@@ -34,6 +43,17 @@ export interface LinkListenOptions {
   /** Peers that may wait to be accepted. @default 511 */
   backlog?: number;
 }
+
+export const listenRules = {
+  capacity: aCapacity,
+  wait: aWaitStrategy,
+  directory: aDirectory,
+  handshakeTimeout: aTimeout,
+  handshakes: (operation, _name, value) => checkOptions(operation, value as object, handshakeRules),
+  maxConnections: aCount,
+  sharedMemory: aBoolean,
+  backlog: aCount,
+} satisfies Record<keyof LinkListenOptions, Rule>;
 
 /** A peer that was turned away because a bound is reached; addresses as of a `net.Socket`. */
 export interface DropData {
@@ -87,7 +107,6 @@ export class Listener<C> extends EventEmitter<ListenerEvents<C>> {
   ): Promise<Listener<C>> {
     const { capacity, maxConnections } = options;
     if (capacity !== undefined) checkCapacity('listen', capacity);
-    checkCount('listen', 'maxConnections', maxConnections, 0);
     const links: LinkServer<E> = new LinkServer(content, options, {
       link: link => listener.#add(closed => connect(link, closed)),
       refused: error => listener.emit('clientError', error),
@@ -105,6 +124,7 @@ export class Listener<C> extends EventEmitter<ListenerEvents<C>> {
 
   private constructor(links: Links, maxConnections: number | undefined) {
     super();
+    if (!links?.server) notConstructed('Listener', 'listen(address) or listenChannel(address)');
     this.#links = links;
     this.maxConnections = maxConnections;
     links.server.on('close', () => {
@@ -208,4 +228,10 @@ export class Listener<C> extends EventEmitter<ListenerEvents<C>> {
       this.emit('close');
     });
   }
+}
+
+/** Before anything is made: a wrong one would leave a listener that nobody has. */
+export function checkCallback(operation: string, callback: unknown): void {
+  if (callback === undefined || typeof callback === 'function') return;
+  throw invalidArgument(operation, 'onConnection', 'a function', callback);
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { basename, join } from 'node:path';
 import { ShmError } from '../../errors.js';
+import { needBells } from '../../native/doorbell.js';
 import { Region } from '../../native/region.js';
 import { loadWord } from '../ring/atomics.js';
 import { Field, ringHeaderBytes } from '../ring/layout.js';
@@ -92,6 +93,7 @@ export function makeRegion<E extends RingPair>(
   directory: string | undefined,
   nonce: string,
 ): Shared<E> {
+  needBells('region.create'); // else both sides use the socket
   const bytes = linkBytes(capacity);
   const region = Region.create({ bytes, kind: 'link', ...(directory && { directory }) });
   return adopt(region, () => {
@@ -126,6 +128,7 @@ export function takeRegion<E extends RingPair>(
   nonce: string,
   early: boolean,
 ): Shared<E> {
+  needBells('region.open');
   const path = join(directory, offer.name);
   const region = Region.open(path, { bytes: linkBytes(offer.capacity) });
   const shared = adopt(region, () => {

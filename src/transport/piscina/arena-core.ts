@@ -106,13 +106,16 @@ export class ArenaCore {
 
   static create(geometry: layout.ArenaGeometry, directory: string | undefined): ArenaCore {
     const bytes = layout.arenaBytes(geometry);
-    const region = Region.create({ bytes, ...(directory !== undefined && { directory }) });
+    const region = Region.create({
+      ...{ bytes, operation: 'arena.create' },
+      ...(directory !== undefined && { directory }),
+    });
     layout.writeGeometry(new Int32Array(region.buffer), geometry);
     return new ArenaCore(region, geometry);
   }
 
   static open(path: string): ArenaCore {
-    const region = Region.open(path);
+    const region = Region.open(path, { operation: 'arena.open' });
     try {
       return new ArenaCore(region, layout.readGeometry(new Int32Array(region.buffer), path));
     } catch (error) {

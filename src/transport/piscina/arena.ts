@@ -1,5 +1,14 @@
 import { invalidArgument, outOfRange } from '../../errors.js';
-import { checkArgument, isObject } from '../../native/arguments.js';
+import {
+  aBoolean,
+  aDirectory,
+  checkArgument,
+  checkedLater,
+  checkOptions,
+  isObject,
+  notConstructed,
+  type Rule,
+} from '../../native/arguments.js';
 import { checkLength } from '../../native/limits.js';
 import { ArenaCore, PayloadEntry } from './arena-core.js';
 import { geometryFor, maxPartitions, payloadBytes } from './arena-layout.js';
@@ -32,6 +41,15 @@ export interface ShareOptions {
   /** The payload stays when its tasks have settled, until `release()`. @default false */
   keep?: boolean;
 }
+
+const arenaRules = {
+  bytes: checkedLater,
+  parts: checkedLater,
+  debug: aBoolean,
+  directory: aDirectory,
+} satisfies Record<keyof ArenaOptions, Rule>;
+
+const shareRules = { keep: aBoolean } satisfies Record<keyof ShareOptions, Rule>;
 
 export interface ArenaStats {
   /** Bytes of a part, the most that this process can have in use. */
@@ -70,6 +88,7 @@ export class PayloadArena {
   }
 
   private constructor(core: ArenaCore) {
+    if (!core?.region) notConstructed('PayloadArena', 'PayloadArena.create({ bytes })');
     this.#core = core;
   }
 
@@ -81,10 +100,8 @@ export class PayloadArena {
    */
   static create(options: ArenaOptions): PayloadArena {
     const operation = 'arena.create';
-    checkArgument(isObject(options), operation, 'options', 'an object', options);
+    checkOptions(operation, options, arenaRules);
     const { bytes, parts = 1, debug = false, directory } = options;
-    const isDirectory = directory === undefined || typeof directory === 'string';
-    checkArgument(isDirectory, operation, 'directory', 'a string', directory);
     checkArgument(typeof bytes === 'number', operation, 'bytes', 'a number', bytes);
     if (!Number.isInteger(bytes) || bytes < 1) {
       throw outOfRange(operation, 'bytes', 'a whole number from 1', bytes);
@@ -155,7 +172,7 @@ export class PayloadArena {
   }
 
   #hold(operation: string, kind: number, length: number, options: ShareOptions): PayloadEntry {
-    checkArgument(isObject(options), operation, 'options', 'an object', options);
+    checkOptions(operation, options, shareRules);
     const core = this.#core;
     core.checkOpen(operation);
     const { keep = false } = options;

@@ -40,7 +40,9 @@ export interface PayloadContext {
  * @param fn the task's work, async or not
  * @throws {ShmError} `ERR_INVALID_ARG` where `fn` is no function
  * @example
- * export default payloadTask(({ image, width }) => sharp(image).resize(width).toBuffer());
+ * export default payloadTask(({ image, width }: { image: Uint8Array; width: number }) =>
+ *   sharp(image).resize(width).toBuffer(),
+ * );
  */
 export function payloadTask<T, R>(
   fn: (task: T, context: PayloadContext) => R | Promise<R>,

@@ -1,4 +1,4 @@
-import { invalidArgument } from '../../errors.js';
+import { invalidArgument, outOfRange } from '../../errors.js';
 import { keepFreedHeap } from '../../native/heap.js';
 import { recordHeaderBytes } from './layout.js';
 import { iterate } from './iterate.js';
@@ -56,6 +56,9 @@ export class Consumer extends RecordReader {
   drain(handler: RecordHandler, limit = Number.POSITIVE_INFINITY): number {
     if (typeof handler !== 'function') {
       throw invalidArgument('consumer.drain', 'handler', 'a function', handler);
+    }
+    if (typeof limit !== 'number' || !(limit >= 0)) {
+      throw outOfRange('consumer.drain', 'limit', 'a number of at least 0', limit);
     }
     this.roleHolder.checkUsable('drain');
     // Room goes back in steps, so that the producer refills while the drain goes on.

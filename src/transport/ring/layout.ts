@@ -1,4 +1,4 @@
-import { ShmError } from '../../errors.js';
+import { outOfRange } from '../../errors.js';
 
 /*
  * A ring in memory: a header of eight lines, then `capacity` bytes of records.
@@ -182,9 +182,6 @@ export function isCapacity(value: number): boolean {
 
 export function checkCapacity(operation: string, capacity: number): void {
   if (isCapacity(capacity)) return;
-  throw new ShmError(
-    'ERR_OUT_OF_RANGE',
-    `capacity must be a power of two from ${minCapacity} to ${maxCapacity}, got ${String(capacity)}`,
-    operation,
-  );
+  const expected = `a power of two from ${minCapacity} to ${maxCapacity}`;
+  throw outOfRange(operation, 'capacity', expected, capacity);
 }

@@ -1,4 +1,11 @@
 import { ShmError } from '../../errors.js';
+import {
+  aDirectory,
+  checkedLater,
+  checkOptions,
+  notConstructed,
+  type Rule,
+} from '../../native/arguments.js';
 import { Region } from '../../native/region.js';
 import { Consumer } from './consumer.js';
 import type { FilePath } from '../../native/paths.js';
@@ -6,7 +13,7 @@ import { checkHeader, formatHeader, isKept, keptEnds } from './header.js';
 import { checkCapacity, ringHeaderBytes, ringTrailerBytes, maxPayload, Magic } from './layout.js';
 import { RegionMemory, type RingMemory } from './memory.js';
 import { Producer } from './producer.js';
-import type { RoleOptions } from './role-options.js';
+import { type RoleOptions, roleRules } from './role-options.js';
 import { readStats, type RingStats } from './stats.js';
 
 /**
@@ -31,6 +38,12 @@ export interface RingOptions {
   directory?: string;
 }
 
+const rules = {
+  capacity: checkedLater,
+  path: checkedLater,
+  directory: aDirectory,
+} satisfies Record<keyof RingOptions, Rule>;
+
 /**
  * A queue of byte records in shared memory, for one producer and one consumer, each a
  * thread of any process of this user.
@@ -47,6 +60,7 @@ export class Ring {
   #closed = false;
 
   private constructor(memory: RingMemory, capacity: number) {
+    if (!memory?.words) notConstructed('Ring', 'Ring.create(options) or Ring.open(handle)');
     this.#memory = memory;
     this.capacity = capacity;
   }
@@ -58,14 +72,21 @@ export class Ring {
    *   errno names from the file system, which is as it was then
    */
   static create(options: RingOptions): Ring {
-    checkCapacity('ring.create', options.capacity);
+    const operation = 'ring.create';
+    checkOptions(operation, options, rules);
+    checkCapacity(operation, options.capacity);
     const bytes = ringHeaderBytes + options.capacity;
     const { directory, path, capacity } = options;
     if (path !== undefined) {
       const ends = keptEnds(Magic.ring, capacity);
-      return Ring.#take(Region.createKept({ bytes: bytes + ringTrailerBytes, path, ends }));
+      return Ring.#take(
+        Region.createKept({ bytes: bytes + ringTrailerBytes, path, ends, operation }),
+      );
     }
-    const region = Region.create({ bytes, kind: 'ring', ...(directory && { directory }) });
+    const region = Region.create({
+      ...{ bytes, kind: 'ring', operation },
+      ...(directory !== undefined && { directory }),
+    });
     return Ring.format(new RegionMemory(region), capacity);
   }
 
@@ -80,7 +101,8 @@ export class Ring {
    */
   static open(handle: RingHandle | FilePath): Ring {
     const { path } = (handle ?? {}) as Partial<RingHandle>;
-    return Ring.#take(Region.open(typeof path === 'string' ? path : (handle as FilePath)));
+    const file = typeof path === 'string' ? path : (handle as FilePath);
+    return Ring.#take(Region.open(file, { operation: 'ring.open' }));
   }
 
   static #take(region: Region): Ring {
@@ -137,6 +159,7 @@ export class Ring {
    */
   producer(options?: RoleOptions): Producer {
     this.#checkOpen('producer');
+    if (options !== undefined) checkOptions('ring.producer', options, roleRules);
     const producer = Producer.make(this.#memory, this.capacity, options);
     this.#sides.producer = producer;
     return producer;
@@ -149,6 +172,7 @@ export class Ring {
    */
   consumer(options?: RoleOptions): Consumer {
     this.#checkOpen('consumer');
+    if (options !== undefined) checkOptions('ring.consumer', options, roleRules);
     const consumer = Consumer.make(this.#memory, this.capacity, options);
     this.#sides.consumer = consumer;
     return consumer;

@@ -1,5 +1,6 @@
 import { ShmError } from '../../errors.js';
 import { now } from '../../timers.js';
+import { notConstructed } from '../../native/arguments.js';
 import type { Doorbell } from '../../native/doorbell.js';
 import { loadWord, storeWord, takeWord } from './atomics.js';
 import { Bell, RoleState, Waiting } from './layout.js';
@@ -54,6 +55,8 @@ export class RoleHolder {
    *   a holder of either role found the ring corrupt; nothing has changed
    */
   constructor(memory: RingMemory, role: Role, { spin, first = false, operations }: RoleClaim) {
+    if (!memory?.words)
+      notConstructed('Producer or Consumer', 'ring.producer() or ring.consumer()');
     this.#operations = operations;
     this.role = role;
     this.memory = memory;
@@ -313,7 +316,8 @@ export class RoleHolder {
   }
 
   #name(operation: string): string {
-    const own = this.#operations?.[operation === 'attach' ? 'attach' : 'use'];
-    return own ?? `${this.role}.${operation}`;
+    const { attach, use } = this.#operations ?? {};
+    if (use === undefined) return `${this.role}.${operation}`;
+    return operation === 'attach' ? attach! : operation.endsWith('Sync') ? `${use}Sync` : use;
   }
 }

@@ -1,3 +1,5 @@
+import { checkedLater, type Rule } from '../../native/arguments.js';
+import { aWaitStrategy } from './option-rules.js';
 import type { PieceCollector } from './record-handlers.js';
 import type { WaitStrategy } from './wait-strategy.js';
 
@@ -11,3 +13,10 @@ export interface RoleOptions {
   /** @internal A channel's: takes the pieces of long messages, which are corrupt otherwise. */
   pieces?: PieceCollector;
 }
+
+export const roleRules = {
+  wait: aWaitStrategy,
+  first: checkedLater,
+  operations: checkedLater,
+  pieces: checkedLater,
+} satisfies Record<keyof RoleOptions, Rule>;

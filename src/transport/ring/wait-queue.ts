@@ -1,7 +1,8 @@
+import { anAbortSignal, checkOptions, type Rule } from '../../native/arguments.js';
 import { Limit } from '../../timers.js';
 import { LoopWaiter } from './loop-waiter.js';
 import type { RoleHolder } from './role-holder.js';
-import { checkTimeout } from './wait-strategy.js';
+import { aTimeout } from './option-rules.js';
 
 export interface WaitOptions {
   /** Gives up and rejects with the signal's reason; nothing has been read or written then. */
@@ -9,6 +10,13 @@ export interface WaitOptions {
   /** Milliseconds after which to give up. @default no limit */
   timeout?: number;
 }
+
+const rules = { signal: anAbortSignal, timeout: aTimeout } satisfies Record<
+  keyof WaitOptions,
+  Rule
+>;
+
+const none: WaitOptions = {};
 
 interface Waiter<T> {
   /** Undefined: not yet. */
@@ -39,9 +47,9 @@ export class WaitQueue<T> {
    * @param attempt does it, or says undefined where it cannot be done yet
    * @param late what to resolve with when the time ran out
    */
-  add(attempt: () => T | undefined, late: T, options: WaitOptions = {}): Promise<T> {
-    const timeout = checkTimeout(this.#operation, options.timeout);
-    const { signal } = options;
+  add(attempt: () => T | undefined, late: T, options: WaitOptions = none): Promise<T> {
+    if (options !== none) checkOptions(this.#operation, options, rules);
+    const { signal, timeout = Number.POSITIVE_INFINITY } = options;
     return new Promise<T>((resolve, reject) => {
       signal?.throwIfAborted();
       const value = this.#queue.length === 0 ? attempt() : undefined;

@@ -28,9 +28,11 @@ const tell = (value: unknown) =>
 
 async function run({ channel: at, does, sharedMemory, ...rest }: Orders) {
   const { codec = 'structured', wait = 'park' } = rest;
-  const options = { codec, wait, sharedMemory: sharedMemory ?? true };
+  const options = { codec, wait };
   const channel =
-    typeof at === 'string' ? await dialChannel(at, options) : Channel.open(at, options);
+    typeof at === 'string'
+      ? await dialChannel(at, { ...options, sharedMemory: sharedMemory ?? true })
+      : Channel.open(at, options);
   tell('open');
   if (does === 'idle') {
     channel.on('message', () => {}).unref();
