@@ -74,6 +74,8 @@ const options = ['undefined', 'object', 'bare', 'hostile'] as const;
 const capacity = ['undefined', 'number'] as const;
 const flag = ['undefined', 'boolean'] as const;
 const milliseconds = ['undefined', 'zero', 'fraction', 'number', 'infinity'] as const;
+/** Of channels and buses. */
+const limits = { maxMessage: capacity, closeTimeout: milliseconds } as const;
 const bytes = ['bytes'] as const;
 const path = ['undefined', 'text', 'digits'] as const;
 
@@ -204,7 +206,7 @@ describe('Mistaken arguments', function () {
     withOptions('consumer.read', value => record(() => consumer.read(value)), waits);
 
     withOptions('Channel.create', value => Channel.create(value), {
-      ...{ codec: none, wait: none },
+      ...{ codec: none, wait: none, ...limits },
       ...{ capacity, directory: path },
     });
     place('Channel.open(handle)', [], value => Channel.open(value));
@@ -218,7 +220,7 @@ describe('Mistaken arguments', function () {
           void one.close();
         }
       },
-      { codec: none, wait: none },
+      { codec: none, wait: none, ...limits },
     );
     place('channel.sendSync(timeout)', milliseconds, value => {
       channel.sendSync(1, value);
@@ -272,13 +274,13 @@ describe('Mistaken arguments', function () {
     );
     place('dialChannel(address)', [], value => dialChannel(value));
     withOptions('dialChannel', value => dialChannel(socketPath(at('channel')), value), {
-      ...{ ...dialing, codec: none },
+      ...{ ...dialing, codec: none, ...limits },
     });
 
     place('Bus.join(name)', ['text', 'digits'], value => Bus.join(value));
     const ofBus = {
       ...{ directory: path, codec: none, capacity },
-      ...{ wait: none, requestTimeout: milliseconds, closeTimeout: milliseconds },
+      ...{ wait: none, requestTimeout: milliseconds, ...limits },
     } as const;
     withOptions('Bus.join', value => Bus.join('other', value), { ...ofBus, id: path });
     withOptions('clusterBus', value => clusterBus(value), {
