@@ -70,19 +70,23 @@ export class RoleHolder {
       const pid = loadWord(this.#words, this.#own.pid);
       throw this.error('ERR_ROLE_TAKEN', 'attach', `the ${role}'s role is held by process ${pid}`);
     }
+    try {
+      this.#attach(first);
+    } catch (error) {
+      memory.unlock(role);
+      throw error;
+    }
+  }
+
+  #attach(first: boolean): void {
     for (const { state } of [this.#own, this.#peer]) {
       if (loadWord(this.#words, state) !== RoleState.poisoned) continue;
-      memory.unlock(role);
       throw this.error('ERR_CORRUPT', 'attach', 'the ring was found corrupt before');
     }
     if (first && loadWord(this.#words, this.#own.state) !== RoleState.never) {
-      memory.unlock(role);
       const pid = loadWord(this.#words, this.#own.pid);
-      throw this.error(
-        'ERR_ROLE_TAKEN',
-        'attach',
-        `the ${role}'s role was process ${pid}'s before`,
-      );
+      const detail = `the ${this.role}'s role was process ${pid}'s before`;
+      throw this.error('ERR_ROLE_TAKEN', 'attach', detail);
     }
     // The lock comes first: a peer that sees `attached` may ask the kernel whether it is true.
     storeWord(this.#words, this.#own.waiting, Waiting.none);
@@ -196,10 +200,13 @@ export class RoleHolder {
       // A thread that was not run for so long has not looked at its peer yet.
       if (left <= 0) return ready() || (timeout > 0 && this.#checkWaiting(operation, ready));
       storeWord(this.#words, this.#own.waiting, Waiting.blocked);
-      if (!ready()) {
-        this.memory.wait(this.#own.waiting, Waiting.blocked, Math.min(left, livenessInterval));
+      try {
+        if (!ready()) {
+          this.memory.wait(this.#own.waiting, Waiting.blocked, Math.min(left, livenessInterval));
+        }
+      } finally {
+        storeWord(this.#words, this.#own.waiting, Waiting.none);
       }
-      storeWord(this.#words, this.#own.waiting, Waiting.none);
       if (ready() || this.#checkWaiting(operation, ready)) return true;
     }
   }
