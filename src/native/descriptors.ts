@@ -1,4 +1,4 @@
-import { closeSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, unlinkSync, writeSync } from 'node:fs';
 
 /**
  * Closes a descriptor. It is gone whatever the system says, and what it was opened for is done by
@@ -19,7 +19,7 @@ export function closeQuietly(fd: number): void {
  */
 export function removeQuietly(path: string): void {
   try {
-    rmSync(path, { force: true });
+    unlinkSync(path);
   } catch {
     // As said above.
   }
@@ -27,7 +27,7 @@ export function removeQuietly(path: string): void {
 
 /** Writes all of the bytes, into blocks that are reserved. */
 export function writeWhole(fd: number, bytes: Uint8Array, position: number): void {
-  for (let done = 0; done < bytes.length; ) {
+  for (let done = 0; done < bytes.length;) {
     done += writeSync(fd, bytes, done, bytes.length - done, position + done);
   }
 }

@@ -29,7 +29,11 @@ export function reap(directory?: string): string[] {
   const home = existingDirectory(directory);
   if (home === undefined) return [];
   let failure: unknown;
-  const removed = reapNames(home, () => true, error => (failure ??= error));
+  const removed = reapNames(
+    home,
+    () => true,
+    error => (failure ??= error),
+  );
   if (failure !== undefined) throw systemError(failure, 'region.reap', home);
   return removed;
 }

@@ -264,11 +264,15 @@ export class Region {
   /**
    * Removes the name: nobody can open the region any more, and nothing is left of it when
    * the last of those who have it open is gone, however they go. Windows keeps the name of
-   * a mapped file; the last to close removes it there.
+   * a mapped file, and so does a system that refuses: there the last to close removes it.
    */
   unlink(): void {
     if (process.platform === 'win32') return;
-    unlinkQuietly(this.path);
+    try {
+      unlinkQuietly(this.path);
+    } catch {
+      return;
+    }
     this.#mapping.ownName('', 0);
   }
 

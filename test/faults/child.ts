@@ -56,8 +56,10 @@ function say(line: Line): void {
 function describe(error: unknown): string {
   const { stack, cause } = error as Error;
   const lines = String(stack ?? error).split('\n');
-  const own = lines.filter(line => /dist\/(src|test)/.test(line)).slice(0, 5);
-  const at = own.map(line => line.replace(/^.*dist\//, '').replace(/\)$/, '')).join(' < ');
+  const own = lines.filter(line => /(dist\/)?(src|test)\/.*:\d/.test(line)).slice(0, 5);
+  const at = own
+    .map(line => line.replace(/^.*(dist\/|wt-\w+\/)/, '').replace(/\)$/, ''))
+    .join(' < ');
   const inner = cause instanceof Error ? ` (cause ${cause.message})` : '';
   return `${lines[0]!}${inner} at ${at}`;
 }
@@ -86,7 +88,9 @@ function descriptors(): string[] {
     } catch {
       continue; // that of the listing itself
     }
-    if (!target.startsWith('anon_inode:')) open.push(target.replace(/:\[\d+\]/, ''));
+    // libuv keeps one of the root, to be able to refuse connections at EMFILE.
+    if (!target.startsWith('anon_inode:') && target !== '/')
+      open.push(target.replace(/:\[\d+\]/, ''));
   }
   return open.sort();
 }

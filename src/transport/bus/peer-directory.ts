@@ -1,12 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { readdirSync, rmSync, statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemError } from '../../errors.js';
 import { atExit } from '../../native/at-exit.js';
 import { closeQuietly, removeQuietly } from '../../native/descriptors.js';
 import { regionDirectory } from '../../native/directory.js';
 import { isRecent, reapExcept } from '../../native/reap.js';
-import { createSegmentAt } from '../../native/segment.js';
+import { createSegmentAt, unlinkQuietly } from '../../native/segment.js';
 
 /*
  * The peers of a bus find each other in the region directory, by two files each:
@@ -71,9 +71,7 @@ export class PeerDirectory {
     const own = this.#path(this.instance);
     try {
       if (!isWindows) removeQuietly(this.address()); // and so does the end of its server
-      rmSync(own, { force: true });
-    } catch (cause) {
-      throw systemError(cause, 'bus.close', own);
+      unlinkQuietly(own);
     } finally {
       // Without the lease another peer removes what is left.
       closeQuietly(this.#fd);

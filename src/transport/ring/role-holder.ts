@@ -162,11 +162,20 @@ export class RoleHolder {
       throw this.#cut(operation) ?? this.error('ERR_CORRUPT', operation, detail);
     }
     if (state !== RoleState.attached) return;
-    if (!this.#peerLost && this.memory.isLocked(this.#peerRole)) return;
+    if (!this.#peerLost && this.#peerIsThere()) return;
     // It may have ended between the two looks; the state is stored before the lock goes.
     if (loadWord(this.#words, this.#peer.state) !== RoleState.attached) return;
     const pid = loadWord(this.#words, this.#peer.pid);
     throw this.error('ERR_PEER_DIED', operation, `the ${this.#peerRole} (process ${pid}) died`);
+  }
+
+  /** The kernel's word. Where it gives none (`ENOLCK`, `EIO`), nobody has died: it is asked again. */
+  #peerIsThere(): boolean {
+    try {
+      return this.memory.isLocked(this.#peerRole);
+    } catch {
+      return true;
+    }
   }
 
   /**
