@@ -127,7 +127,7 @@ export class PeerDirectory {
     return join(this.#directory, this.#prefix + instance);
   }
 
-  /** Its owner was killed between the removal of the two files. */
+  /** Of an earlier version, whose owner was killed between the two files. */
   #removeOrphan(name: string): void {
     const path = join(this.#directory, name);
     try {
