@@ -84,8 +84,7 @@ export class RoleHolder {
       throw this.error('ERR_CORRUPT', 'attach', 'the ring was found corrupt before');
     }
     if (first && loadWord(this.#words, this.#own.state) !== RoleState.never) {
-      const pid = loadWord(this.#words, this.#own.pid);
-      const detail = `the ${this.role}'s role was process ${pid}'s before`;
+      const detail = `process ${loadWord(this.#words, this.#own.pid)} had the ${this.role}'s role`;
       throw this.error('ERR_ROLE_TAKEN', 'attach', detail);
     }
     // The lock comes first: a peer that sees `attached` may ask the kernel whether it is true.
@@ -169,18 +168,16 @@ export class RoleHolder {
     throw this.error('ERR_PEER_DIED', operation, `the ${this.#peerRole} (process ${pid}) died`);
   }
 
-  /** The kernel's word. Where it gives none (`ENOLCK`, `EIO`), nobody has died: it is asked again. */
   #peerIsThere(): boolean {
     try {
       return this.memory.isLocked(this.#peerRole);
     } catch {
-      return true;
+      return true; // the kernel does not say (`ENOLCK`): it is asked again
     }
   }
 
   /**
    * Blocks this thread until `ready`, polling first, then asleep.
-   *
    * SYNC park, the sleeper's side: `waiting` is stored before `ready` looks once more. A
    * peer that published before that store is seen by the look; one that publishes after
    * it sees the flag.
@@ -220,14 +217,13 @@ export class RoleHolder {
     }
   }
 
-  /** True where it is ready after all; throws where the peer is gone and it is not. */
+  /** Throws where the peer is gone; true where it is ready after all. */
   #checkWaiting(operation: string, ready: () => boolean): boolean {
     try {
       this.checkPeer(operation);
       return false;
     } catch (error) {
-      // What the peer committed before it died comes first.
-      if (ready()) return true;
+      if (ready()) return true; // what the peer committed before it died comes first
       throw error;
     }
   }
@@ -238,12 +234,9 @@ export class RoleHolder {
     const { plain } = this.memory;
     const directory = Buffer.from(bell.directory);
     if (directory.length > Bell.maxDirectoryBytes) {
-      throw this.error(
-        'ENAMETOOLONG',
-        'park',
-        `a region directory's path has at most ${Bell.maxDirectoryBytes} bytes, ` +
-          `got ${directory.length}: ${bell.directory}`,
-      );
+      const most = `a region directory's path has at most ${Bell.maxDirectoryBytes} bytes`;
+      const detail = `${most}, got ${directory.length}: ${bell.directory}`;
+      throw this.error('ENAMETOOLONG', 'park', detail);
     }
     storeWord(this.#words, at + Bell.token, token);
     plain.set(bell.id, (at + Bell.id) * 4);
