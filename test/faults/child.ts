@@ -43,7 +43,7 @@ process.dlopen(loaded, library);
 const { arm, disarm } = loaded.exports;
 
 /** Longer than any time limit of the operations. */
-const patience = 8000;
+const patience = 15_000;
 
 const uncaught: unknown[] = [];
 process.on('uncaughtException', error => uncaught.push(error));

@@ -343,7 +343,7 @@ add({
   isOnce: true,
 });
 
-const limits = { handshakeTimeout: 1000 };
+const limits = { handshakeTimeout: 3000 };
 
 add({
   name: 'listen',
@@ -374,8 +374,8 @@ add({
     return listener.on('clientError', told).on('error', told);
   },
   async act(_, { path }) {
-    const conn = await dial(path('socket'), { timeout: 1500 });
-    conn.setTimeout(1500, () => conn.destroy(new Error('nothing came')));
+    const conn = await dial(path('socket'), { timeout: 4000 });
+    conn.setTimeout(4000, () => conn.destroy(new Error('nothing came')));
     conn.end('hello');
     check(String(await buffer(conn)) === 'hello', 'other bytes');
     if (!conn.closed) await once(conn, 'close');
@@ -391,7 +391,7 @@ add({
     return listener.on('clientError', told).on('error', told);
   },
   async act(_, { path }) {
-    const channel = await dialChannel<string>(path('socket'), { timeout: 1500 });
+    const channel = await dialChannel<string>(path('socket'), { timeout: 4000 });
     try {
       const answer = new Promise((resolve, reject) => {
         channel.on('message', resolve).on('error', reject).on('end', reject);
@@ -412,7 +412,7 @@ add({
   isOnce: true,
 });
 
-const busOptions = { capacity, closeTimeout: 1000, requestTimeout: 1500 };
+const busOptions = { capacity, closeTimeout: 1000, requestTimeout: 4000 };
 
 add({ name: 'Bus.join: alone', act: () => Bus.join('alone', busOptions), ...closes });
 add({
@@ -435,7 +435,7 @@ add({
     return { here, there };
   },
   async act({ here, there }) {
-    const signal = AbortSignal.timeout(2500);
+    const signal = AbortSignal.timeout(6000);
     const arrival = once(there, 'message', { signal });
     arrival.catch(() => {});
     if (!here.send('b', 'word')) {

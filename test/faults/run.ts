@@ -37,7 +37,7 @@ export function buildInterposer(folder: string): string {
 }
 
 /** Silence of a child for so long is a hang, in milliseconds. */
-const patience = 20_000;
+const patience = 60_000;
 
 /** Runs all faults of an operation; a child that dies or hangs is replaced by another. */
 export async function injectAll(operation: string, library: string, only = ''): Promise<Report> {

@@ -127,7 +127,8 @@ export class PayloadArena {
    * copy, which is cloned on the way, as without an arena; `stats().fallbacks` counts that.
    *
    * @param source a view of any kind, which is the kind that the task sees
-   * @throws {ShmError} `ERR_INVALID_ARG`, `ERR_CLOSED`
+   * @throws {ShmError} `ERR_INVALID_ARG`, `ERR_CLOSED`; `ERR_TRUNCATED`: somebody cut the arena's
+   *   file
    */
   share(source: ArrayBufferView, options: ShareOptions = {}): Payload {
     const kind = ArrayBuffer.isView(source) ? kindOf(source) : undefined;
@@ -136,8 +137,17 @@ export class PayloadArena {
     }
     const bytes = bytesOf(source);
     const entry = this.#hold('arena.share', kind, bytes.length, options);
-    if (entry.block) this.#core.region.bytes.set(bytes, entry.block.offset);
-    else entry.data!.set(bytes);
+    if (!entry.block) {
+      entry.data!.set(bytes);
+      return new Payload(entry);
+    }
+    this.#core.region.bytes.set(bytes, entry.block.offset);
+    try {
+      this.#core.checkMemory('arena.share');
+    } catch (error) {
+      this.#core.release(entry);
+      throw error;
+    }
     return new Payload(entry);
   }
 
@@ -158,6 +168,7 @@ export class PayloadArena {
     checkArgument(isObject(options), operation, 'options', 'an object', options);
     const core = this.#core;
     core.checkOpen(operation);
+    core.checkMemory(operation);
     const { keep = false } = options;
     const entry = core.take(length, kind, keep);
     if (entry) {
