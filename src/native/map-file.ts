@@ -75,7 +75,8 @@ const operation = 'openFile';
  *   files of /proc; `ENOSPC` with the bytes wanted and free, `EFBIG`, `EDQUOT`;
  *   `ERR_OUT_OF_RANGE` for an offset or length beyond the file, or beyond what one view
  *   can address (4 GiB before Node 22); `ERR_INVALID_ARG`. A file that was grown stays so where
- *   its pages then cannot be locked: somebody else may count on its length already.
+ *   its pages then cannot be locked: somebody else may count on its length already. It may also be
+ *   longer after `ENOSPC`, on file systems that keep what they had reserved by then.
  * @example
  * using file = openFile('words.txt');
  * const at = Buffer.from(file.bytes.buffer).indexOf('needle');

@@ -45,12 +45,12 @@ export function reap(directory?: string): string[] {
  *
  * @param inUse names that need no look
  */
-export function reapExcept(home: string, inUse: ReadonlySet<string> = new Set()): void {
+export function reapExcept(home: string, inUse: ReadonlySet<string> = new Set()): string[] {
   try {
     const isMeant = (name: string) => !inUse.has(name) && !isOffered(join(home, name));
-    reapNames(home, isMeant, () => {});
+    return reapNames(home, isMeant, () => {});
   } catch {
-    // The directory cannot be read: what is done there will say so, if it matters.
+    return []; // the directory cannot be read: what is done there will say so, if it matters
   }
 }
 

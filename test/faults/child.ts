@@ -40,7 +40,7 @@ const [name, library, from = '0', only] = process.argv.slice(2) as [string, stri
 const operation = operations.find(each => each.name === name)!;
 const loaded = { exports: {} as Interposer };
 process.dlopen(loaded, library);
-const { arm, disarm } = loaded.exports;
+const interposer = loaded.exports;
 
 /** Longer than any time limit of the operations. */
 const patience = 15_000;
@@ -188,15 +188,15 @@ async function run({ isOnce, ...op }: Operation, fault: Fault | undefined) {
   let value: unknown;
   let error: unknown;
   const errno = fault === undefined ? 0 : Math.abs(constants.errno[fault.errno as 'EIO']);
-  arm(fault?.call ?? '', fault?.number ?? 0, errno, fault?.forGood ?? false);
+  interposer.arm(fault?.call ?? '', fault?.number ?? 0, errno, fault?.forGood ?? false);
   try {
     value = await within(() => op.act(context, place));
     if (value === late) say('takes for ever');
   } catch (cause) {
     error = cause ?? new Error('an empty error');
-    void (error as Error).stack; // until it is made it keeps alive what the functions had
+    describe(error); // until its stack is made it keeps alive what the functions had
   }
-  const { calls, hits } = disarm();
+  const { calls, hits } = interposer.disarm();
   if (error === undefined) {
     if (value !== late) await attempt('finish', () => op.finish?.(value, context, place));
   } else {

@@ -19,7 +19,7 @@ try {
   const library = buildInterposer(folder);
   for (const { name } of operations) {
     if (!name.includes(wanted)) continue;
-    const report = await injectAll(name, library, only).catch((error: Error) => error);
+    const report = await injectAll(name, library, only).catch((error: unknown) => error as Error);
     if (report instanceof Error) {
       console.log(`${name}: ${report.message}`);
       process.exitCode = 1;

@@ -49,7 +49,7 @@ export interface Operation<Context = unknown, Value = unknown> {
 const all: Operation[] = [];
 
 function add<C, V>(operation: Operation<C, V>): void {
-  all.push(operation as Operation);
+  all.push(operation);
 }
 
 function check(condition: boolean, what: string): void {

@@ -77,7 +77,7 @@ const actions: (() => unknown)[] = [
   async () => {
     const here = Channel.create<string>({ capacity }).on('error', () => {});
     const there = Channel.open<string>(here.handle).on('error', () => {});
-    there.on('message', () => there.close());
+    there.on('message', () => void there.close());
     here.send('word');
     await there.ready().catch(() => {});
     await here.close();

@@ -142,7 +142,9 @@ try {
     checkLeft();
     for (let peer = 0; peer < peers; peer++) checkRings(peer);
   }
-  console.log(`${kills} killed in ${rounds} rounds, ${records} records committed, none lost, nothing left`);
+  console.log(
+    `${kills} killed in ${rounds} rounds, ${records} records committed, none lost, nothing left`,
+  );
 } finally {
   ledgerFile.close();
   rmSync(home, { recursive: true });

@@ -145,7 +145,7 @@ export class PayloadArena {
     try {
       this.#core.checkMemory('arena.share');
     } catch (error) {
-      this.#core.release(entry);
+      entry.release();
       throw error;
     }
     return new Payload(entry);
