@@ -210,10 +210,7 @@ export class Region {
     return this.#ask('region.wait', () => this.#mapping.wait(offset, expected, timeout));
   }
 
-  /**
-   * See {@link NativeMapping.wake}. It comes after something was done, which stays done: where the
-   * system refuses, those that wait find out when their bounded wait runs out.
-   */
+  /** See {@link NativeMapping.wake}. Where that fails, sleepers look when their wait runs out. */
   wake(offset: number, count: number): number {
     try {
       return this.#mapping.wake(offset, count);
