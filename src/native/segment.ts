@@ -89,7 +89,7 @@ function removed(operation: string, path: string): ShmError {
  */
 export function leaseNew(operation: string, path: string, fd: number): SegmentFile {
   const stats = fstatSync(fd);
-  const fault = unsafe(stats, 'file');
+  const fault = unsafe(stats, 'file', path);
   if (fault) throw new ShmError('ERR_UNSAFE_FILE', fault, operation, path);
   if (!addon.tryLease(fd, 0)) throw noLease(operation, path);
   return { path, fd, size: stats.size };
