@@ -71,11 +71,14 @@ export class Doorbell {
   }
 }
 
+/** How often a bell that was removed while it was made is made anew. */
+const mostAttempts = 20;
+
 function listen(
   directory: string,
   callback: (token: number) => void,
 ): { id: Uint8Array; native: NativeDoorbell } {
-  for (;;) {
+  for (let attempt = 1; ; attempt++) {
     const id = randomBytes(idBytes);
     const path = bellPath(directory, id);
     // Its name until it listens: what has its own name and no listener is left over.
@@ -85,7 +88,8 @@ function listen(
     } catch (cause) {
       const error = systemError(cause, 'doorbell.create', path);
       // Another's name, or removed as left over before it listened.
-      if (error.code !== 'EEXIST' && error.code !== 'EAGAIN') throw error;
+      const isPassing = error.code === 'EEXIST' || error.code === 'EAGAIN';
+      if (!isPassing || attempt === mostAttempts) throw error;
     }
   }
 }

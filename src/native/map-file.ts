@@ -1,7 +1,8 @@
-import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs';
+import { constants, fstatSync, openSync, readSync, type Stats } from 'node:fs';
 import { dirname } from 'node:path';
 import { outOfRange, ShmError, systemError } from '../errors.js';
 import { Access, Advice, addon } from './addon.js';
+import { closeQuietly } from './descriptors.js';
 import { checkMapOptions, type MapOptions } from './map-options.js';
 import { maxLength } from './limits.js';
 import type { MappingInfo } from './mapped-view.js';
@@ -74,7 +75,8 @@ const operation = 'openFile';
  *   files of /proc; `ENOSPC` with the bytes wanted and free, `EFBIG`, `EDQUOT`;
  *   `ERR_OUT_OF_RANGE` for an offset or length beyond the file, or beyond what one view
  *   can address (4 GiB before Node 22); `ERR_INVALID_ARG`. A file that was grown stays so where
- *   its pages then cannot be locked: somebody else may count on its length already.
+ *   its pages then cannot be locked: somebody else may count on its length already. It may also be
+ *   longer after `ENOSPC`, on file systems that keep what they had reserved by then.
  * @example
  * using file = openFile('words.txt');
  * const at = Buffer.from(file.bytes.buffer).indexOf('needle');
@@ -87,14 +89,9 @@ export function openFile(path: FilePath, options: MapOptions = {}): MapFile {
   const name = pathText(operation, path);
   checkMapOptions(operation, options);
   try {
-    const fd = openOrMake(name, options);
-    try {
-      const source = mapGrown(fd, name, options);
-      trace('open', { operation, address: name, length: source.length });
-      return MapFile.make(source);
-    } finally {
-      closeSync(fd);
-    }
+    const source = mapOrMake(name, options);
+    trace('open', { operation, address: name, length: source.length });
+    return MapFile.make(source);
   } catch (cause) {
     throw explained(cause, name);
   }
@@ -103,42 +100,59 @@ export function openFile(path: FilePath, options: MapOptions = {}): MapFile {
 /** How often somebody else may make or remove the file meanwhile. */
 const mostAttempts = 10;
 
-function openOrMake(name: string, options: MapOptions): number {
+function mapOrMake(name: string, options: MapOptions): MappingInfo {
   const { create = false } = options;
   if (create === 'exclusive') {
-    if (!make(name, options)) throw new ShmError('EEXIST', 'the file exists', operation, name);
-    return openPlain(name, options);
+    const made = make(name, name, options);
+    if (!made) throw new ShmError('EEXIST', 'the file exists', operation, name);
+    return made.filled ?? mapGrown(openPlain(name, options), name, options);
   }
   for (let attempt = 1; ; attempt++) {
+    let fd: number | undefined;
     try {
-      return openPlain(name, options);
+      fd = openPlain(name, options);
     } catch (cause) {
       const isMissing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
       if (!create || !isMissing || attempt === mostAttempts) throw cause;
     }
-    make(resolveLinks(name), options);
+    if (fd !== undefined) return mapGrown(fd, name, options);
+    const made = make(resolveLinks(name), name, options);
+    if (made?.filled) return made.filled;
   }
 }
 
-/** Makes the file as {@link openFile} will map it. False: there is one. */
-function make(path: string, options: MapOptions): boolean {
+/**
+ * Makes the file and maps it, before it has a name: nothing is left of it where that fails. Undefined:
+ * there is one. Windows, where a file that is mapped cannot be renamed, maps it afterwards.
+ */
+function make(path: string, name: string, options: MapOptions) {
   const { size = 0, mode = 0o600 } = options;
   checkPart(size, options);
-  return makeFile({
+  return makeFile<MappingInfo | undefined>({
     path,
     mode,
     fill(fd) {
       if (size > 0) reserve(fd, path, size, dirname(path));
-      if (canTry) map(fd, path, size, options).native?.close(true);
+      return canTry ? map(fd, name, size, options) : undefined;
     },
+    undo: filled => filled?.native?.close(true),
   });
 }
 
 // There a file that is mapped can neither be renamed nor removed, and mapping lengthens it.
 const canTry = process.platform !== 'win32';
 
-/** Grows the file where that was asked for, after it has been tried whether it can be mapped. */
+/** Maps an open file, and closes the descriptor. */
 function mapGrown(fd: number, name: string, options: MapOptions): MappingInfo {
+  try {
+    return growAndMap(fd, name, options);
+  } finally {
+    closeQuietly(fd);
+  }
+}
+
+/** Grows the file where that was asked for, after it has been tried whether it can be mapped. */
+function growAndMap(fd: number, name: string, options: MapOptions): MappingInfo {
   const { size: wanted = 0 } = options;
   const size = sizeOf(fd, name);
   if (wanted === 0) return map(fd, name, size, options);
@@ -207,7 +221,7 @@ function openPlain(name: string, { access = 'read' }: MapOptions): number {
     if (!fault) return fd;
     throw new ShmError(fault.code, `expected a plain file, got ${fault.kind}`, operation, name);
   } catch (error) {
-    closeSync(fd);
+    closeQuietly(fd);
     throw error;
   }
 }

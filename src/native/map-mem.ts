@@ -1,4 +1,3 @@
-import { closeSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { types } from 'node:util';
 import { invalidArgument, outOfRange, systemError } from '../errors.js';
@@ -12,6 +11,7 @@ import {
   type Rule,
 } from './arguments.js';
 import { atExit } from './at-exit.js';
+import { closeQuietly, removeQuietly } from './descriptors.js';
 import { regionDirectory } from './directory.js';
 import { maxLength } from './limits.js';
 import type { MappingInfo } from './mapped-view.js';
@@ -149,10 +149,10 @@ function create({ bytes = addon.pageSize, directory }: MemOptions): MapMem {
   try {
     return made(file, bytes, Access.readWrite, true);
   } catch (error) {
-    rmSync(file.path, { force: true });
+    removeQuietly(file.path);
     throw error;
   } finally {
-    closeSync(file.fd);
+    closeQuietly(file.fd);
   }
 }
 
@@ -169,7 +169,7 @@ function openById(id: string, { bytes, access = 'read', directory }: MemOptions)
     const length = bytes ?? file.size;
     return made(file, length, writable ? Access.readWrite : Access.read, false);
   } finally {
-    closeSync(file.fd);
+    closeQuietly(file.fd);
   }
 }
 

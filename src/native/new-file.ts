@@ -1,66 +1,74 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, constants, linkSync, openSync, rmSync } from 'node:fs';
+import { constants, linkSync, openSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { addon } from './addon.js';
+import { closeQuietly, removeQuietly } from './descriptors.js';
 
 /** A file to be made whole: it gets its name when it has its blocks and its content. */
-interface NewFile {
+interface NewFile<T> {
   readonly path: string;
   /** Permissions, less the process's umask. */
   readonly mode: number;
   /** Given a descriptor to read and write; where it throws, nothing is left of the file. */
-  readonly fill: (fd: number) => void;
+  readonly fill: (fd: number) => T;
+  /** Gives back what `fill` gave, where the file then cannot be named. */
+  readonly undo: (filled: T) => void;
 }
 
-type Outcome = 'made' | 'exists' | 'unsupported';
+type Outcome<T> = { readonly filled: T } | 'exists' | 'unsupported';
 
 /**
  * Makes a file whole or not at all. Nobody can open it before it is finished, so nobody else's
  * use of it has to be undone where that fails; and a process that polls for the name never
  * finds a part of it.
  *
- * @returns false: there is something of that name, also a symbolic link, and it was left alone
+ * Its name comes last: what its maker needs of it, such as a mapping, is for `fill` to make.
+ *
+ * @returns what `fill` gave; undefined: there is something of that name, also a symbolic link, and
+ *   it was left alone
  * @throws what `fill` throws, and what `node:fs` does where it cannot be made there
  */
-export function makeFile(file: NewFile): boolean {
+export function makeFile<T>(file: NewFile<T>): { readonly filled: T } | undefined {
   for (const way of [withoutName, underAnotherName, inPlace]) {
     const outcome = way(file);
-    if (outcome !== 'unsupported') return outcome === 'made';
+    if (outcome === 'exists') return undefined;
+    if (outcome !== 'unsupported') return outcome;
   }
-  return false;
+  return undefined;
 }
 
 /** Linux's O_TMPFILE, which Node has no name for: nothing is left even of a killed process. */
 const temporaryFile = 0o20000000 | constants.O_DIRECTORY;
 
-function withoutName({ path, mode, fill }: NewFile): Outcome {
+function withoutName<T>(file: NewFile<T>): Outcome<T> {
   if (process.platform !== 'linux') return 'unsupported';
-  const fd = openOr(dirname(path), constants.O_RDWR | temporaryFile, mode);
+  const fd = openOr(dirname(file.path), constants.O_RDWR | temporaryFile, file.mode);
   if (fd === undefined) return 'unsupported';
   try {
-    fill(fd);
-    return linked(() => addon.linkFile(fd, path));
+    return linked(file, file.fill(fd), () => addon.linkFile(fd, file.path));
   } finally {
-    closeSync(fd);
+    closeQuietly(fd);
   }
 }
 
 /** A process that is killed meanwhile leaves a file whose name begins with a dot. */
-function underAnotherName({ path, mode, fill }: NewFile): Outcome {
+function underAnotherName<T>(file: NewFile<T>): Outcome<T> {
+  const { path, mode } = file;
   const draft = join(dirname(path), `.mmap-transport-${randomBytes(12).toString('hex')}`);
   const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
   const fd = openOr(draft, flags, mode);
   if (fd === undefined) return 'unsupported';
   try {
+    let filled: T;
     try {
-      fill(fd);
+      filled = file.fill(fd);
     } finally {
-      closeSync(fd);
+      closeQuietly(fd);
     }
-    return linked(() => linkSync(draft, path));
+    return linked(file, filled, () => linkSync(draft, path));
   } finally {
-    rmSync(draft, { force: true });
+    removeQuietly(draft);
   }
 }
 
@@ -68,7 +76,7 @@ function underAnotherName({ path, mode, fill }: NewFile): Outcome {
  * On file systems without hard links, and where the permission model allows this file alone. What
  * has a name may be anybody's, and so it stays where `fill` fails.
  */
-function inPlace({ path, mode, fill }: NewFile): Outcome {
+function inPlace<T>({ path, mode, fill }: NewFile<T>): Outcome<T> {
   let fd: number;
   try {
     fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, mode);
@@ -77,10 +85,9 @@ function inPlace({ path, mode, fill }: NewFile): Outcome {
     throw cause;
   }
   try {
-    fill(fd);
-    return 'made';
+    return { filled: fill(fd) };
   } finally {
-    closeSync(fd);
+    closeQuietly(fd);
   }
 }
 
@@ -93,11 +100,12 @@ function openOr(path: string, flags: number, mode: number): number | undefined {
   }
 }
 
-function linked(link: () => void): Outcome {
+function linked<T>({ undo }: NewFile<T>, filled: T, link: () => void): Outcome<T> {
   try {
     link();
-    return 'made';
+    return { filled };
   } catch (cause) {
+    undo(filled);
     const { code, errno } = cause as NodeJS.ErrnoException;
     const exists = code === 'EEXIST' || (errno !== undefined && Math.abs(errno) === eexist);
     return exists ? 'exists' : 'unsupported';

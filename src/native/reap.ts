@@ -1,8 +1,9 @@
-import { closeSync, constants, fstatSync, lstatSync, readdirSync, type Stats } from 'node:fs';
+import { constants, fstatSync, lstatSync, readdirSync, type Stats } from 'node:fs';
 import { basename, join } from 'node:path';
 import { systemError } from '../errors.js';
 import { wallClock } from '../timers.js';
 import { addon } from './addon.js';
+import { closeQuietly } from './descriptors.js';
 import { existingDirectory } from './directory.js';
 import { kindOfName, noFollow, openOwnFile, unlinkQuietly } from './segment.js';
 import { trace } from './trace.js';
@@ -19,23 +20,38 @@ export const offerPatience = 60_000;
  * @param directory @default the per-user region directory. Where there is none, none is made.
  * @returns the names removed; this thread's own array
  * @throws {ShmError} `ERR_UNSAFE_DIRECTORY`, `ERR_INVALID_ARG` and the errno names of reading a
- *   directory, and nothing has been removed
+ *   directory, and nothing has been removed; the errno name where a leftover cannot be removed
+ *   (`EPERM`, `EROFS`), after everything else has been
  * @example
  * console.log(reap().length, 'leftovers of killed processes removed');
  */
 export function reap(directory?: string): string[] {
   const home = existingDirectory(directory);
-  return home === undefined ? [] : reapNames(home, () => true);
+  if (home === undefined) return [];
+  let failure: unknown;
+  const removed = reapNames(
+    home,
+    () => true,
+    error => (failure ??= error),
+  );
+  if (failure !== undefined) throw systemError(failure, 'region.reap', home);
+  return removed;
 }
 
 /**
  * The same in passing, when something else is done in the directory: what a process that ended a
- * moment ago has offered to a peer, which has not taken it yet, is left for some time.
+ * moment ago has offered to a peer, which has not taken it yet, is left for some time. Nothing is
+ * thrown: what cannot be looked at or removed stays, and does not stand in the way of what is done.
  *
  * @param inUse names that need no look
  */
 export function reapExcept(home: string, inUse: ReadonlySet<string> = new Set()): string[] {
-  return reapNames(home, name => !inUse.has(name) && !isOffered(join(home, name)));
+  try {
+    const isMeant = (name: string) => !inUse.has(name) && !isOffered(join(home, name));
+    return reapNames(home, isMeant, () => {});
+  } catch {
+    return []; // the directory cannot be read: what is done there will say so, if it matters
+  }
 }
 
 /** Whether it is the memory of a link that was made just now. */
@@ -53,10 +69,19 @@ export function isRecent({ mtimeMs }: Stats, milliseconds: number): boolean {
   return Math.abs(wallClock() - mtimeMs) < milliseconds;
 }
 
-function reapNames(home: string, isMeant: (name: string) => boolean): string[] {
-  const removed = namesIn(home).filter(
-    name => kindOfName(name) && isMeant(name) && reapOne(join(home, name)),
-  );
+function reapNames(
+  home: string,
+  isMeant: (name: string) => boolean,
+  failed: (error: unknown) => void,
+): string[] {
+  const removed = namesIn(home).filter(name => {
+    try {
+      return kindOfName(name) && isMeant(name) && reapOne(join(home, name));
+    } catch (error) {
+      failed(error);
+      return false;
+    }
+  });
   for (const name of removed) trace('reap', { directory: home, name });
   return removed;
 }
@@ -109,7 +134,7 @@ function withExclusiveLock(path: string, act: () => boolean): boolean {
   try {
     return leasedAlone(fd) && act();
   } finally {
-    closeSync(fd);
+    closeQuietly(fd);
   }
 }
 

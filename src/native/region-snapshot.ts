@@ -1,6 +1,7 @@
-import { closeSync, constants } from 'node:fs';
+import { constants } from 'node:fs';
 import { systemError } from '../errors.js';
 import { Access, addon, type NativeMapping } from './addon.js';
+import { closeQuietly } from './descriptors.js';
 import { checkMappable } from './limits.js';
 import { noFollow, openOwnFile } from './segment.js';
 import { sharedBuffer } from './views.js';
@@ -34,7 +35,7 @@ export class RegionSnapshot {
     } catch (cause) {
       throw systemError(cause, operation, path);
     } finally {
-      closeSync(fd);
+      closeQuietly(fd);
     }
     // A length that is no multiple of 4 is no region's.
     const buffer = size < 4 ? new SharedArrayBuffer(0) : sharedBuffer(this.#mapping);
@@ -43,7 +44,11 @@ export class RegionSnapshot {
 
   /** Whether anybody holds the byte lock. */
   isLocked(offset: number): boolean {
-    return this.#mapping.byteIsLocked(offset);
+    try {
+      return this.#mapping.byteIsLocked(offset);
+    } catch (cause) {
+      throw systemError(cause, 'region.isLocked', this.path);
+    }
   }
 
   close(): void {

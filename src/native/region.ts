@@ -1,8 +1,9 @@
-import { closeSync, fstatSync, rmSync, statfsSync, writeSync } from 'node:fs';
+import { fstatSync, statfsSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { ShmError, systemError } from '../errors.js';
 import { Access, addon, type NativeMapping, populateAdvice } from './addon.js';
 import { atExit } from './at-exit.js';
+import { closeQuietly, removeQuietly, writeWhole } from './descriptors.js';
 import { regionDirectory } from './directory.js';
 import { checkMappable } from './limits.js';
 import { makeFile } from './new-file.js';
@@ -12,6 +13,7 @@ import {
   createSegment,
   explainFull,
   kindOfName,
+  leaseNew,
   openSegment,
   type SegmentFile,
   type SegmentKind,
@@ -107,10 +109,10 @@ export class Region {
     try {
       return new Region(file, 1, operation);
     } catch (error) {
-      rmSync(file.path, { force: true });
+      removeQuietly(file.path);
       throw error;
     } finally {
-      closeSync(file.fd);
+      closeQuietly(file.fd);
     }
   }
 
@@ -126,16 +128,22 @@ export class Region {
     try {
       const fill = (fd: number) => {
         addon.reserve(fd, bytes);
-        writeSync(fd, first, 0, first.length, 0);
-        writeSync(fd, last, 0, last.length, bytes - last.length);
+        writeWhole(fd, first, 0);
+        writeWhole(fd, last, bytes - last.length);
+        // A file that is mapped can get no name on Windows.
+        if (process.platform === 'win32') return undefined;
+        return new Region(leaseNew(operation, name, fd), 0, operation);
       };
-      if (!makeFile({ path: name, mode: 0o600, fill })) {
-        throw new ShmError('EEXIST', 'the file exists', operation, name);
-      }
+      const undo = (region: Region | undefined) => {
+        region?.leaveName();
+        region?.close(true);
+      };
+      const made = makeFile({ path: name, mode: 0o600, fill, undo });
+      if (!made) throw new ShmError('EEXIST', 'the file exists', operation, name);
+      return made.filled ?? Region.open(name, { operation });
     } catch (cause) {
       throw explainFull(cause, operation, name, bytes, dirname(name));
     }
-    return Region.open(name, { operation });
   }
 
   /**
@@ -155,7 +163,7 @@ export class Region {
       if (options.bytes !== undefined) checkOffered(file, options.bytes, operation);
       return new Region(file, 0, operation);
     } finally {
-      closeSync(file.fd);
+      closeQuietly(file.fd);
     }
   }
 
@@ -204,14 +212,18 @@ export class Region {
     return lostPages(fd, 0, bytes, operation, this.path);
   }
 
-  /** See {@link NativeMapping.wait}. */
+  /** See {@link NativeMapping.wait}. @throws {ShmError} the errno name */
   wait(offset: number, expected: number, timeout: number): boolean {
-    return this.#mapping.wait(offset, expected, timeout);
+    return this.#ask('region.wait', () => this.#mapping.wait(offset, expected, timeout));
   }
 
-  /** See {@link NativeMapping.wake}. */
+  /** See {@link NativeMapping.wake}. Where that fails, sleepers look when their wait runs out. */
   wake(offset: number, count: number): number {
-    return this.#mapping.wake(offset, count);
+    try {
+      return this.#mapping.wake(offset, count);
+    } catch {
+      return 0;
+    }
   }
 
   /**
@@ -223,9 +235,16 @@ export class Region {
     return this.#ask('region.lock', () => this.#mapping.tryLockByte(offset));
   }
 
-  /** @throws {ShmError} as {@link tryLock} */
+  /**
+   * Gives a byte lock up. It is part of closing something, which must go on: a lock that the system
+   * does not give back now goes with the region's descriptor.
+   */
   unlock(offset: number): void {
-    this.#ask('region.unlock', () => this.#mapping.unlockByte(offset));
+    try {
+      this.#mapping.unlockByte(offset);
+    } catch {
+      // As said above.
+    }
   }
 
   /**
@@ -249,11 +268,15 @@ export class Region {
   /**
    * Removes the name: nobody can open the region any more, and nothing is left of it when
    * the last of those who have it open is gone, however they go. Windows keeps the name of
-   * a mapped file; the last to close removes it there.
+   * a mapped file, and so does a system that refuses: there the last to close removes it.
    */
   unlink(): void {
     if (process.platform === 'win32') return;
-    unlinkQuietly(this.path);
+    try {
+      unlinkQuietly(this.path);
+    } catch {
+      return;
+    }
     this.#mapping.ownName('', 0);
   }
 

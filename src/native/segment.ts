@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, constants, fstatSync, openSync, rmSync, statfsSync, unlinkSync } from 'node:fs';
+import { constants, fstatSync, openSync, statfsSync, unlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ShmError, systemError } from '../errors.js';
 import { now } from '../timers.js';
 import { addon } from './addon.js';
+import { closeQuietly, removeQuietly } from './descriptors.js';
 import { unsafe } from './directory.js';
 import { checkMappable } from './limits.js';
 
@@ -50,10 +51,12 @@ export function createSegment(
   directory: string,
 ): SegmentFile {
   checkMappable(operation, bytes, directory);
-  for (;;) {
+  for (let attempt = 0; ; attempt++) {
     const name = `${kind}-${randomBytes(12).toString('hex')}`;
-    const file = tryCreate(operation, join(directory, name), bytes);
+    const path = join(directory, name);
+    const file = tryCreate(operation, path, bytes);
     if (file) return file;
+    if (attempt === mostAttempts) throw removed(operation, path);
   }
 }
 
@@ -64,14 +67,40 @@ export function createSegment(
  *   left
  */
 export function createSegmentAt(operation: string, path: string, bytes: number): SegmentFile {
-  for (let attempt = 0; attempt < 10; attempt++) {
+  for (let attempt = 0; attempt < mostAttempts; attempt++) {
     const file = tryCreate(operation, path, bytes);
     if (file) return file;
   }
-  throw new ShmError('ENOENT', 'the file was removed while it was made', operation, path);
+  throw removed(operation, path);
 }
 
-/** Undefined where another process reaped the file between its making and its lease. */
+/** How often another process may reap a new file before its maker has got the lease. */
+const mostAttempts = 10;
+
+function removed(operation: string, path: string): ShmError {
+  return new ShmError('ENOENT', 'the file was removed while it was made', operation, path);
+}
+
+/**
+ * Takes the lease of a file that has no name yet, and checks that it can be opened later.
+ *
+ * @param fd stays the caller's
+ * @throws {ShmError} `ERR_UNSAFE_FILE` on a file system without owners or modes
+ */
+export function leaseNew(operation: string, path: string, fd: number): SegmentFile {
+  const stats = fstatSync(fd);
+  const fault = unsafe(stats, 'file', path);
+  if (fault) throw new ShmError('ERR_UNSAFE_FILE', fault, operation, path);
+  if (!addon.tryLease(fd, 0)) throw noLease(operation, path);
+  return { path, fd, size: stats.size };
+}
+
+function noLease(operation: string, path: string): ShmError {
+  const detail = 'the lease of the new file cannot be had, as if another process kept it';
+  return new ShmError('EAGAIN', detail, operation, path);
+}
+
+/** Undefined where another process reaped the file between its making and its lease: it is gone. */
 function tryCreate(operation: string, path: string, bytes: number): SegmentFile | undefined {
   let fd: number;
   try {
@@ -82,29 +111,21 @@ function tryCreate(operation: string, path: string, bytes: number): SegmentFile 
   }
   try {
     if (!leased(fd)) {
-      closeSync(fd);
+      if (fstatSync(fd).nlink > 0) throw noLease(operation, path);
+      closeQuietly(fd);
       return undefined;
     }
     addon.reserve(fd, bytes);
     return { path, fd, size: bytes };
   } catch (cause) {
     const error = explainFull(cause, operation, path, bytes);
-    closeSync(fd);
-    removeNew(path);
+    closeQuietly(fd);
+    removeQuietly(path); // its name is nobody else's
     throw error;
   }
 }
 
-/** Its random name is nobody else's. What cannot be removed now is left to the next reap. */
-function removeNew(path: string): void {
-  try {
-    rmSync(path, { force: true });
-  } catch {
-    // The first error is the one to report.
-  }
-}
-
-/** Takes the lease of a file that was just made. False where somebody reaped it: it is gone. */
+/** Takes the lease of a file that was just made. False where somebody has reaped it, or keeps its lease. */
 function leased(fd: number): boolean {
   // Nothing before: until then it looks like one whose maker was killed.
   return (addon.tryLease(fd, 0) || leasedLater(fd)) && fstatSync(fd).nlink > 0;
@@ -145,7 +166,7 @@ export function openSegment(operation: string, path: string, writable: boolean):
     checkMappable(operation, size, path);
     return { path, fd, size };
   } catch (cause) {
-    if (fd !== undefined) closeSync(fd);
+    if (fd !== undefined) closeQuietly(fd);
     throw systemError(cause, operation, path);
   }
 }
@@ -179,7 +200,7 @@ export function openOwnFile(
     if (fault) throw new ShmError('ERR_UNSAFE_FILE', fault, operation, path);
     return { fd, size: stats.size };
   } catch (cause) {
-    if (fd !== undefined) closeSync(fd);
+    if (fd !== undefined) closeQuietly(fd);
     const { code } = cause as NodeJS.ErrnoException;
     if (code === 'ELOOP' || code === 'EMLINK') {
       const detail = 'expected a plain file, got a symbolic link';

@@ -1,10 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { closeSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { systemError } from '../../errors.js';
 import { atExit } from '../../native/at-exit.js';
+import { closeQuietly, removeQuietly } from '../../native/descriptors.js';
 import { regionDirectory } from '../../native/directory.js';
 import { isRecent, reapExcept } from '../../native/reap.js';
-import { createSegmentAt } from '../../native/segment.js';
+import { createSegmentAt, unlinkQuietly } from '../../native/segment.js';
 
 /*
  * The peers of a bus find each other in the region directory, by two files each:
@@ -66,12 +68,13 @@ export class PeerDirectory {
   hide(): void {
     if (this.#fd < 0) return;
     this.#stay?.();
+    const own = this.#path(this.instance);
     try {
-      rmSync(this.#path(this.instance), { force: true });
-      if (!isWindows) rmSync(this.address(), { force: true });
+      if (!isWindows) removeQuietly(this.address()); // and so does the end of its server
+      unlinkQuietly(own);
     } finally {
       // Without the lease another peer removes what is left.
-      closeSync(this.#fd);
+      closeQuietly(this.#fd);
       this.#fd = -1;
     }
   }
@@ -79,7 +82,7 @@ export class PeerDirectory {
   /** The other peers there are; some may have died meanwhile. */
   others(): string[] {
     const found: string[] = [];
-    for (const name of readdirSync(this.#directory)) {
+    for (const name of this.#names()) {
       if (!name.startsWith(this.#prefix)) continue;
       const instance = name.slice(this.#prefix.length);
       if (instancePattern.test(instance)) found.push(instance);
@@ -90,7 +93,20 @@ export class PeerDirectory {
 
   /** Whether a peer can still be found. */
   has(instance: string): boolean {
-    return statSync(this.#path(instance), { throwIfNoEntry: false }) !== undefined;
+    const path = this.#path(instance);
+    try {
+      return statSync(path, { throwIfNoEntry: false }) !== undefined;
+    } catch (cause) {
+      throw systemError(cause, 'bus.join', path);
+    }
+  }
+
+  #names(): string[] {
+    try {
+      return readdirSync(this.#directory);
+    } catch (cause) {
+      throw systemError(cause, 'bus.join', this.#directory);
+    }
   }
 
   /**
@@ -99,7 +115,7 @@ export class PeerDirectory {
    */
   forget(instance: string): void {
     const own = this.#prefix + instance;
-    reapExcept(this.#directory, new Set(readdirSync(this.#directory).filter(name => name !== own)));
+    reapExcept(this.#directory, new Set(this.#names().filter(name => name !== own)));
   }
 
   /** Removes what killed processes left. */
@@ -111,11 +127,15 @@ export class PeerDirectory {
     return join(this.#directory, this.#prefix + instance);
   }
 
-  /** Its owner was killed between the removal of the two files. */
+  /** Of an earlier version, whose owner was killed between the two files. */
   #removeOrphan(name: string): void {
     const path = join(this.#directory, name);
-    const stats = statSync(path, { throwIfNoEntry: false });
-    const owner = statSync(path.replace(/\.sock$/, ''), { throwIfNoEntry: false });
-    if (stats?.isSocket() && !owner && !isRecent(stats, onItsWay)) rmSync(path, { force: true });
+    try {
+      const stats = statSync(path, { throwIfNoEntry: false });
+      const owner = statSync(path.replace(/\.sock$/, ''), { throwIfNoEntry: false });
+      if (stats?.isSocket() && !owner && !isRecent(stats, onItsWay)) removeQuietly(path);
+    } catch {
+      // It stays until somebody can look at it.
+    }
   }
 }

@@ -63,7 +63,7 @@ export class MessageRings extends LinkedRings<Producer, Consumer> implements Mes
     try {
       return take().own(region);
     } catch (error) {
-      region.close();
+      region.close(true);
       throw error;
     }
   }

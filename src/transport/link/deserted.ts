@@ -1,8 +1,9 @@
-import { closeSync, lstatSync, openSync, unlinkSync } from 'node:fs';
+import { lstatSync, openSync, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { systemError, type ShmError } from '../../errors.js';
 import { addon } from '../../native/addon.js';
+import { closeQuietly } from '../../native/descriptors.js';
 import { regionDirectory } from '../../native/directory.js';
 import { delay, now } from '../../timers.js';
 
@@ -37,7 +38,7 @@ export async function replaceDeserted(
   } catch (cause) {
     throw systemError(cause, 'listen', path);
   } finally {
-    closeSync(fd);
+    closeQuietly(fd);
   }
 }
 

@@ -160,14 +160,11 @@ export function verify(shared: Shared<RingPair>, nonce: string, bells: boolean):
 
 /** Gives back a region of which the peer has no use any more, its name included. */
 export function discard(shared: Shared<RingPair>): undefined {
-  try {
-    // The last to close would remove the name too. But a peer that is being killed may seem
-    // to have the region open a moment longer than its socket, and then nobody is the last.
-    shared.region.unlink();
-  } finally {
-    shared.ends.close();
-    shared.region.close(true);
-  }
+  // The last to close would remove the name too. But a peer that is being killed may seem
+  // to have the region open a moment longer than its socket, and then nobody is the last.
+  shared.region.unlink();
+  shared.ends.close();
+  shared.region.close(true);
 }
 
 /** What stands in the way of shared memory; any other error is one of the handshake itself. */

@@ -1,5 +1,5 @@
 import { ShmError } from '../../errors.js';
-import { addon } from '../../native/addon.js';
+import { addon, stateChanges } from '../../native/addon.js';
 import { Region } from '../../native/region.js';
 import { Allocator, type Block } from './allocator.js';
 import * as layout from './arena-layout.js';
@@ -96,6 +96,8 @@ export class ArenaCore {
   #uses = 0;
   #ended = false;
   #waiting: (() => void)[] = [];
+  /** `stateChanges` when the memory was last found whole; -1, which it never is: not yet. */
+  #seen = -1;
 
   private constructor(region: Region, geometry: layout.ArenaGeometry) {
     this.region = region;
@@ -130,6 +132,20 @@ export class ArenaCore {
 
   checkOpen(operation: string): void {
     if (this.closed) throw this.error('ERR_CLOSED', 'it has been closed', operation);
+  }
+
+  /**
+   * After memory was touched and before what was found there is used: a file that somebody cut
+   * shows zeros. Costs one load as long as that has not happened.
+   *
+   * @throws {ShmError} `ERR_TRUNCATED`, or what the file system says
+   */
+  checkMemory(operation: string): void {
+    const changes = stateChanges[0]!;
+    if (changes === this.#seen) return;
+    const fault = this.region.fault(operation);
+    if (fault) throw fault;
+    this.#seen = changes;
   }
 
   /** Takes the first partition whose lock is free, if there is one, when it is first needed. */

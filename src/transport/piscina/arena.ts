@@ -144,7 +144,8 @@ export class PayloadArena {
    * copy, which is cloned on the way, as without an arena; `stats().fallbacks` counts that.
    *
    * @param source a view of any kind, which is the kind that the task sees
-   * @throws {ShmError} `ERR_INVALID_ARG`, `ERR_CLOSED`
+   * @throws {ShmError} `ERR_INVALID_ARG`, `ERR_CLOSED`; `ERR_TRUNCATED`: somebody cut the arena's
+   *   file
    */
   share(source: ArrayBufferView, options: ShareOptions = {}): Payload {
     const kind = ArrayBuffer.isView(source) ? kindOf(source) : undefined;
@@ -153,8 +154,17 @@ export class PayloadArena {
     }
     const bytes = bytesOf(source);
     const entry = this.#hold('arena.share', kind, bytes.length, options);
-    if (entry.block) this.#core.region.bytes.set(bytes, entry.block.offset);
-    else entry.data!.set(bytes);
+    if (!entry.block) {
+      entry.data!.set(bytes);
+      return new Payload(entry);
+    }
+    this.#core.region.bytes.set(bytes, entry.block.offset);
+    try {
+      this.#core.checkMemory('arena.share');
+    } catch (error) {
+      entry.release();
+      throw error;
+    }
     return new Payload(entry);
   }
 
@@ -175,6 +185,7 @@ export class PayloadArena {
     checkOptions(operation, options, shareRules);
     const core = this.#core;
     core.checkOpen(operation);
+    core.checkMemory(operation);
     const { keep = false } = options;
     const entry = core.take(length, kind, keep);
     if (entry) {

@@ -79,6 +79,7 @@ export class TaskRun {
     };
     try {
       const value = payloads === 0 ? result : replaceDeep(result, replace);
+      core.checkMemory(operation);
       for (const room of this.#rooms) {
         if (lent.has(room)) core.shrink(room.block!, lent.get(room)!);
       }
@@ -93,6 +94,11 @@ export class TaskRun {
   /** @returns what to reject with; blocks are free when no thread can touch them any more */
   abandon(error: unknown): unknown {
     const wasTaken = !cancelSlot(this.slot, () => this.#end());
+    try {
+      this.#core.checkMemory(operation); // the task may have failed by zeros, or its thread
+    } catch (fault) {
+      return fault;
+    }
     // A handler that was not wrapped fails like this when it reads from the encoded task.
     const isPlain = types.isNativeError(error) && !('code' in error) && error.name === 'TypeError';
     if (wasTaken || !isPlain) return error;

@@ -268,7 +268,8 @@ export class Consumer extends RecordReader {
     keepFreedHeap(length);
     // A Uint8Array's `slice` copies, and in less than half the time of other ways.
     const copy = this.bytes.slice(offset, offset + length);
-    this.roleHolder.checkMemory('read');
+    if (this.isKept) this.roleHolder.checkWhole('read');
+    else this.roleHolder.checkMemory('read');
     this.giveBack();
     return copy;
   }

@@ -20,12 +20,19 @@ export class PeerBell {
     this.#at = at;
   }
 
-  /** False: nobody listens there. A dead peer is reported to waiters, not here. */
+  /**
+   * False: nobody listens there, or the system refuses. What the peer waits for is published by
+   * then, and its own look from time to time finds it. A dead peer is reported to waiters, not here.
+   */
   ring(): boolean {
     const start = (this.#at + Bell.id) * 4;
     const id = this.#plain.subarray(start, start + Bell.idWords * 4);
     if (!this.#id.equals(id)) this.#open(Buffer.from(id));
-    return this.#ringer?.ring(loadWord(this.#words, this.#at + Bell.token) >>> 0) ?? false;
+    try {
+      return this.#ringer?.ring(loadWord(this.#words, this.#at + Bell.token) >>> 0) ?? false;
+    } catch {
+      return false;
+    }
   }
 
   /** What the header says of the bell is the peer's word: a path within bounds, a FIFO. */

@@ -15,6 +15,8 @@ export abstract class RecordReader extends RingReader {
   protected readonly borrowed: { position: number }[] = [];
   readonly #recordWords: Int32Array;
   readonly #mask: number;
+  /** Others may cut its file at any time: each record takes a look at its end. @internal */
+  protected readonly isKept: boolean;
   readonly #pieces: PieceCollector | undefined;
   /** Of the piece that is next. */
   #pieceKind = 0;
@@ -28,6 +30,7 @@ export abstract class RecordReader extends RingReader {
     this.records = records;
     this.#recordWords = recordWords;
     this.#mask = capacity - 1;
+    this.isKept = memory.lastValue !== undefined;
     this.#pieces = pieces;
   }
 
@@ -77,6 +80,7 @@ export abstract class RecordReader extends RingReader {
       ) {
         throw this.#corrupt(`expected a length within ${this.size - index}`, length);
       }
+      if (this.isKept) this.roleHolder.checkWhole('read');
       if (kind === this.#dataKind) return length;
       if (kind !== RecordKind.padding) {
         if (!isPiece(kind) || !this.#pieces) throw this.#corrupt('expected a record kind', kind);

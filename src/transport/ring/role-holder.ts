@@ -73,19 +73,22 @@ export class RoleHolder {
       const pid = loadWord(this.#words, this.#own.pid);
       throw this.error('ERR_ROLE_TAKEN', 'attach', `the ${role}'s role is held by process ${pid}`);
     }
+    try {
+      this.#attach(first);
+    } catch (error) {
+      memory.unlock(role);
+      throw error;
+    }
+  }
+
+  #attach(first: boolean): void {
     for (const { state } of [this.#own, this.#peer]) {
       if (loadWord(this.#words, state) !== RoleState.poisoned) continue;
-      memory.unlock(role);
       throw this.error('ERR_CORRUPT', 'attach', 'the ring was found corrupt before');
     }
     if (first && loadWord(this.#words, this.#own.state) !== RoleState.never) {
-      memory.unlock(role);
-      const pid = loadWord(this.#words, this.#own.pid);
-      throw this.error(
-        'ERR_ROLE_TAKEN',
-        'attach',
-        `the ${role}'s role was process ${pid}'s before`,
-      );
+      const detail = `process ${loadWord(this.#words, this.#own.pid)} had the ${this.role}'s role`;
+      throw this.error('ERR_ROLE_TAKEN', 'attach', detail);
     }
     // The lock comes first: a peer that sees `attached` may ask the kernel whether it is true.
     storeWord(this.#words, this.#own.waiting, Waiting.none);
@@ -161,16 +164,23 @@ export class RoleHolder {
       throw this.#cut(operation) ?? this.error('ERR_CORRUPT', operation, detail);
     }
     if (state !== RoleState.attached) return;
-    if (!this.#peerLost && this.memory.isLocked(this.#peerRole)) return;
+    if (!this.#peerLost && this.#peerIsThere()) return;
     // It may have ended between the two looks; the state is stored before the lock goes.
     if (loadWord(this.#words, this.#peer.state) !== RoleState.attached) return;
     const pid = loadWord(this.#words, this.#peer.pid);
     throw this.error('ERR_PEER_DIED', operation, `the ${this.#peerRole} (process ${pid}) died`);
   }
 
+  #peerIsThere(): boolean {
+    try {
+      return this.memory.isLocked(this.#peerRole);
+    } catch {
+      return true; // the kernel does not say (`ENOLCK`): it is asked again
+    }
+  }
+
   /**
    * Blocks this thread until `ready`, polling first, then asleep.
-   *
    * SYNC park, the sleeper's side: `waiting` is stored before `ready` looks once more. A
    * peer that published before that store is seen by the look; one that publishes after
    * it sees the flag.
@@ -199,22 +209,24 @@ export class RoleHolder {
       // A thread that was not run for so long has not looked at its peer yet.
       if (left <= 0) return ready() || (timeout > 0 && this.#checkWaiting(operation, ready));
       storeWord(this.#words, this.#own.waiting, Waiting.blocked);
-      if (!ready()) {
-        this.memory.wait(this.#own.waiting, Waiting.blocked, Math.min(left, livenessInterval));
+      try {
+        if (!ready()) {
+          this.memory.wait(this.#own.waiting, Waiting.blocked, Math.min(left, livenessInterval));
+        }
+      } finally {
+        storeWord(this.#words, this.#own.waiting, Waiting.none);
       }
-      storeWord(this.#words, this.#own.waiting, Waiting.none);
       if (ready() || this.#checkWaiting(operation, ready)) return true;
     }
   }
 
-  /** True where it is ready after all; throws where the peer is gone and it is not. */
+  /** Throws where the peer is gone; true where it is ready after all. */
   #checkWaiting(operation: string, ready: () => boolean): boolean {
     try {
       this.checkPeer(operation);
       return false;
     } catch (error) {
-      // What the peer committed before it died comes first.
-      if (ready()) return true;
+      if (ready()) return true; // what the peer committed before it died comes first
       throw error;
     }
   }
@@ -225,12 +237,9 @@ export class RoleHolder {
     const { plain } = this.memory;
     const directory = Buffer.from(bell.directory);
     if (directory.length > Bell.maxDirectoryBytes) {
-      throw this.error(
-        'ENAMETOOLONG',
-        'park',
-        `a region directory's path has at most ${Bell.maxDirectoryBytes} bytes, ` +
-          `got ${directory.length}: ${bell.directory}`,
-      );
+      const most = `a region directory's path has at most ${Bell.maxDirectoryBytes} bytes`;
+      const detail = `${most}, got ${directory.length}: ${bell.directory}`;
+      throw this.error('ENAMETOOLONG', 'park', detail);
     }
     storeWord(this.#words, at + Bell.token, token);
     plain.set(bell.id, (at + Bell.id) * 4);

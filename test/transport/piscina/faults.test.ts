@@ -98,6 +98,18 @@ describe('Faults around payloads', () => {
     expect(arena.stats()).to.include({ blocks: 0, leaks: 0 });
   });
 
+  it('an arena whose file is cut says so, and delivers no zeros', async function () {
+    if (onWindows) this.skip(); // there a mapped file cannot be cut
+    const arena = make.arena({ bytes: 1 << 20 });
+    const pool = make.pool(arena);
+    const task = runWithPayloads(pool, arena.share(pattern(9000)));
+    truncateSync(arena.handle.path, 0);
+    expect((await rejected(task)).code).to.equal('ERR_TRUNCATED');
+    expect(thrown(() => arena.share(pattern(100))).code).to.equal('ERR_TRUNCATED');
+    expect(thrown(() => arena.allocate(100)).code).to.equal('ERR_TRUNCATED');
+    expect(arena.stats()).to.include({ blocks: 0, leaks: 0 });
+  });
+
   it('a closed arena gives its memory back at once, also after tasks and results', async function () {
     if (!onLinux) skip(this, 'only /proc tells');
     for (const after of ['nothing', 'payloads', 'tasks'] as const) {

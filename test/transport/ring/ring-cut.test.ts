@@ -39,6 +39,22 @@ describe('A ring whose file is cut', () => {
     },
   };
 
+  for (const name of ['tryRead', 'drain', 'peek', 'borrow'] as const) {
+    it(`within a page, behind what ${name} has seen already: nothing wrong is delivered`, () => {
+      const producer = writing.producer();
+      const consumer = reading.consumer();
+      const short = Buffer.alloc(100, 7);
+      for (let i = 0; i < 3; i++) producer.tryWrite(short);
+      // The consumer knows of all three now. The second one's last bytes go, and no page does.
+      expect(consumer.tryRead()).to.deep.equal(new Uint8Array(short));
+      truncateSync(file, ringHeaderBytes + 112 + 8 + 50);
+      const found: number[] = [];
+      const handler = (bytes: Uint8Array, offset: number) => void found.push(bytes[offset]!);
+      expect(thrown(() => consumer[name](handler)).code).to.equal('ERR_TRUNCATED');
+      expect(found).to.deep.equal([]);
+    });
+  }
+
   for (const [how, cut] of Object.entries(cuts)) {
     describe(how, () => {
       const reads = {
