@@ -1,4 +1,3 @@
-import { fstatSync, statfsSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { ShmError, systemError } from '../errors.js';
 import { Access, addon, type NativeMapping, populateAdvice } from './addon.js';
@@ -10,6 +9,7 @@ import { makeFile } from './new-file.js';
 import { absolutePath, type FilePath } from './paths.js';
 import { reapExcept } from './reap.js';
 import {
+  checkOffered,
   createSegment,
   explainFull,
   kindOfName,
@@ -43,12 +43,6 @@ interface KeptRegionOptions {
   /** What errors call it. */
   operation: string;
 }
-
-/** The unit that a file's blocks are counted in, whatever the file system's own is. */
-const blockBytes = 512;
-
-/** What `statfs` says of a tmpfs on Linux. */
-const tmpfsMagic = 0x0102_1994;
 
 /** Directories whose leftovers this thread has already reaped. */
 const reaped = new Set<string>();
@@ -305,25 +299,6 @@ export class Region {
   [Symbol.dispose](): void {
     this.close();
   }
-}
-
-/**
- * Checks a file that another process has offered, before a page of it is mapped. Blocks that
- * were never reserved would be taken from memory by mapping them here; only a tmpfs counts
- * blocks well enough to tell.
- */
-function checkOffered({ fd, path, size }: SegmentFile, bytes: number, operation: string): void {
-  const fail = (detail: string) => new ShmError('ERR_OUT_OF_RANGE', detail, operation, path);
-  if (size !== bytes) throw fail(`expected a region of ${bytes} bytes, got ${size}`);
-  let reserved: number;
-  try {
-    reserved = fstatSync(fd).blocks * blockBytes;
-    if (process.platform !== 'linux' || reserved >= bytes) return;
-    if (statfsSync(path).type !== tmpfsMagic) return;
-  } catch (cause) {
-    throw systemError(cause, operation, path);
-  }
-  throw fail(`expected ${bytes} reserved bytes, got ${reserved}`);
 }
 
 /** Reaps a directory when this thread first makes a region there. */

@@ -10,6 +10,12 @@ import { checkMappable } from './limits.js';
 
 export const noFollow = constants.O_NOFOLLOW ?? 0; // Windows has no such flag
 
+/** The unit that a file's blocks are counted in, whatever the file system's own is. */
+const blockBytes = 512;
+
+/** What `statfs` says of a tmpfs on Linux. */
+const tmpfsMagic = 0x0102_1994;
+
 /** Marks the files of this package, so that `reap` touches nothing else. */
 const namePattern = /^(region|ring|mem|link|bell|bus)-[0-9a-f]{24}$/;
 
@@ -257,4 +263,27 @@ function freeBytes(place: string): string {
   } catch {
     return 'how much is free on the file system is not known';
   }
+}
+
+/**
+ * Checks a file that another process has offered, before a page of it is mapped. Blocks that
+ * were never reserved would be taken from memory by mapping them here; only a tmpfs counts
+ * blocks well enough to tell.
+ */
+export function checkOffered(
+  { fd, path, size }: SegmentFile,
+  bytes: number,
+  operation: string,
+): void {
+  const fail = (detail: string) => new ShmError('ERR_OUT_OF_RANGE', detail, operation, path);
+  if (size !== bytes) throw fail(`expected a region of ${bytes} bytes, got ${size}`);
+  let reserved: number;
+  try {
+    reserved = fstatSync(fd).blocks * blockBytes;
+    if (process.platform !== 'linux' || reserved >= bytes) return;
+    if (statfsSync(path).type !== tmpfsMagic) return;
+  } catch (cause) {
+    throw systemError(cause, operation, path);
+  }
+  throw fail(`expected ${bytes} reserved bytes, got ${reserved}`);
 }

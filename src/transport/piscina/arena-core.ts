@@ -4,7 +4,7 @@ import { Region } from '../../native/region.js';
 import { Allocator, type Block } from './allocator.js';
 import * as layout from './arena-layout.js';
 import { loneSlot, type TaskSlot, TaskSlots } from './task-slots.js';
-import { bytesKind } from './view-kinds.js';
+import { bytesKind } from '../../native/view-kinds.js';
 
 /** What freed bytes are filled with in an arena made with `debug`. */
 const poison = 0xdb;

@@ -13,7 +13,7 @@ import { checkLength } from '../../native/limits.js';
 import { ArenaCore, PayloadEntry } from './arena-core.js';
 import { geometryFor, maxPartitions, payloadBytes } from './arena-layout.js';
 import { Payload } from './payload.js';
-import { bytesKind, bytesOf, kindOf, ownMemory } from './view-kinds.js';
+import { bytesKind, bytesOf, kindOf, ownMemory } from '../../native/view-kinds.js';
 
 /** How a pool's threads and other processes find an arena: plain data. */
 export interface ArenaHandle {

@@ -9,7 +9,7 @@ import { type AttachedArena, attachArena } from './attached-arena.js';
 import { replaceDeep } from './replace-deep.js';
 import * as messages from './task-messages.js';
 import { finishSlot, takeSlot, type TaskSlot } from './task-slots.js';
-import * as views from './view-kinds.js';
+import * as views from '../../native/view-kinds.js';
 
 /** What a handler gets beside its task. */
 export interface PayloadContext {

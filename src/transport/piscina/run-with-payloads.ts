@@ -10,7 +10,7 @@ import { replaceDeep } from './replace-deep.js';
 import * as messages from './task-messages.js';
 import { operation, TaskRun } from './task-run.js';
 import { knowThread } from './threads.js';
-import { isPrivateView } from './view-kinds.js';
+import { isPrivateView } from '../../native/view-kinds.js';
 
 /** What is needed of a Piscina pool, of version 5 or 6. */
 export interface Pool extends Pick<EventEmitter, 'on'> {

@@ -5,7 +5,7 @@ import { Borrowed } from './borrowed.js';
 import { replaceDeep } from './replace-deep.js';
 import { isRef, taskMagic, type TaskMessage, type TaskResult } from './task-messages.js';
 import { cancelSlot, isFinished, isLone, type TaskSlot } from './task-slots.js';
-import { copyOf, isViewRange, viewOf } from './view-kinds.js';
+import { copyOf, isViewRange, viewOf } from '../../native/view-kinds.js';
 
 export const operation = 'runWithPayloads';
 

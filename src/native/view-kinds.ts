@@ -1,9 +1,11 @@
 import { Buffer } from 'node:buffer';
 import { types } from 'node:util';
-import { ShmError } from '../../errors.js';
-import { keepFreedHeap } from '../../native/heap.js';
-import { checkLength } from '../../native/limits.js';
-import { pageBytes } from './arena-layout.js';
+import { ShmError } from '../errors.js';
+import { keepFreedHeap } from './heap.js';
+import { checkLength } from './limits.js';
+
+/** From about this many bytes on it pays not to clear memory that is written next. */
+const clearedBytes = 4096;
 
 type MakeView = (buffer: ArrayBuffer, offset: number, bytes: number) => ArrayBufferView;
 
@@ -60,11 +62,10 @@ export function bytesOf(view: ArrayBufferView): Uint8Array {
 
 /** A view of that kind over memory of its own that holds the same bytes. */
 export function copyOf(kind: number, bytes: Uint8Array): ArrayBufferView {
-  if (bytes.length < pageBytes) {
+  if (bytes.length < clearedBytes) {
     const copy = new Uint8Array(bytes);
     return kind === bytesKind ? copy : viewOf(kind, copy.buffer, 0, bytes.length);
   }
-  // Not cleared first, since every byte is written. That pays from about a page on.
   keepFreedHeap(bytes.length);
   const copy = Buffer.allocUnsafeSlow(bytes.length);
   copy.set(bytes);
