@@ -50,7 +50,7 @@ const json: MessageCodec = {
 };
 
 function advanced(): MessageCodec {
-  const codec = structured();
+  const codec = structured(undefined, true);
   /** The ring's room that is being filled; an accessor of the message may send another one. */
   let filling: Producer | undefined;
   /** Nothing of ours stays in memory that others use, and what was encoded will be sent. */
