@@ -4,10 +4,11 @@ import { type Handshake, IpcEnd } from './ipc-end.js';
 import type { IpcTarget } from './node-ipc.js';
 
 /**
- * Messages, both ways together, before a child offers more than the socket: loading what is needed
+ * Messages, both ways together, before a child asks for more than the socket: loading what is needed
  * takes as long as thousands of messages, which short-lived children shall not pay for.
+ * `MMAP_TRANSPORT_AUTO` can be another number.
  */
-const messagesBefore = 24;
+const messagesBefore = Number(process.env.MMAP_TRANSPORT_AUTO) || 24;
 
 type Rings = typeof import('./shared-rings.js');
 

@@ -47,8 +47,13 @@ export class Incoming {
       // The end of the socket tells of a peer that has died.
       debug('reads no more: %s', error.message);
     } else {
-      this.#scope.run(() => this.#deliver());
+      this.#deliverInTick();
     }
+  }
+
+  /** In a tick, as Node does: what a listener throws keeps no microtask from its turn, nor hurries it. */
+  #deliverInTick(): void {
+    this.#scope.run(() => nextTick(() => this.#deliver()));
   }
 
   #await(): void {
@@ -56,7 +61,7 @@ export class Incoming {
   }
 
   #deliverSoon(): void {
-    setImmediate(() => this.#scope.run(() => this.#deliver()));
+    setImmediate(() => this.#deliverInTick());
   }
 
   /** Emits what is in the ring, as Node does with what it has read at once: within one tick. */

@@ -67,7 +67,8 @@ export const tools = {
         seen.push([name, ...values.map(value => (value instanceof Error ? text(value) : value))]),
       );
     }
-    return once(child, except.includes('close') ? 'exit' : 'close');
+    // Not `once`, which fails at the first 'error'.
+    return new Promise(resolve => child.on(except.includes('close') ? 'exit' : 'close', resolve));
   },
 
   text,

@@ -4,6 +4,7 @@ import cluster from 'node:cluster';
 import { once } from 'node:events';
 import net from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { inspect } from 'node:util';
 import { describeValue } from '../codec/describe-value.js';
 import { exotic } from '../codec/exotic-values.js';
 import type { tools } from './scenario.js';
@@ -46,7 +47,7 @@ const values = (mode: 'json' | 'advanced'): Scenario => ({
       try {
         child.send({ value } as object);
       } catch (error) {
-        seen(name, 'refused', text(error), runs);
+        seen(name, 'refused', text(error));
         continue;
       }
       const [answer] = (await once(child, 'message')) as [unknown];
@@ -127,7 +128,7 @@ const sendsAndEnds = (end: () => void): Scenario => ({
     await ended;
     // Plain Node may lose what was under way; nobody sees a gap.
     seen(got.every((value, at) => value === at));
-    if (process.execArgv.length > 0) process.stderr.write(String(got.length));
+    if (process.execArgv.length > 0) process.stderr.write(`got ${got.length}`);
   },
   async child({ warmed }) {
     await warmed();
@@ -149,7 +150,7 @@ export const scenarios: Record<string, Scenario> = {
     async parent({ seen, warm, watch, text, pause }) {
       const child = await warm({ serialization: 'advanced' });
       const ended = watch(child, 'close');
-      child.on('message', message => seen('message', message));
+      child.on('message', message => seen('message', inspect(message)));
       const called = (name: string) => (error: unknown) =>
         seen(name, error === null ? null : text(error));
       seen('send', child.send('a', called('a')), child.send('b', undefined, called('b')));
@@ -476,7 +477,8 @@ export const scenarios: Record<string, Scenario> = {
     other() {
       process.on('message', message => {
         self.send(message as never);
-        if (message === 'done') process.disconnect();
+        // Within a listener for what has waited, Node itself fails.
+        if (message === 'done') setImmediate(() => process.disconnect());
       });
     },
   },
@@ -523,6 +525,8 @@ export const scenarios: Record<string, Scenario> = {
         worker.on('listening', () => events.push('listening'));
         worker.on('disconnect', () => events.push(['disconnect', worker.exitedAfterDisconnect]));
         worker.on('exit', (code, signal) => events.push(['exit', code, signal]));
+        // A worker has a listener of Node's own: what comes before its first one is lost.
+        await once(worker, 'message');
         await warmUp(worker.process);
         const all: unknown[] = [];
         worker.on('message', message => all.push(message));
@@ -542,7 +546,8 @@ export const scenarios: Record<string, Scenario> = {
           await once(socket, 'close');
         }
         worker.send('last');
-        while (!all.some(message => (message as { echo?: unknown }).echo === 'last')) await pause(5);
+        while (!all.some(message => (message as { echo?: unknown }).echo === 'last'))
+          await pause(5);
         worker.disconnect();
         await once(worker, 'exit');
         seen({ answers, events, isConnected: worker.isConnected(), isDead: worker.isDead() });
@@ -550,7 +555,9 @@ export const scenarios: Record<string, Scenario> = {
       }
     },
     async child({ warmed }) {
-      await warmed();
+      const isWarm = warmed();
+      self.send('here');
+      await isWarm;
       const server = net.createServer(socket => socket.end(`worker ${cluster.worker!.id}`));
       process.on('message', message => {
         self.send({ echo: message } as never);
