@@ -3,6 +3,7 @@ import { atExit } from '../../native/at-exit.js';
 import { ListenerScope } from '../ring/listener-scope.js';
 import { type ControlMessage, isControl, isHandleAnswer } from './control-messages.js';
 import { debug } from './debug.js';
+import { EarlyMessages } from './early-messages.js';
 import { Incoming } from './incoming.js';
 import { findInternals, type Internals, type IpcTarget, type Send } from './node-ipc.js';
 import { Outgoing } from './outgoing.js';
@@ -60,7 +61,7 @@ export class IpcEnd {
     this.#plainDisconnect = target._disconnect.bind(target);
     this.#incoming = new Incoming(target, internals, new ListenerScope('MMAP_AUTO'));
     this.#outgoing = new Outgoing(target, this.#plainSend, isChild ? internals.control : undefined);
-    this.#hook();
+    this.#hook(isChild);
   }
 
   /** Sends over the socket, unless that has ended. */
@@ -96,7 +97,7 @@ export class IpcEnd {
     this.#rings?.close();
   }
 
-  #hook(): void {
+  #hook(isChild: boolean): void {
     const target = this.#target;
     const { pipe } = this.#internals;
     target._send = (message, handle, options, callback) => {
@@ -110,7 +111,7 @@ export class IpcEnd {
     };
     target._disconnect = () => this.#disconnect();
     Object.defineProperty(target, 'emit', {
-      value: this.#emitter(),
+      value: this.#emitter(isChild),
       writable: true,
       configurable: true,
       enumerable: false,
@@ -127,13 +128,19 @@ export class IpcEnd {
   }
 
   /** Takes out what the two ends tell each other; no listener sees it. */
-  #emitter(): IpcTarget['emit'] {
+  #emitter(isChild: boolean): IpcTarget['emit'] {
     const target = this.#target;
     // Looked up each time, as it would be without us: the module `domain` replaces it.
     const plainEmit = (args: [event: string | symbol, ...values: unknown[]]) =>
       (Object.getPrototypeOf(target) as IpcTarget).emit.apply(target, args);
+    const early = isChild ? new EarlyMessages(plainEmit) : undefined;
     return (...args) => {
-      if (args[0] === 'message') this.#handshake?.passed?.();
+      if (args[0] === 'message') {
+        this.#handshake?.passed?.();
+        if (early?.hold(args)) return true;
+      } else if (args[0] === 'newListener' && args[1] === 'message') {
+        early?.listenerAdded();
+      }
       if (args[0] !== 'internalMessage') return plainEmit(args);
       if (isControl(args[1])) {
         this.#received(args[1]);

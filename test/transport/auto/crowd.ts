@@ -13,7 +13,7 @@ const directory = process.env.MMAP_TRANSPORT_DIR!;
 const longestLife = 120;
 
 if (together === 'child') {
-  process.on('message', message => process.send!(message as never));
+  process.on('message', message => process.send!(message));
   process.send!('here');
 } else {
   let left = Number(count);

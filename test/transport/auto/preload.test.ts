@@ -7,7 +7,8 @@ import { outcome, startNode } from '../../support/processes.js';
 
 const root = fileURLToPath(new URL('../../../../', import.meta.url));
 const name = 'mmap-transport/auto';
-const { NODE_OPTIONS: _, ...environment } = process.env;
+const environment = { ...process.env };
+delete environment.NODE_OPTIONS;
 
 /** Sends a hundred messages to a child and back. */
 const program = (childOptions: object) => `
@@ -39,7 +40,9 @@ describe('loading mmap-transport/auto', function () {
   async function run(options: string[], env: NodeJS.ProcessEnv = {}, childOptions: object = {}) {
     writeFileSync(file, program(childOptions));
     const all = { ...environment, NODE_DEBUG: 'mmap-transport', ...env };
-    const { stdout, stderr } = await outcome(startNode([...options, file], { cwd: root, env: all }));
+    const { stdout, stderr } = await outcome(
+      startNode([...options, file], { cwd: root, env: all }),
+    );
     expect(stdout, stderr).to.match(/^null SIGTERM/);
     return { stdout, stderr, isShared: /: messages go through /.test(stderr) };
   }
@@ -53,7 +56,11 @@ describe('loading mmap-transport/auto', function () {
 
   it('works by NODE_OPTIONS, also for children with execArgv: []', async () => {
     for (const options of [`--import ${name}`, `--no-warnings -r ${name}`]) {
-      const { isShared, stdout } = await run([], { NODE_OPTIONS: options }, { cwd: '/', execArgv: [] });
+      const { isShared, stdout } = await run(
+        [],
+        { NODE_OPTIONS: options },
+        { cwd: '/', execArgv: [] },
+      );
       expect(isShared).to.equal(true);
       expect(stdout).to.contain('/dist/src/transport/auto/index.js');
     }

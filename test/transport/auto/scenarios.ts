@@ -1,3 +1,4 @@
+/* eslint-disable @typescript-eslint/unbound-method -- the tools are functions */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { type ChildProcess, spawn } from 'node:child_process';
 import cluster from 'node:cluster';
@@ -45,7 +46,7 @@ const values = (mode: 'json' | 'advanced'): Scenario => ({
       let runs = 0;
       const value = make(() => runs++);
       try {
-        child.send({ value } as object);
+        child.send({ value });
       } catch (error) {
         seen(name, 'refused', text(error));
         continue;
@@ -55,7 +56,7 @@ const values = (mode: 'json' | 'advanced'): Scenario => ({
     }
     for (const value of [null, 0, '', 'ü€😀\ud800', false, [], -1.5, { cmd: 'x' }]) {
       child.send(value as never);
-      seen('bare', (await once(child, 'message'))[0]);
+      seen('bare', ((await once(child, 'message')) as [unknown])[0]);
     }
     child.disconnect();
     await once(child, 'exit');
@@ -244,7 +245,7 @@ export const scenarios: Record<string, Scenario> = {
       for (let at = 0; at < 30; at++) self.send(['before', at]);
       await pause(300);
       process.on('message', message => {
-        self.send(message as never);
+        self.send(message);
         if (message === 'more') self.send('done');
       });
     },
@@ -264,7 +265,7 @@ export const scenarios: Record<string, Scenario> = {
       await pause(50);
       process.once('message', message => self.send(['once', message]));
       await pause(200);
-      process.on('message', message => self.send(message as never));
+      process.on('message', message => self.send(message));
       await pause(50);
       self.send('done');
     },
@@ -291,7 +292,9 @@ export const scenarios: Record<string, Scenario> = {
     async child({ warmed }) {
       await warmed();
       let next = 0;
-      process.on('message', message => void (message === next && next++));
+      process.on('message', message => {
+        if (message === next) next++;
+      });
       process.on('disconnect', () => {
         // Plain Node loses what the child has not read by then.
         process.exitCode = process.execArgv.length === 0 || next === 3000 ? 3 : 4;
@@ -369,10 +372,10 @@ export const scenarios: Record<string, Scenario> = {
     },
     async child({ warmed }) {
       await warmed();
-      process.on('internalMessage', message => self.send({ internal: message } as never));
+      process.on('internalMessage', message => self.send({ internal: message }));
       process.on('message', message => {
-        self.send({ message } as never);
-        self.send({ cmd: 'NODE_BACK' } as never);
+        self.send({ message });
+        self.send({ cmd: 'NODE_BACK' });
         if (message === 'end') process.disconnect();
       });
     },
@@ -387,7 +390,7 @@ export const scenarios: Record<string, Scenario> = {
         seen(message);
         if (isFirst) void Promise.resolve().then(() => seen('microtask'));
         isFirst = false;
-        if ((message as number) % 2 === 0) throw new Error(`at ${String(message)}`);
+        if ((message as number) % 2 === 0) throw new Error(`at ${JSON.stringify(message)}`);
       });
       child.send('go');
       await once(child, 'close');
@@ -476,7 +479,7 @@ export const scenarios: Record<string, Scenario> = {
     child: echo,
     other() {
       process.on('message', message => {
-        self.send(message as never);
+        self.send(message);
         // Within a listener for what has waited, Node itself fails.
         if (message === 'done') setImmediate(() => process.disconnect());
       });
@@ -560,7 +563,7 @@ export const scenarios: Record<string, Scenario> = {
       await isWarm;
       const server = net.createServer(socket => socket.end(`worker ${cluster.worker!.id}`));
       process.on('message', message => {
-        self.send({ echo: message } as never);
+        self.send({ echo: message });
         if (message !== 'listen') return;
         server.listen(0, '127.0.0.1', () =>
           self.send({ port: (server.address() as net.AddressInfo).port }),
