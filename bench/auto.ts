@@ -65,7 +65,7 @@ if (role === 'send' || role === 'trip') {
     ...['json', 'advanced'].flatMap(name => [
       ['send', name, '300000'],
       ['send', name, '10000'],
-      ['trip', name, '5000'],
+      ['trip', name, '50000'],
     ]),
     ['nothing'],
   ];
