@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
 import { describeValue } from '../codec/describe-value.js';
 import { exotic } from '../codec/exotic-values.js';
-import type { tools } from './scenario.js';
+import type { tools } from './scenario-tools.js';
 
 type Tools = typeof tools;
 type Part = (tools: Tools) => unknown;
