@@ -54,7 +54,17 @@ const values = (mode: 'json' | 'advanced'): Scenario => ({
       const [answer] = (await once(child, 'message')) as [unknown];
       seen(name, answer, runs);
     }
-    for (const value of [null, 0, '', 'ü€😀\ud800', false, [], -1.5, { cmd: 'x' }]) {
+    for (const value of [
+      null,
+      0,
+      '',
+      'ü€😀\ud800',
+      false,
+      [],
+      Object.assign([1, 2], { named: 3 }),
+      -1.5,
+      { cmd: 'x' },
+    ]) {
       child.send(value as never);
       seen('bare', ((await once(child, 'message')) as [unknown])[0]);
     }
