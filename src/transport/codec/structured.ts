@@ -33,10 +33,7 @@ let encoding = false;
  * @param isExact also carries named properties of every array, as `process.send` does; arrays of
  *   many elements take longer then
  */
-export function structured(
-  limit = Number.POSITIVE_INFINITY,
-  isExact = false,
-): RangeCodec<unknown> {
+export function structured(limit = Number.POSITIVE_INFINITY, isExact = false): RangeCodec<unknown> {
   const encoder = new PlainEncoder(limit, isExact);
   const decoder = new PlainDecoder();
   let misses = 0;

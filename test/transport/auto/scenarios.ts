@@ -88,11 +88,15 @@ const flood = (count: number, size: (at: number) => number): Scenario => ({
     const ended = watch(child);
     let next = 0;
     let wrong = 0;
+    let all = () => undefined as void;
+    const isAll = new Promise<void>(resolve => (all = resolve));
     child.on('message', (message: { at: number; text: string }) => {
       if (message.at !== next++ || message.text.length !== size(message.at)) wrong++;
-      if (next === count) child.send('end');
+      if (next === count) all();
     });
     await send(child, count, size);
+    await isAll;
+    child.send('end');
     await ended;
     seen({ next, wrong });
   },
