@@ -88,7 +88,7 @@ const flood = (count: number, size: (at: number) => number): Scenario => ({
     const ended = watch(child);
     let next = 0;
     let wrong = 0;
-    let all = () => undefined as void;
+    let all: () => void = () => undefined;
     const isAll = new Promise<void>(resolve => (all = resolve));
     child.on('message', (message: { at: number; text: string }) => {
       if (message.at !== next++ || message.text.length !== size(message.at)) wrong++;
