@@ -19,6 +19,7 @@ const tiers = {
     'transport/channel',
   ],
   'transport/cluster': ['native', 'transport/bus'],
+  'transport/auto': ['native', 'transport/ring', 'transport/codec', 'transport/link'],
   'transport/piscina': ['native', 'transport/ring'],
 };
 
@@ -88,7 +89,7 @@ module.exports = {
       from: { path: '^examples/' },
       to: {
         path: '^(src|test|bench|scripts)/',
-        pathNot: '^src/(index|transport/(cluster|piscina)/index)\\.ts$',
+        pathNot: '^src/(index|transport/(auto|cluster|piscina)/index)\\.ts$',
       },
     },
     {

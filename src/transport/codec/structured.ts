@@ -30,9 +30,11 @@ let encoding = false;
  * The codec of one end of a channel: both directions remember the shapes of objects.
  *
  * @param limit bytes of a message: longer ones are given up while they are being encoded
+ * @param isExact also carries named properties of every array, as `process.send` does; arrays of
+ *   many elements take longer then
  */
-export function structured(limit = Number.POSITIVE_INFINITY): RangeCodec<unknown> {
-  const encoder = new PlainEncoder(limit);
+export function structured(limit = Number.POSITIVE_INFINITY, isExact = false): RangeCodec<unknown> {
+  const encoder = new PlainEncoder(limit, isExact);
   const decoder = new PlainDecoder();
   let misses = 0;
   let skips = 0;

@@ -4,6 +4,7 @@ import {
   byteLength,
   hasAccessors,
   hasNames,
+  mayHaveNames,
   isOrdinary,
   isPolluted,
   nextElement,
@@ -41,6 +42,13 @@ export class PlainEncoder extends MessageRoom {
   /** Values that are not plain, where accessors have run already; see {@link #foreign}. */
   #others: unknown[] | undefined;
   #rest: unknown;
+  readonly #hasNames: (array: unknown[]) => boolean;
+
+  /** @param isExact whether arrays that have properties with names are never taken as plain */
+  constructor(limit?: number, isExact = false) {
+    super(limit);
+    this.#hasNames = isExact ? mayHaveNames : hasNames;
+  }
 
   /**
    * Writes a message into `target` from `start` on, before `end`.
@@ -210,7 +218,7 @@ export class PlainEncoder extends MessageRoom {
       return this.#object(value as Record<string, unknown>, at, depth);
     }
     if (prototype === Array.prototype && Array.isArray(value)) {
-      return hasNames(value) ? this.#foreign(value, at) : this.#array(value, at, depth);
+      return this.#hasNames(value) ? this.#foreign(value, at) : this.#array(value, at, depth);
     }
     return this.#otherCompound(value, prototype, at, depth);
   }

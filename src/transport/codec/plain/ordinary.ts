@@ -47,6 +47,17 @@ export function hasNames(array: unknown[]): boolean {
   return 'index' in array || (array.length === 0 && Object.keys(array).length > 0);
 }
 
+/** Longer arrays are left to V8 where names have to be found: their keys cost more than they do. */
+const longestSearched = 64;
+
+/** Whether an array may have such properties: the exact answer for a short one, yes for a long one. */
+export function mayHaveNames(array: unknown[]): boolean {
+  if (array.length > longestSearched) return true;
+  // Keys that are indices come first.
+  const last = Object.keys(array).at(-1);
+  return last !== undefined && String(Number(last) >>> 0) !== last;
+}
+
 /** Elements of an array that are worth looking at one by one. */
 const fewElements = 32;
 

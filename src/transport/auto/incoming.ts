@@ -1,0 +1,137 @@
+import { nextTick, setImmediate, setTimeout } from '../../timers.js';
+import type { ListenerScope } from '../ring/listener-scope.js';
+import { debug } from './debug.js';
+import type { Internals, IpcTarget } from './node-ipc.js';
+import type { ReadState, SharedRings } from './shared-rings.js';
+
+/** Before the next try after no doorbell could be made, in milliseconds. */
+const retryAfter = 100;
+
+/** Bytes handed out in one go, about what Node reads from a socket at once. */
+const batchBytes = 64 * 1024;
+
+/**
+ * What one end receives. While the other end uses the ring, messages are read there; what it sent
+ * by the socket before, and what it sends there after the record `back`, comes to Node as usual.
+ */
+export class Incoming {
+  readonly #target: IpcTarget;
+  readonly #internals: Internals;
+  readonly #scope: ListenerScope;
+  #rings: SharedRings | undefined;
+  /** Whether the next message is in the ring. */
+  #isInRing = false;
+
+  constructor(target: IpcTarget, internals: Internals, scope: ListenerScope) {
+    this.#target = target;
+    this.#internals = internals;
+    this.#scope = scope;
+  }
+
+  use(rings: SharedRings): void {
+    this.#rings = rings;
+  }
+
+  /** The other end has said over the socket that it goes on in the ring. */
+  switched(): void {
+    if (!this.#rings) return;
+    this.#isInRing = true;
+    this.#deliver();
+  }
+
+  /** There is something in the ring, or its end, or an error. */
+  inputCame(error?: Error, temporary = false): void {
+    if (temporary) {
+      setTimeout(() => this.#await(), retryAfter).unref();
+    } else if (error) {
+      // The end of the socket tells of a peer that has died.
+      debug('reads no more: %s', error.message);
+    } else {
+      this.#deliverInTick();
+    }
+  }
+
+  /** In a tick, as Node does: what a listener throws keeps no microtask from its turn, nor hurries it. */
+  #deliverInTick(): void {
+    this.#scope.run(() => nextTick(() => this.#deliver()));
+  }
+
+  #await(): void {
+    if (this.#isInRing && this.#rings && !this.#rings.closed) this.#rings.awaitInput();
+  }
+
+  #deliverSoon(): void {
+    setImmediate(() => this.#deliverInTick());
+  }
+
+  /** Emits what is in the ring, as Node does with what it has read at once: within one tick. */
+  #deliver(): void {
+    const rings = this.#rings;
+    if (!rings || rings.closed || !this.#isInRing) return;
+    let state: ReadState | undefined;
+    try {
+      state = rings.read(this.#emit, batchBytes);
+    } finally {
+      // A listener threw: the next messages come at once, as those of Node do.
+      if (!state) nextTick(() => this.#deliver());
+    }
+    if (state === 'back') this.#isInRing = false;
+    else if (state === 'more') this.#deliverSoon();
+    else if (!rings.closed && !rings.input.ended) this.#await();
+  }
+
+  /**
+   * Has what is in the ring emitted in ticks of its own, before those of whatever calls this. No
+   * function of the user runs here.
+   */
+  collect(): void {
+    if (this.#isInRing && this.#read().state === 'more') this.#deliverSoon();
+  }
+
+  /**
+   * The same at the end, with all that is there: nothing else will come by the socket.
+   *
+   * @returns whether there was anything
+   */
+  collectRest(): boolean {
+    let isAny = false;
+    for (;;) {
+      const { state, count } = this.#read();
+      if (count > 0) isAny = true;
+      if (state === 'empty') return isAny;
+    }
+  }
+
+  #read(): { state: ReadState; count: number } {
+    const rings = this.#rings;
+    let count = 0;
+    let state: ReadState = 'empty';
+    if (!rings || rings.closed) return { state, count };
+    try {
+      state = rings.read(message => {
+        count++;
+        nextTick(this.#emit, message);
+      });
+    } catch (error) {
+      // What has no JSON is refused by whoever reads it; all else would be a fault of the peer.
+      debug('cannot read: %s', (error as Error).message);
+      nextTick(() => {
+        throw error as Error;
+      });
+      state = (error as { code?: unknown }).code === undefined ? 'more' : 'empty';
+    }
+    if (state === 'back') this.#isInRing = false;
+    return { state, count };
+  }
+
+  /** As Node emits a message that came by the socket. */
+  readonly #emit = (message: unknown): void => {
+    const target = this.#target;
+    const pending = this.#internals.pending();
+    if (pending && (pending.length > 0 || target.listenerCount('message') === 0)) {
+      pending.push(['message', message, undefined]);
+    } else {
+      target.emit('message', message, undefined);
+    }
+  };
+}

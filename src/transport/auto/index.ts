@@ -1,0 +1,29 @@
+/**
+ * Makes `process.send`, `subprocess.send` and `worker.send` of `node:cluster` faster, with no change
+ * of code: what two processes that have both loaded this send each other goes through shared
+ * memory. What a program can see stays as it is.
+ *
+ * `MMAP_TRANSPORT_AUTO=0` switches it off; another number is that of the messages after which a
+ * child asks for shared memory (24).
+ *
+ * @example
+ * node --import mmap-transport/auto app.js
+ * node -r mmap-transport/auto app.js
+ * import 'mmap-transport/auto'; // first
+ *
+ * @module
+ */
+import { createRequire } from 'node:module';
+import { isMainThread } from 'node:worker_threads';
+
+if (isMainThread && process.env.MMAP_TRANSPORT_AUTO !== '0') {
+  // At once: between the turns of the event loop in which Node loads modules by `import`, a cluster
+  // worker would lose messages that come before its program has a listener for them.
+  try {
+    const require = createRequire(import.meta.url);
+    (require('./install.js') as typeof import('./install.js')).install(import.meta.url);
+  } catch {
+    // Bundled, or by a Node that cannot require such modules.
+    void import('./install.js').then(({ install }) => install(import.meta.url));
+  }
+}
