@@ -14,7 +14,7 @@ import type { RangeCodec } from '../../src/transport/codec/types.js';
 import { dialLink } from '../../src/transport/link/dial-link.js';
 import { random } from '../support/traffic.js';
 import { PlainDraft, writeOdd } from './plain-draft.js';
-import { type FuzzResult, oneOf, type Pick, Tally, watch } from './support.js';
+import { type FuzzResult, oneOf, type Pick, Tally, Watchdog } from './support.js';
 import { checkSize, decodeTwice, lyingValue } from './values.js';
 
 /** Bytes as they are. */
@@ -173,11 +173,11 @@ const batch = 200;
 export async function fuzzEnvelopes(from: number, to: number): Promise<FuzzResult> {
   const tally = new Tally();
   const bus = new HostileBus();
-  const beat = watch();
+  const watchdog = new Watchdog();
   await bus.open();
   try {
     for (let number = from; number < to; number++) {
-      beat(number);
+      watchdog.beat(number);
       try {
         const pick = random(number + 1);
         const bytes = lyingEnvelope(pick);
@@ -197,6 +197,7 @@ export async function fuzzEnvelopes(from: number, to: number): Promise<FuzzResul
     tally.outcomes['links that it made'] = bus.links;
   } finally {
     await bus.close();
+    watchdog.stop();
   }
   return { cases: to - from, outcomes: tally.outcomes };
 }

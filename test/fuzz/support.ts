@@ -26,7 +26,7 @@ export class Tally {
  * Kills the process where a case does not end: a loop without end in this thread could not be
  * noticed by the thread itself. `beat` says that one has ended.
  */
-class Watchdog {
+export class Watchdog {
   readonly #beats = new Int32Array(new SharedArrayBuffer(8));
   readonly #worker: Worker;
 
@@ -47,31 +47,32 @@ class Watchdog {
     this.#worker.unref();
   }
 
+  /** No case is under way any more. */
+  stop(): void {
+    void this.#worker.terminate();
+  }
+
   beat(number: number): void {
     this.#beats[0]!++;
     this.#beats[1] = number;
   }
 }
 
-let watchdog: Watchdog | undefined;
-
-/** One watchdog serves all. @returns to be called at the beginning of each case */
-export function watch(): (number: number) => void {
-  const used = (watchdog ??= new Watchdog());
-  return number => used.beat(number);
-}
-
 /** Runs cases one after the other, each made from its number alone. */
 export function runCases(from: number, to: number, one: (number: number) => string): FuzzResult {
-  const beat = watch();
+  const watchdog = new Watchdog();
   const tally = new Tally();
-  for (let number = from; number < to; number++) {
-    beat(number);
-    try {
-      tally.count(one(number));
-    } catch (cause) {
-      throw new Error(`case ${number}`, { cause });
+  try {
+    for (let number = from; number < to; number++) {
+      watchdog.beat(number);
+      try {
+        tally.count(one(number));
+      } catch (cause) {
+        throw new Error(`case ${number}`, { cause });
+      }
     }
+  } finally {
+    watchdog.stop();
   }
   return { cases: to - from, outcomes: tally.outcomes };
 }

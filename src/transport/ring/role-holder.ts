@@ -89,7 +89,7 @@ export class RoleHolder {
       const detail = `process ${loadWord(this.#words, this.#own.pid)} had the ${this.role}'s role`;
       throw this.error('ERR_ROLE_TAKEN', 'attach', detail);
     }
-    // The lock comes first: a peer that sees `attached` may ask the kernel whether it is true.
+    // The lock came first: a peer that sees `attached` may ask the kernel whether it is true.
     storeWord(this.#words, this.#own.waiting, Waiting.none);
     storeWord(this.#words, this.#own.pid, process.pid);
     storeWord(this.#words, this.#own.state, RoleState.attached);
@@ -324,8 +324,8 @@ export class RoleHolder {
   }
 
   #name(operation: string): string {
-    const { attach, use } = this.#operations ?? {};
+    const { attach = '', use } = this.#operations ?? {};
     if (use === undefined) return `${this.role}.${operation}`;
-    return operation === 'attach' ? attach! : operation.endsWith('Sync') ? `${use}Sync` : use;
+    return operation === 'attach' ? attach : operation.endsWith('Sync') ? `${use}Sync` : use;
   }
 }
