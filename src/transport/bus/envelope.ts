@@ -136,9 +136,11 @@ function isCode(code: unknown): code is string | number {
 /** How an error of a handler travels; what it threw may be anything. */
 export function failureOf(error: unknown): Failure {
   try {
-    if (!(error instanceof Error)) return { name: 'Error', message: String(error) };
-    const { name, message, code } = error as Partial<Record<keyof Failure, unknown>>;
-    return { name: String(name), message: String(message), ...(isCode(code) && { code }) };
+    // Not by its class: an error of another realm (vm, Jest) has another one.
+    const { name, message, code } = Object(error) as Partial<Record<keyof Failure, unknown>>;
+    if (typeof message !== 'string') return { name: 'Error', message: String(error) };
+    const isText = typeof name === 'string';
+    return { name: isText ? name : 'Error', message, ...(isCode(code) && { code }) };
   } catch {
     return { name: 'Error', message: 'what was thrown has no message' };
   }

@@ -196,7 +196,7 @@ export class Mesh {
     const channel = this.#channel(link);
     if (greeting.purpose === 'presence') {
       // If two peers share an id, the one that detects it leaves.
-      if (greeting.id === this.#options.id) channel.on('message', () => {}).on('error', () => {});
+      if (greeting.id === this.#options.id) waitAside(channel).on('message', () => {});
       else this.#welcome(greeting, channel);
       return;
     }
@@ -212,7 +212,7 @@ export class Mesh {
   #keepEarly(instance: string, channel: Channel<Envelope>, order: LinkOrder): void {
     const early = this.#early.get(instance) ?? [];
     this.#early.set(instance, [...early, { channel, order }]);
-    channel.on('error', () => {});
+    waitAside(channel);
     void delay(handshakeTimeout, { ref: false }).then(() => {
       const isExpected = [...this.#successors.values()].some(
         ({ greeting }) => greeting.instance === instance,
@@ -233,7 +233,7 @@ export class Mesh {
     if (known) {
       // The old one's end is about to be seen; or the new one is about to find it out.
       this.#successors.set(id, { greeting, presence });
-      presence.on('error', () => {});
+      waitAside(presence);
       presence.once('close', () => {
         if (this.#successors.get(id)?.presence === presence) this.#successors.delete(id);
         this.#dropEarly(instance);
@@ -326,4 +326,9 @@ export class Mesh {
     this.#ids.clear();
     if (failure !== undefined) throw systemError(failure, 'bus.close', this.#options.id);
   }
+}
+
+/** Of one that is no peer, or not yet: only the bus itself keeps the process alive. */
+function waitAside(channel: Channel<Envelope>): Channel<Envelope> {
+  return channel.unref().on('error', () => {});
 }

@@ -12,7 +12,14 @@ import { ringHeaderBytes } from '../../../src/transport/ring/layout.js';
 import { skip } from '../../native/support.js';
 import { thrown } from '../../support/errors.js';
 import { nobody, readableByAll, whyNotNobody } from '../../support/other-user.js';
-import { message, outcome, sibling, start, startAlone } from '../../support/processes.js';
+import {
+  message,
+  outcome,
+  sibling,
+  start,
+  startAlone,
+  startNode,
+} from '../../support/processes.js';
 import { type Event, now } from './bus-peer.js';
 
 const script = sibling(import.meta.url, './bus-peer.js');
@@ -155,6 +162,31 @@ describe('The peers of a bus', function () {
       place.hide();
       silent.close();
       for (const socket of sockets) socket.destroy();
+    }
+  });
+
+  it('exit unreferenced, though one waits for the id of another that is stopped', async function () {
+    if (process.platform === 'win32') skip(this, 'Windows has no SIGSTOP');
+    const index = new URL('../../../src/index.js', import.meta.url).href;
+    const program = `
+      import { Bus } from ${JSON.stringify(index)};
+      const bus = await Bus.join(${JSON.stringify(name)}, { id: 'a' });
+      bus.unref();
+      process.send([...bus.peers]);
+      process.once('message', () => process.disconnect());
+    `;
+    const first = await there('k');
+    const args = ['--input-type=module', '--eval', program];
+    const child = startNode(args, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+    expect(await message(child)).to.deep.equal(['k']);
+    first.kill('SIGSTOP');
+    try {
+      expect([...(await here('k')).peers]).to.deep.equal(['a']); // not the stopped one
+      const ended = outcome(child);
+      child.send('go');
+      expect((await ended).code).to.equal(0);
+    } finally {
+      first.kill('SIGKILL');
     }
   });
 
