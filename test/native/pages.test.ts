@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { type Advice, type Mapped, openFile, openMem } from '../../src/index.js';
 import { asNobody, readableByAll, whyNotNobody } from '../support/other-user.js';
@@ -17,11 +17,18 @@ const status = (field: string) =>
     new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(readFileSync('/proc/self/status', 'utf8'))![1],
   ) * 1024;
 
-/** The `field` lines of /proc/self/smaps for the mappings of a path. */
+/**
+ * The `field` lines of /proc/self/smaps for the mappings of a path. By its inode, too: a file that was
+ * mapped before it had a name goes by none there.
+ */
 function smaps(path: string, field: string): string[] {
+  const inode = existsSync(path) ? statSync(path).ino : -1;
   const entries = readFileSync('/proc/self/smaps', 'utf8').split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m);
   return entries
-    .filter(entry => entry.split('\n')[0]!.includes(path))
+    .filter(entry => {
+      const [head] = entry.split('\n') as [string];
+      return head.includes(path) || head.includes(` ${inode} `);
+    })
     .map(entry => new RegExp(`^${field}:\\s+(.*)$`, 'm').exec(entry)![1]!.trim());
 }
 

@@ -6,10 +6,10 @@
  * `MMAP_TRANSPORT_AUTO=0` switches it off; another number is that of the messages after which a
  * child asks for shared memory (24).
  *
+ * By `node -r mmap-transport/auto app.js`, by `node --import mmap-transport/auto app.js`, or:
+ *
  * @example
- * node --import mmap-transport/auto app.js
- * node -r mmap-transport/auto app.js
- * import 'mmap-transport/auto'; // first
+ * import 'mmap-transport/auto'; // before anything else
  *
  * @module
  */

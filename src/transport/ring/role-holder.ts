@@ -55,7 +55,7 @@ export class RoleHolder {
    *   a holder of either role found the ring corrupt; nothing has changed
    */
   constructor(memory: RingMemory, role: Role, { spin, first = false, operations }: RoleClaim) {
-    if (!memory?.words) notConstructed('Producer or Consumer', 'the methods of a Ring');
+    if (!memory?.words) notConstructed('Producer', 'ring.producer() or ring.consumer()');
     this.#operations = operations;
     this.role = role;
     this.memory = memory;

@@ -352,7 +352,7 @@ describe('A bus with a peer that sends garbage', function () {
         'what was thrown has no message',
         'with a code that JSON does not know',
         '\u0001'.repeat(100),
-        '[object Object]',
+        'Error: [object Object]',
       ]);
     } finally {
       await small.close();

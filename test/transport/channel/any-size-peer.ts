@@ -28,9 +28,11 @@ async function send(channel: Channel, value: unknown): Promise<void> {
 
 async function run({ at, does, sharedMemory = true, values = [], ...rest }: Orders) {
   const { codec = 'structured', closeTimeout = 20_000 } = rest;
-  const options = { codec, sharedMemory, closeTimeout };
+  const options = { codec, closeTimeout };
   const channel =
-    typeof at === 'string' ? await dialChannel(at, options) : Channel.open(at, options);
+    typeof at === 'string'
+      ? await dialChannel(at, { ...options, sharedMemory })
+      : Channel.open(at, options);
   channel.on('error', (error: Error) => tell({ error: (error as NodeJS.ErrnoException).code }));
   tell('open');
   if (does === 'stall') {
