@@ -163,8 +163,15 @@ function run(project) {
     if (status !== 0 || stderr) throw new Error(`${file} ended with ${status}: ${stderr}`);
     return stdout;
   };
+  // The preload exports nothing.
   const both = 'if (all.some(one => Object.keys(one).length === 0)) throw new Error("empty");\n';
-  const list = specifiers.map(specifier => `'${specifier}'`).join(', ');
+  const preload = `${name}/auto`;
+  node('preload.mjs', `await import('${preload}');\n`);
+  node('preload.cjs', `require('${preload}');\n`);
+  const list = specifiers
+    .filter(specifier => specifier !== preload)
+    .map(specifier => `'${specifier}'`)
+    .join(', ');
   node('import.mjs', `const all = await Promise.all([${list}].map(one => import(one)));\n${both}`);
   node('require.cjs', `const all = [${list}].map(one => require(one));\n${both}`);
   const inAnyOrder = text => text.split('\n').sort().join('\n');

@@ -43,7 +43,10 @@ export interface RingMemory {
 }
 
 /** The record area of a ring, as its two ends see it: their payloads, and their headers. */
-export function recordViews({ plain: { buffer, byteOffset } }: RingMemory, capacity: number) {
+export function recordViews(
+  { plain: { buffer, byteOffset } }: RingMemory,
+  capacity: number,
+): { records: Buffer; recordWords: Int32Array } {
   const start = byteOffset + ringHeaderBytes;
   return {
     records: Buffer.from(buffer, start, capacity),
