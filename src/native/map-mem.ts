@@ -11,13 +11,13 @@ import {
   type Rule,
 } from './arguments.js';
 import { atExit } from './at-exit.js';
-import { closeQuietly, removeQuietly } from './descriptors.js';
+import { closeQuietly } from './descriptors.js';
 import { regionDirectory } from './directory.js';
 import { maxLength } from './limits.js';
 import type { MappingInfo } from './mapped-view.js';
 import { Mapped } from './mapped.js';
 import { reapExcept } from './reap.js';
-import { createSegment, openSegment, type SegmentFile } from './segment.js';
+import { openSegment, type SegmentFile, useNewSegment } from './segment.js';
 import { trace } from './trace.js';
 import { attachBuffer } from './views.js';
 
@@ -145,15 +145,9 @@ function openNames(): Set<string> {
 function create({ bytes = addon.pageSize, directory }: MemOptions): MapMem {
   const home = regionDirectory(directory);
   reapExcept(home, openNames());
-  const file = createSegment(operation, 'mem', bytes, home);
-  try {
-    return made(file, bytes, Access.readWrite, true);
-  } catch (error) {
-    removeQuietly(file.path);
-    throw error;
-  } finally {
-    closeQuietly(file.fd);
-  }
+  return useNewSegment(operation, 'mem', bytes, home, file =>
+    made(file, bytes, Access.readWrite, true),
+  );
 }
 
 function openById(id: string, { bytes, access = 'read', directory }: MemOptions): MapMem {

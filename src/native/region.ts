@@ -2,7 +2,7 @@ import { basename, dirname } from 'node:path';
 import { ShmError, systemError } from '../errors.js';
 import { Access, addon, type NativeMapping, populateAdvice } from './addon.js';
 import { atExit } from './at-exit.js';
-import { closeQuietly, removeQuietly, writeWhole } from './descriptors.js';
+import { closeQuietly, writeWhole } from './descriptors.js';
 import { regionDirectory } from './directory.js';
 import { checkMappable } from './limits.js';
 import { makeFile } from './new-file.js';
@@ -10,7 +10,6 @@ import { absolutePath, type FilePath } from './paths.js';
 import { reapExcept } from './reap.js';
 import {
   checkOffered,
-  createSegment,
   explainFull,
   kindOfName,
   leaseNew,
@@ -18,6 +17,7 @@ import {
   type SegmentFile,
   type SegmentKind,
   unlinkQuietly,
+  useNewSegment,
 } from './segment.js';
 import { lostPages, shorterThan } from './truncation.js';
 import { plainBytes, sharedBuffer } from './views.js';
@@ -99,15 +99,7 @@ export class Region {
   }: RegionOptions): Region {
     checkMappable(operation, bytes);
     const home = reapedOnce(regionDirectory(directory));
-    const file = createSegment(operation, kind, bytes, home);
-    try {
-      return new Region(file, 1, operation);
-    } catch (error) {
-      removeQuietly(file.path);
-      throw error;
-    } finally {
-      closeQuietly(file.fd);
-    }
+    return useNewSegment(operation, kind, bytes, home, file => new Region(file, 1, operation));
   }
 
   /**

@@ -45,12 +45,8 @@ export interface SegmentFile {
   size: number;
 }
 
-/**
- * Makes a file with a new name in the region directory, its blocks reserved.
- *
- * @throws {ShmError} `ENOSPC` with the size wanted and the size free; no file is left
- */
-export function createSegment(
+/** The file alone, open. */
+function createSegment(
   operation: string,
   kind: SegmentKind,
   bytes: number,
@@ -63,6 +59,30 @@ export function createSegment(
     const file = tryCreate(operation, path, bytes);
     if (file) return file;
     if (attempt === mostAttempts) throw removed(operation, path);
+  }
+}
+
+/**
+ * Makes a file with a new name in the region directory, its blocks reserved, and has it opened: where
+ * that fails, no file is left.
+ *
+ * @throws {ShmError} `ENOSPC` with the size wanted and the size free; what `use` throws
+ */
+export function useNewSegment<T>(
+  operation: string,
+  kind: SegmentKind,
+  bytes: number,
+  directory: string,
+  use: (file: SegmentFile) => T,
+): T {
+  const file = createSegment(operation, kind, bytes, directory);
+  try {
+    return use(file);
+  } catch (error) {
+    removeQuietly(file.path);
+    throw error;
+  } finally {
+    closeQuietly(file.fd);
   }
 }
 
