@@ -1,11 +1,9 @@
-import { nextTick, setImmediate, setTimeout } from '../../timers.js';
+import { nextTick, setImmediate } from '../../timers.js';
 import type { ListenerScope } from '../ring/listener-scope.js';
+import { WaitRetry } from '../ring/wait-retry.js';
 import { debug } from './debug.js';
 import type { Internals, IpcTarget } from './node-ipc.js';
 import type { ReadState, SharedRings } from './shared-rings.js';
-
-/** Before the next try after no doorbell could be made, in milliseconds. */
-const retryAfter = 100;
 
 /** Bytes handed out in one go, about what Node reads from a socket at once. */
 const batchBytes = 64 * 1024;
@@ -21,6 +19,10 @@ export class Incoming {
   #rings: SharedRings | undefined;
   /** Whether the next message is in the ring. */
   #isInRing = false;
+  readonly #retry = new WaitRetry(
+    () => this.#await(),
+    error => debug('looks from time to time: %s', error.message),
+  );
 
   constructor(target: IpcTarget, internals: Internals, scope: ListenerScope) {
     this.#target = target;
@@ -42,11 +44,12 @@ export class Incoming {
   /** There is something in the ring, or its end, or an error. */
   inputCame(error?: Error, temporary = false): void {
     if (temporary) {
-      setTimeout(() => this.#await(), retryAfter).unref();
+      this.#retry.failed(error!, false);
     } else if (error) {
       // The end of the socket tells of a peer that has died.
       debug('reads no more: %s', error.message);
     } else {
+      this.#retry.succeeded();
       this.#deliverInTick();
     }
   }
@@ -113,7 +116,7 @@ export class Incoming {
         nextTick(this.#emit, message);
       });
     } catch (error) {
-      // What has no JSON is refused by whoever reads it; all else would be a fault of the peer.
+      // What has no JSON is refused by its reader; all else would be a fault of the peer.
       debug('cannot read: %s', (error as Error).message);
       nextTick(() => {
         throw error as Error;

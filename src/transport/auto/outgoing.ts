@@ -1,5 +1,6 @@
 import { AsyncResource } from 'node:async_hooks';
-import { now, nextTick, setTimeout } from '../../timers.js';
+import { now, nextTick } from '../../timers.js';
+import { WaitRetry } from '../ring/wait-retry.js';
 import { switched } from './control-messages.js';
 import { debug } from './debug.js';
 import {
@@ -21,9 +22,6 @@ const highWaterMark = 2 * 65536;
  * there: changing over costs more than a few messages.
  */
 const leastBySocket = 4;
-
-/** Before the next try after no doorbell could be made, in milliseconds. */
-const retryAfter = 100;
 
 /** What waits for its turn: a record for the ring, or arguments for Node's `_send`. */
 type Entry = { record: Uint8Array; callback?: SendCallback } | { send: SendArguments };
@@ -53,6 +51,10 @@ export class Outgoing {
   #first = 0;
   #waitingBytes = 0;
   #whenFlushed: (() => void) | undefined;
+  readonly #retry = new WaitRetry(
+    () => this.isWaiting && this.#awaitRoom(),
+    error => debug('looks from time to time: %s', error.message),
+  );
 
   /**
    * @param plainSend Node's `_send`
@@ -141,9 +143,10 @@ export class Outgoing {
 
   /** There is room for what waits, or an error. */
   roomCame(error?: Error, temporary = false): void {
-    if (temporary) setTimeout(() => this.isWaiting && this.#awaitRoom(), retryAfter).unref();
-    else if (error) debug('waits in vain: %s', error.message);
-    else this.#flush();
+    if (temporary) return this.#retry.failed(error!, false);
+    if (error) return debug('waits in vain: %s', error.message);
+    this.#retry.succeeded();
+    this.#flush();
   }
 
   /** Writes as much of the queue as there is room for. */

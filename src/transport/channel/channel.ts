@@ -6,6 +6,7 @@ import type { RangeCodec } from '../codec/types.js';
 import { iterate } from '../ring/iterate.js';
 import { nextTurn } from '../ring/listener-scope.js';
 import { MessageEmitter } from '../ring/message-emitter.js';
+import { WaitRetry } from '../ring/wait-retry.js';
 import { checkTimeout } from '../ring/wait-strategy.js';
 import { decodeMessage, type Inlet, type MessageEnds } from './message-ends.js';
 import { MessageReader } from './message-reader.js';
@@ -20,7 +21,6 @@ import {
   type ChannelOrigin,
   defaultLimits,
 } from './channel-options.js';
-import { WaitRetry } from './wait-retry.js';
 
 /** Messages handed out before the event loop gets its turn. */
 const messagesPerTurn = 256;
@@ -147,8 +147,7 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
    */
   sendSync(value: T, timeout?: number): boolean {
     this.#checkOpen('send');
-    checkTimeout('channel.sendSync', timeout);
-    return this.#writer.writeSync(value, timeout);
+    return this.#writer.writeSync(value, checkTimeout('channel.sendSync', timeout));
   }
 
   /**

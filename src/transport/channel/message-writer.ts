@@ -1,7 +1,6 @@
 import type { ShmError } from '../../errors.js';
 import { clearTimeout, now, setTimeout, timerLimit } from '../../timers.js';
 import type { RangeCodec } from '../codec/types.js';
-import { checkTimeout } from '../ring/wait-strategy.js';
 import type { ChannelLimits } from './channel-options.js';
 import type { MessageEnds, Outlet } from './message-ends.js';
 import { PieceSender } from './piece-sender.js';
@@ -119,16 +118,17 @@ export class MessageWriter<T> {
   /**
    * {@link tryWrite}, and where there is no room, blocks for it; a long message is wholly in the ring
    * when this returns, or, where the time ran out, given up.
+   *
+   * @param timeout milliseconds; Infinity: no limit
    */
-  writeSync(value: T, timeout: number | undefined): boolean {
+  writeSync(value: T, timeout: number): boolean {
     this.#isBlocking = true;
     try {
       const isTried = !this.pending;
       const isIn = isTried && this.tryWrite(value);
       if (isIn && !this.pending) return true;
-      const limit = checkTimeout('channel.send', timeout);
-      const end = now() + limit;
-      if (isIn) return this.#finishOrAbort(limit);
+      if (isIn) return this.#finishOrAbort(timeout);
+      const end = now() + timeout;
       return this.#blockAndWrite(value, isTried, () => Math.max(0, end - now()));
     } finally {
       this.#isBlocking = false;
