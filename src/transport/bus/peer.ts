@@ -156,8 +156,9 @@ export class Peer {
 
   #trySend(envelope: Envelope): boolean {
     if (!this.#outbox.isEmpty) return false;
-    this.#links.connect();
-    return this.#links.sending?.send(envelope) ?? false;
+    const links = this.#links;
+    if (!links.sending) links.connect();
+    return links.sending?.send(envelope) ?? false;
   }
 
   /**

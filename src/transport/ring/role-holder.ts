@@ -14,6 +14,8 @@ const livenessInterval = 100;
 /** Polls between two looks at the clock, which costs as much as several polls. */
 const pollsPerClock = 100;
 
+const wasCorrupt = 'the ring was found corrupt before';
+
 /** How a role is taken. */
 export interface RoleClaim {
   /** Microseconds of polling before sleep. */
@@ -81,10 +83,8 @@ export class RoleHolder {
   }
 
   #attach(first: boolean): void {
-    for (const { state } of [this.#own, this.#peer]) {
-      if (loadWord(this.#words, state) !== RoleState.poisoned) continue;
-      throw this.error('ERR_CORRUPT', 'attach', 'the ring was found corrupt before');
-    }
+    const states = [this.#own, this.#peer].map(({ state }) => loadWord(this.#words, state));
+    if (states.includes(RoleState.poisoned)) throw this.error('ERR_CORRUPT', 'attach', wasCorrupt);
     if (first && loadWord(this.#words, this.#own.state) !== RoleState.never) {
       const detail = `process ${loadWord(this.#words, this.#own.pid)} had the ${this.role}'s role`;
       throw this.error('ERR_ROLE_TAKEN', 'attach', detail);
@@ -314,8 +314,7 @@ export class RoleHolder {
   checkUsable(operation: string): void {
     if (this.#closed) throw this.error('ERR_CLOSED', operation, `this ${this.role} is closed`);
     if (this.#poisoned || loadWord(this.#words, this.#own.state) === RoleState.poisoned) {
-      const detail = 'the ring was found corrupt before';
-      throw this.#cut(operation) ?? this.error('ERR_CORRUPT', operation, detail);
+      throw this.#cut(operation) ?? this.error('ERR_CORRUPT', operation, wasCorrupt);
     }
   }
 

@@ -40,7 +40,7 @@ export async function sendTraffic(bus: Bus, to: string, count: number): Promise<
   }
 }
 
-/** Checks what comes, whoever sent it; says how many messages came from one peer. */
+/** Checks what comes from any peer; says how many messages came from one peer. */
 export function receiveTraffic(bus: Bus): (from: string) => number {
   const received = new Map<string, Traffic>();
   bus.on('message', (bytes, from) => {

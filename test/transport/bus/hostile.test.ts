@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { Bus, type Codec, ShmError } from '../../../src/index.js';
+import { Bus, ShmError } from '../../../src/index.js';
 import {
   type Envelope,
   envelopeCodec,
@@ -19,6 +19,7 @@ import { dialLink } from '../../../src/transport/link/dial-link.js';
 import { LinkServer } from '../../../src/transport/link/server.js';
 import { channelKind, linkedChannel } from '../../../src/transport/channel/link-kind.js';
 import { rejected } from '../../support/errors.js';
+import { refusing } from './support.js';
 
 /** Bytes as they are. */
 const raw: RangeCodec<Uint8Array> = {
@@ -229,15 +230,7 @@ describe('A bus with a peer that sends garbage', function () {
   }
 
   it('makes another link in place of a broken one', async () => {
-    const codec: Codec<unknown> = {
-      encode: value => Buffer.from(JSON.stringify(value)),
-      decode(bytes) {
-        const value: unknown = JSON.parse(Buffer.from(bytes).toString());
-        if (value === 'refused') throw new RangeError('not this one');
-        return value;
-      },
-    };
-    const both = ['one', 'other'].map(id => Bus.join(`${name} of two`, { id, codec }));
+    const both = ['one', 'other'].map(id => Bus.join(`${name} of two`, { id, codec: refusing }));
     const [one, other] = (await Promise.all(both)) as [Bus, Bus];
     try {
       for (const bus of [one, other]) bus.onRequest(() => new Promise(() => {}));

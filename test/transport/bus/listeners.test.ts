@@ -3,23 +3,13 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect } from 'chai';
-import { Bus, type Codec } from '../../../src/index.js';
+import { Bus } from '../../../src/index.js';
 import { envelopeCodec } from '../../../src/transport/bus/envelope.js';
 import { PeerDirectory } from '../../../src/transport/bus/peer-directory.js';
 import { channelKind, linkedChannel } from '../../../src/transport/channel/link-kind.js';
 import { dialLink } from '../../../src/transport/link/dial-link.js';
 import { catchingUncaught } from '../../support/uncaught.js';
-import { Buses, count, Counted, until } from './support.js';
-
-/** Whose decoder rejects one value, so that a link breaks. */
-const codec: Codec<unknown> = {
-  encode: value => Buffer.from(JSON.stringify(value)),
-  decode(bytes) {
-    const value: unknown = JSON.parse(Buffer.from(bytes).toString());
-    if (value === 'refused') throw new RangeError('not this one');
-    return value;
-  },
-};
+import { Buses, count, Counted, refusing as codec, until } from './support.js';
 
 const events = ['message', 'join', 'leave', 'drain', 'error'] as const;
 

@@ -2,7 +2,17 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { Bus, type BusOptions } from '../../../src/index.js';
+import { Bus, type BusOptions, type Codec } from '../../../src/index.js';
+
+/** A codec whose decoder rejects one value, so that a link breaks. */
+export const refusing: Codec<unknown> = {
+  encode: value => Buffer.from(JSON.stringify(value)),
+  decode(bytes) {
+    const value: unknown = JSON.parse(Buffer.from(bytes).toString());
+    if (value === 'refused') throw new RangeError('not this one');
+    return value;
+  },
+};
 
 /** Buses of one name in this thread; closed after each test of the suite. */
 export class Buses {
