@@ -67,7 +67,7 @@ Status Unlock(const File& file, uint64_t offset, bool* had) {
 
 // A lock is not converted here, and an open file's own shared lock stands in the way of its
 // exclusive one: so the shared one is given up first, and taken again where that fails. Only a
-// handle that closes does this: whoever has taken the file meanwhile may remove it.
+// handle that closes does this: a process that has taken the file meanwhile may remove it.
 Status TryLease(const File& file, Lease lease, bool* taken) {
   if (lease == Lease::kShared) return TryLock(file, kLeaseByte, false, taken);
   bool had = false;

@@ -75,7 +75,7 @@ export async function connectSocket(
     signal.throwIfAborted();
     // Half-closing is up to the connection's user.
     const socket = connect({ ...options, allowHalfOpen: true } as { path: string });
-    // For good: whoever waits for it, or takes it over, has a listener of its own. But a hello that
+    // For good: what waits for it, or takes it over, has a listener of its own. But a hello that
     // is written once it is connected fails before this function can go on.
     socket.on('error', () => {});
     try {
