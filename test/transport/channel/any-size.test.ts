@@ -147,8 +147,9 @@ describe('Messages of any size', function () {
       const got: string[] = [];
       const isSent = message(peer);
       channel.on('message', value => got.push(digest(value)));
+      const ended = once(channel, 'end'); // which may come before what the peer says elsewhere
       expect(await isSent).to.equal('sent');
-      await once(channel, 'end');
+      await ended;
       expect(got).to.deep.equal(values.map(what => digest(make(what))));
     });
   }

@@ -21,8 +21,9 @@ async function join(): Promise<Bus> {
 /** A thread that is on the bus; with `depth` more, one in another. */
 async function thread(depth = 0): Promise<Worker> {
   // Nothing of its process but where the buses are, and which addon to load.
+  // A variable that is undefined would be the text 'undefined' there.
   const { MMAP_TRANSPORT_DIR, PREBUILDS_ONLY } = process.env;
-  const env = { MMAP_TRANSPORT_DIR, PREBUILDS_ONLY };
+  const env = { MMAP_TRANSPORT_DIR, ...(PREBUILDS_ONLY && { PREBUILDS_ONLY }) };
   const worker = new Worker(script, { workerData: depth, argv: [plan], env });
   await once(worker, 'message');
   return worker;
