@@ -3,6 +3,7 @@ import { readdirSync, writeFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { expect } from 'chai';
 import { type Mapped, openFile, openMem } from '../../src/index.js';
+import { amount } from '../support/amount.js';
 import { message, sibling } from '../support/processes.js';
 import type { Task } from './lifetime-peer.js';
 import { collect, held, holdsOf, scratch } from './support.js';
@@ -87,7 +88,8 @@ describe('Lifetime of a mapping', () => {
     expect(holdsOf(file)).to.deep.equal({ descriptors: 0, mappings: 0 });
   });
 
-  it('100,000 times open and close leave descriptors, mappings and memory flat', async function () {
+  const lot = amount(25_000, 2500);
+  it(`${4 * lot} times open and close leave descriptors, mappings and memory flat`, async function () {
     this.timeout(120_000);
     const cycle = (i: number) => {
       const mapped = openFile(file, i % 2 ? {} : { access: 'read-write', offset: 3 });
@@ -96,16 +98,16 @@ describe('Lifetime of a mapping', () => {
       mapped.close();
     };
     // In lots without a turn of the event loop, in which no finalizer can run.
-    const lot = async () => {
-      for (let i = 0; i < 25_000; i++) cycle(i);
+    const runLot = async () => {
+      for (let i = 0; i < lot; i++) cycle(i);
       const { descriptors } = held();
       await collect();
       return descriptors;
     };
-    await lot();
+    await runLot();
     const before = held();
     let most = 0;
-    for (let i = 0; i < 4; i++) most = Math.max(most, await lot());
+    for (let i = 0; i < 4; i++) most = Math.max(most, await runLot());
     const after = held();
     expect(most).to.be.at.most(before.descriptors + 1);
     expect(after.descriptors).to.equal(before.descriptors);

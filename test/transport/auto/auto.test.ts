@@ -18,8 +18,7 @@ describe('mmap-transport/auto beside plain process.send', function () {
 
   for (const name of Object.keys(scenarios)) {
     it(`shows the same: ${name}`, async () => {
-      const plain = await run([], name);
-      const auto = await run(preload, name);
+      const [plain, auto] = await Promise.all([run([], name), run(preload, name)]);
       expect(auto.seen).to.deep.equal(plain.seen);
       // Where a child sends a lot and ends, nothing of it is lost.
       const [, got] = /^got (\d+)/.exec(auto.stderr) ?? [];

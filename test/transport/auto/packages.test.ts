@@ -20,8 +20,7 @@ describe('packages that use process.send, with mmap-transport/auto', function ()
 
   for (const name of packages) {
     it(`${name} gives the same`, async () => {
-      const plain = await run([], name);
-      const auto = await run(['--import', entry], name);
+      const [plain, auto] = await Promise.all([run([], name), run(['--import', entry], name)]);
       expect(auto.result).to.deep.equal(plain.result);
       expect([plain.isShared, auto.isShared]).to.deep.equal([false, true]);
     });

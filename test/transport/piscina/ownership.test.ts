@@ -7,6 +7,7 @@ import { Piscina } from 'piscina';
 import { type PayloadArena, runWithPayloads } from '../../../src/transport/piscina/index.js';
 import type { ShmError } from '../../../src/index.js';
 import { collect, scratch } from '../../native/support.js';
+import { amount } from '../../support/amount.js';
 import { rejected } from '../../support/errors.js';
 import { random } from '../../support/traffic.js';
 import { pattern, workshop } from './support.js';
@@ -157,12 +158,12 @@ describe('Owners of payloads', () => {
     expect(arena.stats().blocks).to.equal(0);
   });
 
-  it('100,000 tasks with random outcomes leave the arena empty', async function () {
+  const total = amount(100_000, 10_000);
+  it(`${total} tasks with random outcomes leave the arena empty`, async function () {
     this.timeout(120_000);
     const arena = make.arena({ bytes: 4 << 20 });
     const pool = make.pool(arena, { maxThreads: 2, concurrentTasksPerWorker: 4 });
     const next = random(11);
-    const total = 100_000;
     const counts = { returned: 0, borrowed: 0, thrown: 0, aborted: 0, forgotten: 0 };
     let started = 0;
     const one = async (): Promise<void> => {
@@ -172,7 +173,7 @@ describe('Owners of payloads', () => {
       bytes.bytes.fill(seed & 0xff);
       const roll = next(10_000);
       // Each of these costs a thread, which is started anew.
-      const aborts = roll < 3;
+      const aborts = roll < amount(3, 30);
       const outcome = aborts ? 'wait' : roll < 3000 ? 'throw' : 'return';
       const task = { bytes, outcome, seed };
       if (outcome === 'throw') {
