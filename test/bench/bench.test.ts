@@ -16,18 +16,34 @@ describe('npm run bench', function () {
   this.timeout(120_000); // other tests may hold the cores that polling wants
 
   let home: string;
-  before(() => (home = mkdtempSync(join(tmpdir(), 'bench-test-'))));
+  /** Measured at once: here the figures do not matter, and each of them takes seconds. */
+  const runs = new Map<string, ReturnType<typeof run>>();
+  const measure = (name: string, ...args: string[]) => {
+    const common = ['--trials', '1', '--milliseconds', '20', '--json', join(home, name)];
+    const ended = run(...args, ...common);
+    ended.catch(() => {}); // its own test tells
+    runs.set(name, ended);
+  };
+
+  before(() => {
+    home = mkdtempSync(join(tmpdir(), 'bench-test-'));
+    measure('results.json', '--only', 'throughput', '--sizes', '64', '--quick');
+    measure('trips.json', '--only', 'round-trip', '--transports', 'ring,post-message');
+    measure('bus.json', '--only', 'bus', '--sizes', '64');
+  });
   after(() => rmSync(home, { recursive: true }));
 
-  it('measures every transport between processes and writes the results', async () => {
-    const json = join(home, 'results.json');
-    const only = ['--only', 'throughput', '--sizes', '64', '--quick', '--trials', '1'];
-    const { code, stdout, stderr } = await run(...only, '--milliseconds', '20', '--json', json);
+  /** Waits for a run, which must have ended well. */
+  async function outcomeOf(name: string): Promise<Results & { stdout: string }> {
+    const { code, stdout, stderr } = await runs.get(name)!;
     expect(stderr).to.equal('');
     expect(code).to.equal(0);
-    expect(stdout).to.contain('process.send, advanced');
+    return { ...(JSON.parse(readFileSync(join(home, name), 'utf8')) as Results), stdout };
+  }
 
-    const results = JSON.parse(readFileSync(json, 'utf8')) as Results;
+  it('measures every transport between processes and writes the results', async () => {
+    const { stdout, ...results } = await outcomeOf('results.json');
+    expect(stdout).to.contain('process.send, advanced');
     expect(results.environment.node).to.equal(process.versions.node);
     const names = results.measurements.map(({ transport }) => transport);
     expect(names).to.include.members(['ring', 'ring-corked', 'unix-socket']);
@@ -40,12 +56,7 @@ describe('npm run bench', function () {
   });
 
   it('measures round trips between threads and between processes', async () => {
-    const json = join(home, 'trips.json');
-    const only = ['--only', 'round-trip', '--transports', 'ring,post-message', '--trials', '1'];
-    const { code, stderr } = await run(...only, '--milliseconds', '20', '--json', json);
-    expect(stderr).to.equal('');
-    expect(code).to.equal(0);
-    const { measurements } = JSON.parse(readFileSync(json, 'utf8')) as Results;
+    const { measurements } = await outcomeOf('trips.json');
     expect(measurements.map(({ place }) => place).sort()).to.deep.equal(['process', 'thread']);
     for (const { outcomes } of measurements) {
       const { p50, p99 } = outcomes[0]!;
@@ -55,12 +66,7 @@ describe('npm run bench', function () {
   });
 
   it('measures the bus of a cluster beside process.send, every way of both', async () => {
-    const json = join(home, 'bus.json');
-    const only = ['--only', 'bus', '--sizes', '64', '--trials', '1', '--milliseconds', '20'];
-    const { code, stdout, stderr } = await run(...only, '--json', json);
-    expect(stderr).to.equal('');
-    expect(code).to.equal(0);
-    const { measurements } = JSON.parse(readFileSync(json, 'utf8')) as Results;
+    const { measurements, stdout } = await outcomeOf('bus.json');
     const found = measurements.map(({ transport, kind }) => `${transport} ${kind}`);
     const ways = [...buses, ...relays].map(({ name }) => name);
     const wanted = ways.filter(name => name !== 'bus-request').map(name => `${name} throughput`);
