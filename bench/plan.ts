@@ -19,7 +19,7 @@ export interface Group {
   readonly subjects: readonly Subject[];
 }
 
-export const defaultSizes = [64, 1024, 65536];
+const defaultSizes = [64, 1024, 65536];
 const sweptSizes = [16, 64, 256, 1024, 4096, 65536, 2 ** 20];
 
 export const flatSize = 64;

@@ -17,7 +17,7 @@ export interface PayloadResults {
   }[];
 }
 
-export interface PayloadTable {
+interface PayloadTable {
   title: string;
   columns: string[];
   rows: string[][];

@@ -1,7 +1,7 @@
 import { ShmError } from '../errors.js';
 import type { RegionSnapshot } from '../native/region-snapshot.js';
 import { loadWord } from '../transport/ring/atomics.js';
-import { isKept, readCapacity } from '../transport/ring/header.js';
+import { isKept, headerCapacity } from '../transport/ring/header.js';
 import { ringHeaderBytes, ringTrailerBytes, Magic } from '../transport/ring/layout.js';
 import { type Role, roleLocks } from '../transport/ring/memory.js';
 import {
@@ -53,7 +53,7 @@ export function inspect(snapshot: RegionSnapshot): RegionContent {
 function inspectRings(snapshot: RegionSnapshot, magic: number): RegionContent {
   const { words, path: address } = snapshot;
   const fail = (detail: string) => new ShmError('ERR_CORRUPT', detail, operation, address);
-  const capacity = readCapacity({ words, address }, magic, operation);
+  const capacity = headerCapacity({ words, address }, magic, operation);
   const ringBytes = ringHeaderBytes + capacity;
   const count = (words.byteLength - (isKept({ words }) ? ringTrailerBytes : 0)) / ringBytes;
   const isStream = magic === Magic.stream;
@@ -69,7 +69,7 @@ function inspectRings(snapshot: RegionSnapshot, magic: number): RegionContent {
       address,
       isLocked: (role: Role) => snapshot.isLocked(locks[role]),
     };
-    const stats = readStats(ring, readCapacity(ring, magic, operation));
+    const stats = readStats(ring, headerCapacity(ring, magic, operation));
     if (stats.capacity !== capacity || stats.used > capacity) {
       throw fail(`ring ${index + 1} has an impossible header`);
     }

@@ -23,7 +23,7 @@ export function finishAtExit(sender: Unfinished): void {
 }
 
 /** There is nothing left to send. */
-export function isFinished(sender: Unfinished): void {
+export function forgetUnfinished(sender: Unfinished): void {
   if (!unfinished.delete(sender) || unfinished.size > 0) return;
   undo?.();
   undo = undefined;

@@ -8,7 +8,7 @@ import { Assembly } from './assembly.js';
  * The lengths from `firstMark` on are no lengths but marks, without a payload.
  */
 
-export const prefixBytes = 4;
+export const lengthBytes = 4;
 
 export const Mark = {
   /** The end: a peer that goes without it was killed. */
@@ -32,7 +32,7 @@ export interface Frame {
 }
 
 export function prefix(length: number): Buffer {
-  const bytes = Buffer.allocUnsafe(prefixBytes);
+  const bytes = Buffer.allocUnsafe(lengthBytes);
   bytes.writeUInt32LE(length);
   return bytes;
 }
@@ -48,7 +48,7 @@ export class FrameReader {
   #first = 0;
   #held = 0;
   readonly #longest: number;
-  readonly #prefix = Buffer.alloc(prefixBytes);
+  readonly #prefix = Buffer.alloc(lengthBytes);
   #prefixLength = 0;
   readonly #assembly = new Assembly();
   #mark: number | undefined;
@@ -124,14 +124,14 @@ export class FrameReader {
 
   #takePrefix(chunk: Buffer, at: number): number {
     let length: number;
-    if (this.#prefixLength === 0 && chunk.length - at >= prefixBytes) {
+    if (this.#prefixLength === 0 && chunk.length - at >= lengthBytes) {
       length = chunk.readUInt32LE(at);
-      at += prefixBytes;
+      at += lengthBytes;
     } else {
-      while (at < chunk.length && this.#prefixLength < prefixBytes) {
+      while (at < chunk.length && this.#prefixLength < lengthBytes) {
         this.#prefix[this.#prefixLength++] = chunk[at++]!;
       }
-      if (this.#prefixLength < prefixBytes) return at;
+      if (this.#prefixLength < lengthBytes) return at;
       this.#prefixLength = 0;
       length = this.#prefix.readUInt32LE(0);
     }

@@ -1,7 +1,7 @@
 import { ShmError } from '../../errors.js';
 import { now } from '../../timers.js';
 import { giveSpare, takeSpare } from '../codec/spare.js';
-import { finishAtExit, isFinished, type Unfinished } from './exit-flush.js';
+import { finishAtExit, forgetUnfinished, type Unfinished } from './exit-flush.js';
 import type { MessageEnds, PieceOutlet } from './message-ends.js';
 
 /** Sends what is too long for one record, one message at a time, in pieces as room comes. */
@@ -128,7 +128,7 @@ export class PieceSender implements Unfinished {
     if (this.#bytes && this.#outlet.copies) giveSpare(this.#bytes);
     this.#bytes = undefined;
     this.#isAborting = false;
-    isFinished(this);
+    forgetUnfinished(this);
   }
 
   #isUnread(): boolean {

@@ -4,7 +4,7 @@ import { Limit, setImmediate, setTimeout } from '../../timers.js';
 import { maxPayload, pieceLength } from '../ring/layout.js';
 import type { RecordHandler } from '../ring/record-handlers.js';
 import type { Notify } from '../link/linked-rings.js';
-import { FrameReader, Mark, prefix, prefixBytes } from './frames.js';
+import { FrameReader, Mark, prefix, lengthBytes } from './frames.js';
 import type { ChannelLimits } from './channel-options.js';
 import type { Inlet, MessageEnds, Outlet, PieceOutlet } from './message-ends.js';
 import { SocketRest } from './socket-rest.js';
@@ -140,7 +140,7 @@ export class SocketEnds implements MessageEnds {
     const socket = this.#socket;
     const longest = maxPayload(this.#capacity);
     const hasRoom = (length: number) =>
-      socket.writableLength + prefixBytes + length <= this.#capacity;
+      socket.writableLength + lengthBytes + length <= this.#capacity;
     return {
       tryReserveRange: () => -1,
       records: Buffer.alloc(0),

@@ -2,7 +2,7 @@ import { writeSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { now } from '../../timers.js';
 import { sleepSync } from '../ring/atomics.js';
-import { finishAtExit, isFinished, type Unfinished } from './exit-flush.js';
+import { finishAtExit, forgetUnfinished, type Unfinished } from './exit-flush.js';
 
 /** What is used here of Node's handle of a socket. */
 interface SocketHandle {
@@ -35,7 +35,7 @@ export class SocketRest implements Unfinished {
   constructor(socket: Socket, closeTimeout: number) {
     this.#socket = socket;
     this.closeTimeout = closeTimeout;
-    socket.once('close', () => isFinished(this));
+    socket.once('close', () => forgetUnfinished(this));
   }
 
   /** Everything was written by system calls: nothing else can be, any more. @returns whether all is out */
@@ -108,6 +108,6 @@ export class SocketRest implements Unfinished {
     this.#first = 0;
     if (!this.#long || this.#longAt < this.#long.length) return;
     this.#long = undefined;
-    isFinished(this);
+    forgetUnfinished(this);
   }
 }

@@ -13,7 +13,7 @@ import {
   readFallback,
   readOffer,
   reason,
-  refusal,
+  whyNot,
   unwanted,
 } from './handshake.js';
 import {
@@ -51,27 +51,27 @@ export interface AcceptContext extends HandshakeContext {
  */
 export async function acceptLink<E extends RingPair>(
   socket: Socket,
-  content: LinkKind<E>,
+  kind: LinkKind<E>,
   options: LinkOptions,
   context: AcceptContext,
 ): Promise<Link<E>> {
   let shared: Shared<E> | undefined;
   try {
     const { body: hello } = await receiveMessage(socket, [HandshakeKind.hello], context);
-    if (hello.content !== content.name) {
+    if (hello.content !== kind.name) {
       throw protocolError(
         context,
-        `a peer for ${content.name}`,
+        `a peer for ${kind.name}`,
         `one for ${cleanText(hello.content, 40)}`,
       );
     }
-    const capacity = agreed(options.capacity, hello, content.defaultCapacity, context);
+    const capacity = agreed(options.capacity, hello, kind.defaultCapacity, context);
     const early = hello.early === true;
     const nonce = newNonce();
     let confirm = false;
     const take = (directory: string, offer: Offer) => {
       context.hold?.(linkBytes(offer.capacity));
-      shared = takeRegion(content, directory, offer, nonce, early);
+      shared = takeRegion(kind, directory, offer, nonce, early);
       // Found in the directory of this side's bells, by the same name as there: so are these.
       confirm = !early && !(offer.directory === directory && isBellDirectory(directory, options));
     };
@@ -82,7 +82,7 @@ export async function acceptLink<E extends RingPair>(
     }
     const { greeting } = options;
     // Over the socket it is memory of this side that a peer's wish would fill.
-    const ofSocket = Math.min(capacity, options.capacity ?? content.defaultCapacity);
+    const ofSocket = Math.min(capacity, options.capacity ?? kind.defaultCapacity);
     sendMessage(
       socket,
       HandshakeKind.start,
@@ -150,7 +150,7 @@ async function askAndTake(
   take: (directory: string, offer: Offer) => void,
 ): Promise<string | undefined> {
   let home = '';
-  const unusable = refusal(() => (home = regionDirectory(options.directory)));
+  const unusable = whyNot(() => (home = regionDirectory(options.directory)));
   if (unusable !== undefined) return unusable;
   sendMessage(socket, HandshakeKind.ask, { capacity, directory: home });
   const { body } = await receiveMessage(socket, [HandshakeKind.offer], context);
@@ -160,7 +160,7 @@ async function askAndTake(
   if (offer.capacity !== capacity) {
     throw protocolError(context, `a region of capacity ${capacity}`, offer.capacity);
   }
-  return refusal(() => take(home, offer));
+  return whyNot(() => take(home, offer));
 }
 
 function agreed(

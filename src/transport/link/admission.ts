@@ -19,7 +19,7 @@ export interface HandshakeLimits {
 /** Why a listener gave up a peer. */
 export type DropReason = 'connections' | 'pending' | 'bytes';
 
-export interface Handshake {
+export interface PendingHandshake {
   readonly socket: Socket;
   readonly controller: AbortController;
   /** Bytes of the dialer's memory that are mapped for it. */
@@ -60,7 +60,7 @@ export class Admission {
   readonly #bytes: number;
   readonly #address: () => string;
   readonly #dropped: (socket: Socket, reason: DropReason) => void;
-  readonly #handshakes = new Set<Handshake>();
+  readonly #handshakes = new Set<PendingHandshake>();
   /** Sockets of refused peers, that are given a moment to read why. */
   readonly #leaving = new Set<Socket>();
   #held = 0;
@@ -83,7 +83,7 @@ export class Admission {
   }
 
   /** @param most connections that may still be made, at least 1 */
-  admit(socket: Socket, most: number): Handshake {
+  admit(socket: Socket, most: number): PendingHandshake {
     while (this.#handshakes.size >= most) this.#giveUp(this.#oldest()!, 'connections');
     while (this.#handshakes.size >= this.#pending) this.#giveUp(this.#oldest()!, 'pending');
     const handshake = { socket, controller: new AbortController(), bytes: 0 };
@@ -92,7 +92,7 @@ export class Admission {
   }
 
   /** Before bytes of a dialer's memory are mapped. */
-  hold(handshake: Handshake, bytes: number): void {
+  hold(handshake: PendingHandshake, bytes: number): void {
     while (this.#held + bytes > this.#bytes) {
       const holder = this.#oldest(({ bytes }) => bytes > 0);
       if (!holder || holder === handshake) break;
@@ -103,7 +103,7 @@ export class Admission {
   }
 
   /** It is over, in whichever way. */
-  done(handshake: Handshake): void {
+  done(handshake: PendingHandshake): void {
     if (!this.#handshakes.delete(handshake)) return;
     this.#held -= handshake.bytes;
   }
@@ -123,12 +123,14 @@ export class Admission {
     for (const { controller } of this.#handshakes) controller.abort(error);
   }
 
-  #oldest(fits: (handshake: Handshake) => boolean = () => true): Handshake | undefined {
+  #oldest(
+    fits: (handshake: PendingHandshake) => boolean = () => true,
+  ): PendingHandshake | undefined {
     for (const handshake of this.#handshakes) if (fits(handshake)) return handshake;
     return undefined;
   }
 
-  #giveUp(handshake: Handshake, reason: DropReason): void {
+  #giveUp(handshake: PendingHandshake, reason: DropReason): void {
     this.done(handshake);
     const detail = `too many handshakes are under way (${reason}); try again`;
     handshake.controller.abort(new ShmError('EAGAIN', detail, 'accept', this.#address()));

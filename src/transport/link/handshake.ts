@@ -68,7 +68,7 @@ export const unwanted = 'shared memory is turned off';
 export const elsewhere = 'the peer is on another machine';
 
 /** Why a step towards shared memory was not taken; undefined where it was. */
-export function refusal(step: () => unknown): string | undefined {
+export function whyNot(step: () => unknown): string | undefined {
   try {
     step();
     return undefined;

@@ -101,13 +101,13 @@ export class Listener<C> extends EventEmitter<ListenerEvents<C>> {
   /** @internal Use `listen` or `listenChannel`. */
   static async open<C, E extends RingPair>(
     address: Address,
-    content: LinkKind<E>,
+    kind: LinkKind<E>,
     options: LinkListenOptions,
     connect: (link: Link<E>, closed: () => void) => C,
   ): Promise<Listener<C>> {
     const { capacity, maxConnections } = options;
     if (capacity !== undefined) checkCapacity('listen', capacity);
-    const links: LinkServer<E> = new LinkServer(content, options, {
+    const links: LinkServer<E> = new LinkServer(kind, options, {
       link: link => listener.#add(closed => connect(link, closed)),
       refused: error => listener.emit('clientError', error),
       // EMFILE, say, which a peer can bring about: without a listener it must not end the process.

@@ -13,7 +13,7 @@ import {
   readFallback,
   readNonce,
   reason,
-  refusal,
+  whyNot,
   unwanted,
 } from './handshake.js';
 import {
@@ -53,7 +53,7 @@ interface OpeningOptions extends LinkOptions {
 export class Opening<E extends RingPair> implements FirstWords {
   /** What it has made so far, if anything. */
   shared: Shared<E> | undefined;
-  readonly #content: LinkKind<E>;
+  readonly #kind: LinkKind<E>;
   readonly #options: OpeningOptions;
   readonly #context: HandshakeContext;
   readonly #nonce = newNonce();
@@ -69,12 +69,12 @@ export class Opening<E extends RingPair> implements FirstWords {
    * @throws {ShmError} `ERR_TOO_LARGE` for a greeting that no message takes
    */
   constructor(
-    content: LinkKind<E>,
+    kind: LinkKind<E>,
     options: OpeningOptions,
     context: HandshakeContext,
     early = false,
   ) {
-    this.#content = content;
+    this.#kind = kind;
     this.#options = options;
     this.#context = context;
     this.early = early;
@@ -159,11 +159,11 @@ export class Opening<E extends RingPair> implements FirstWords {
   #hello() {
     const { capacity, greeting, sharedMemory = true } = this.#options;
     const fallback = sharedMemory ? undefined : unwanted;
-    return { content: this.#content.name, capacity, greeting, fallback };
+    return { content: this.#kind.name, capacity, greeting, fallback };
   }
 
   #wished(): number {
-    return this.#options.capacity ?? this.#content.defaultCapacity;
+    return this.#options.capacity ?? this.#kind.defaultCapacity;
   }
 
   /** Makes what the listener will want, if its options are the usual ones. */
@@ -171,10 +171,10 @@ export class Opening<E extends RingPair> implements FirstWords {
     const { directory, sharedMemory = true } = this.#options;
     // More than that is only had of a listener that has set as much itself: it will ask.
     if (!sharedMemory || (!this.early && this.#wished() > mostAsked)) return;
-    this.#failure = refusal(() => {
+    this.#failure = whyNot(() => {
       if (socket && !isLocal(socket)) throw new Fallback(elsewhere);
       this.#home = regionDirectory(directory);
-      this.shared = makeRegion(this.#content, this.#wished(), this.#home, this.#nonce);
+      this.shared = makeRegion(this.#kind, this.#wished(), this.#home, this.#nonce);
     });
   }
 
@@ -193,10 +193,10 @@ export class Opening<E extends RingPair> implements FirstWords {
       return { fallback: 'the rings are in use, and the listener asks for others' };
     }
     this.discard();
-    const fallback = refusal(() => {
+    const fallback = whyNot(() => {
       if (!isLocal(socket)) throw new Fallback(elsewhere);
       const home = this.#options.directory ?? checkDirectory(ask.directory);
-      this.shared = makeRegion(this.#content, capacity, home, this.#nonce);
+      this.shared = makeRegion(this.#kind, capacity, home, this.#nonce);
     });
     return this.shared ? offerOf(this.shared, capacity, this.#nonce) : { fallback };
   }
@@ -207,7 +207,7 @@ export class Opening<E extends RingPair> implements FirstWords {
     const nonce = readNonce(start.nonce, this.#context);
     if (!shared) throw protocolError(this.#context, 'a reason for the socket', 'none');
     const wantsAnswer = start.confirm === true;
-    const fallback = refusal(() => verify(shared, nonce, wantsAnswer));
+    const fallback = whyNot(() => verify(shared, nonce, wantsAnswer));
     if (fallback === undefined || wantsAnswer) return fallback;
     // The listener uses the rings already: there is no way back.
     throw protocolError(this.#context, 'a listener that has mapped them', fallback);

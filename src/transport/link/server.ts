@@ -10,7 +10,7 @@ import {
   Admission,
   checkCount,
   type DropReason,
-  type Handshake,
+  type PendingHandshake,
   type HandshakeLimits,
 } from './admission.js';
 import type { Link, LinkOptions } from './handshake.js';
@@ -46,7 +46,7 @@ export interface LinkServerEvents<E extends RingPair> {
 /** Accepts sockets and shakes hands with those that come, many at once. */
 export class LinkServer<E extends RingPair> {
   readonly server: Server;
-  readonly #content: LinkKind<E>;
+  readonly #kind: LinkKind<E>;
   readonly #options: LinkServerOptions;
   readonly #events: LinkServerEvents<E>;
   readonly #admission: Admission;
@@ -54,8 +54,8 @@ export class LinkServer<E extends RingPair> {
   #address = '';
 
   /** @throws {ShmError} `ERR_OUT_OF_RANGE` */
-  constructor(content: LinkKind<E>, options: LinkServerOptions, events: LinkServerEvents<E>) {
-    this.#content = content;
+  constructor(kind: LinkKind<E>, options: LinkServerOptions, events: LinkServerEvents<E>) {
+    this.#kind = kind;
     this.#options = options;
     this.#events = events;
     const { handshakes = {} } = options;
@@ -126,7 +126,7 @@ export class LinkServer<E extends RingPair> {
     );
   }
 
-  async #shake(handshake: Handshake): Promise<Link<E>> {
+  async #shake(handshake: PendingHandshake): Promise<Link<E>> {
     const { socket, controller } = handshake;
     const { operation, address, signal, clear } = new Deadline(
       'accept',
@@ -137,7 +137,7 @@ export class LinkServer<E extends RingPair> {
     const hold = (bytes: number) => this.#admission.hold(handshake, bytes);
     try {
       const context = { operation, address, signal, hold };
-      return await acceptLink(socket, this.#content, this.#options, context);
+      return await acceptLink(socket, this.#kind, this.#options, context);
     } finally {
       clear();
       this.#admission.done(handshake);

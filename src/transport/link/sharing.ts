@@ -88,7 +88,7 @@ export function linkBytes(capacity: number): number {
  * @throws {ShmError} `ENOSPC`, `EACCES`, … ; nothing is left then
  */
 export function makeRegion<E extends RingPair>(
-  content: LinkKind<E>,
+  kind: LinkKind<E>,
   capacity: number,
   directory: string | undefined,
   nonce: string,
@@ -99,7 +99,7 @@ export function makeRegion<E extends RingPair>(
   return adopt(region, () => {
     writeNonce(region, Field.dialerNonce, nonce);
     const [output, input] = halves(region);
-    return content.create(output, input, capacity);
+    return kind.create(output, input, capacity);
   });
 }
 
@@ -122,7 +122,7 @@ export function offerOf(
  * @throws {Fallback} nothing has been changed, in either case
  */
 export function takeRegion<E extends RingPair>(
-  content: LinkKind<E>,
+  kind: LinkKind<E>,
   directory: string,
   offer: Offer,
   nonce: string,
@@ -138,7 +138,7 @@ export function takeRegion<E extends RingPair>(
       // Opening a ring waits for a header that is not finished. The dialer's has to be.
       if (loadWord(words, Field.magic) === 0) throw new Fallback('the region holds no rings');
     }
-    return content.open(output, input);
+    return kind.open(output, input);
   });
   try {
     if (!early) checkBells(shared.ends);

@@ -20,9 +20,9 @@ import { loadWord, storeWord } from '../ring/atomics.js';
 import { firstLock } from '../ring/memory.js';
 
 export const arenaMagic = 0x4d545041;
-export const arenaVersion = 2;
+const arenaVersion = 2;
 export const arenaHeaderBytes = 4096;
-export const pageBytes = 4096;
+const pageBytes = 4096;
 export const slotBytes = 32;
 
 /** More than the processes that anybody runs. */

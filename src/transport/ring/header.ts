@@ -39,7 +39,7 @@ export function checkHeader(memory: RingMemory, magic: number, operation: string
   if (words.byteLength >= leastBytes && loadWord(words, Field.magic) === 0) {
     memory.wait(Field.magic, 0, openTimeout);
   }
-  const capacity = readCapacity(memory, magic, operation);
+  const capacity = headerCapacity(memory, magic, operation);
   memory.populate(ringHeaderBytes + capacity);
   return capacity;
 }
@@ -53,7 +53,7 @@ export function isKept({ words }: Pick<RingMemory, 'words'>): boolean {
 const leastBytes = ringHeaderBytes + minCapacity;
 
 /** The same for a header as it stands, without waiting for its maker; also for read-only looks. */
-export function readCapacity(
+export function headerCapacity(
   { words, address }: Pick<RingMemory, 'words' | 'address'>,
   magic: number,
   operation: string,
