@@ -14,7 +14,7 @@ const fakeable = [
 ].map(name => ({ name, message: 'Fake timers replace it: import it from src/timers.ts.' }));
 
 export default defineConfig(
-  { ignores: ['build/', 'dist/', 'prebuilds/', 'coverage/', '.cache/'] },
+  { ignores: ['build/', 'dist/', 'prebuilds/', 'coverage/', 'site/', '.cache/'] },
   js.configs.recommended,
   {
     files: ['**/*.ts'],

@@ -5,9 +5,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { sourcesOf } from './blocks.mjs';
+import { repository } from './packages.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const page = join(root, 'docs/errors.md');
+/** Where links of doc comments lead, which are read in editors and in the reference. */
+const docsFolder = `${repository}/blob/main/docs/`;
 const isCode = text => /^(ERR_[A-Z_]+|E[A-Z0-9]{3,})$/.test(text);
 
 const parse = name =>
@@ -22,6 +25,7 @@ function described() {
       const said = comment
         .replace(/^\s*\*/gm, '')
         .replace(/\s+/g, ' ')
+        .replaceAll(docsFolder, '') // the page lies there
         .trim();
       const [when, what] = said.split(' To do: ');
       if (!what)

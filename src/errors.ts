@@ -133,7 +133,8 @@ export type ShmErrorCode =
   /**
    * This cannot be done here: no addon for the platform, Electron, a Node that is too old for
    * it, a channel over a socket that would have to block. The message says what is missing.
-   * To do: See [platforms.md](platforms.md).
+   * To do: See
+   * [platforms.md](https://github.com/mmap-transport/mmap-transport/blob/main/docs/platforms.md).
    */
   | 'ERR_UNSUPPORTED'
   /**
@@ -145,7 +146,8 @@ export type ShmErrorCode =
   /**
    * Another version of this package made it, or is at the other end, and its layout or handshake
    * differs.
-   * To do: Use one version at both ends; see [upgrades](deploying.md#rolling-upgrades).
+   * To do: Use one version at both ends; see
+   * [upgrades](https://github.com/mmap-transport/mmap-transport/blob/main/docs/deploying.md#rolling-upgrades).
    */
   | 'ERR_VERSION'
   | (string & {});
@@ -153,6 +155,14 @@ export type ShmErrorCode =
 /**
  * The one error class of this package. The message reads like those of `node:fs`:
  * `CODE: what was expected and what was found, operation 'address'`.
+ *
+ * @example
+ * try {
+ *   openFile('data.bin');
+ * } catch (error) {
+ *   if (!(error instanceof ShmError) || error.code !== 'ENOENT') throw error;
+ *   console.log('nothing there at', error.address);
+ * }
  */
 export class ShmError extends Error {
   /** A literal to switch on. */

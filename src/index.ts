@@ -1,10 +1,17 @@
+/**
+ * Rings, channels, connections and buses in memory that processes share; mapped files.
+ *
+ * @category Reference
+ * @module mmap-transport
+ */
 export { ShmError, type ShmErrorCode } from './errors.js';
 export type { Range } from './native/mapped-view.js';
 export { MapFile, openFile } from './native/map-file.js';
 export type { MapOptions } from './native/map-options.js';
 export { MapMem, type MemOptions, openMem } from './native/map-mem.js';
 export { Mapped } from './native/mapped.js';
-export type { Advice } from './native/pages.js';
+export type { FilePath } from './native/paths.js';
+export type { Advice, PageAccess } from './native/pages.js';
 export { reap } from './native/reap.js';
 export type { ReadStreamOptions, WriteStreamOptions } from './native/streams.js';
 export type { MappingEvent, ReapEvent } from './native/trace.js';
@@ -29,8 +36,14 @@ export type { OnRead } from './transport/conn/onread.js';
 export { dial, type DialOptions } from './transport/conn/dial.js';
 export { listen, type ListenOptions } from './transport/conn/listen.js';
 export type { Address } from './transport/link/address.js';
-export { type DropData, Listener, type ListenerEvents } from './transport/link/listener.js';
-export type { HandshakeLimits } from './transport/link/admission.js';
+export type { DialLinkOptions } from './transport/link/dial-link.js';
+export {
+  type DropData,
+  type LinkListenOptions,
+  Listener,
+  type ListenerEvents,
+} from './transport/link/listener.js';
+export type { DropReason, HandshakeLimits } from './transport/link/admission.js';
 export { dialChannel, type DialChannelOptions } from './transport/channel/dial-channel.js';
 export { listenChannel, type ListenChannelOptions } from './transport/channel/listen-channel.js';
 export { Bus } from './transport/bus/bus.js';
@@ -40,6 +53,7 @@ export type {
   BusStats,
   LeaveReason,
   PeerStats,
+  RequestHandler,
   RequestOptions,
   Route,
 } from './transport/bus/bus-options.js';

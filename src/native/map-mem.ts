@@ -21,6 +21,7 @@ import { openSegment, type SegmentFile, useNewSegment } from './segment.js';
 import { trace } from './trace.js';
 import { attachBuffer } from './views.js';
 
+/** How {@link openMem} makes or opens a segment. */
 export interface MemOptions {
   /**
    * Bytes to map. @default one page of a new segment, the whole of one that exists
@@ -42,7 +43,14 @@ const collected = new FinalizationRegistry<WeakRef<MapMem>>(forget);
 
 const operation = 'openMem';
 
-/** Shared memory of this user: see {@link openMem}. */
+/**
+ * Shared memory of this user: see {@link openMem}.
+ *
+ * @example
+ * using mem = openMem({ bytes: 4096 });
+ * const counters = new Int32Array(mem.buffer);
+ * Atomics.add(counters, 0, 1);
+ */
 export class MapMem extends Mapped {
   /** What another process opens it by. */
   readonly id: string;
@@ -102,7 +110,7 @@ function forget(mem: WeakRef<MapMem>): void {
  *   `ERR_OUT_OF_RANGE` for the size, `ERR_INVALID_ARG`, `ERR_UNSAFE_DIRECTORY`
  * @example
  * using mem = openMem({ bytes: 1 << 20 });
- * child.send(mem.id);                             // there: openMem(id).bytes
+ * child.send(mem.id); // there: openMem(id).bytes
  */
 export function openMem(options?: MemOptions): MapMem;
 /**

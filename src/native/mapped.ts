@@ -50,6 +50,7 @@ export abstract class Mapped {
     return this.#view.writable;
   }
 
+  /** Whether `close()` was called. */
   get closed(): boolean {
     return this.#view.closed;
   }
@@ -83,6 +84,7 @@ export abstract class Mapped {
     return this.#position;
   }
 
+  /** @throws {ShmError} `ERR_OUT_OF_RANGE`, `ERR_INVALID_ARG`; it has not moved */
   set position(position: number) {
     this.#position = this.#view.number('position', 'position', position, Number.MAX_SAFE_INTEGER);
   }
@@ -241,11 +243,7 @@ export abstract class Mapped {
     lock(this.#view, range);
   }
 
-  /**
-   * Undoes `lock`. Locks do not nest.
-   *
-   * @throws {ShmError} as {@link lock}
-   */
+  /** Undoes `lock`. Locks do not nest. @throws {ShmError} as {@link lock} */
   unlock(range?: Range): void {
     unlock(this.#view, range);
   }

@@ -5,10 +5,19 @@ import type { MappedView, Range } from './mapped-view.js';
 // What Mapped does with whole pages; its methods say what each is for.
 
 /** How pages will be used; hints. */
-export type Advice = keyof typeof advices;
+export type Advice =
+  | 'normal'
+  | 'random'
+  | 'sequential'
+  | 'willneed'
+  | 'dontneed'
+  | 'hugepage'
+  | 'nohugepage'
+  | 'cold'
+  | 'pageout';
 
 /** What `protect` leaves allowed. */
-export type PageAccess = keyof typeof Protection;
+export type PageAccess = 'none' | 'read' | 'read-write';
 
 export function sync(
   view: MappedView,

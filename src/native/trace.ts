@@ -13,7 +13,9 @@ export interface MappingEvent {
 
 /** A segment whose users had all died, and which has been removed. */
 export interface ReapEvent {
+  /** The directory it lay in. */
   directory: string;
+  /** The name of its file there, e.g. `ring-` and 24 hexadecimal digits. */
   name: string;
 }
 

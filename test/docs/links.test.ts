@@ -6,7 +6,7 @@ import { sibling } from '../support/processes.js';
 const root = sibling(import.meta.url, '../../..');
 
 /** Folders whose pages are not ours, or not written by hand; those with a dot are left out too. */
-const foreign = ['node_modules', 'dist', 'build', 'prebuilds', 'coverage'];
+const foreign = ['node_modules', 'dist', 'build', 'prebuilds', 'coverage', 'site'];
 
 function pagesBelow(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap(entry => {

@@ -11,7 +11,8 @@
  * @example
  * import 'mmap-transport/auto'; // before anything else
  *
- * @module
+ * @category Reference
+ * @module mmap-transport/auto
  */
 import { createRequire } from 'node:module';
 import { isMainThread } from 'node:worker_threads';

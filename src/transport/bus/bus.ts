@@ -49,6 +49,7 @@ const defaultCloseTimeout = 5000;
  * for (const id of bus.peers) while (!bus.send(id, job)) await bus.ready(id);
  */
 export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
+  /** This peer's name on the bus. */
   readonly id: string;
   readonly #mesh: Mesh;
   readonly #pending = new PendingRequests();
@@ -118,6 +119,7 @@ export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
     return this.#mesh.ids;
   }
 
+  /** Whether `close()` was called. */
   get closed(): boolean {
     return this.#closing !== undefined;
   }
@@ -213,6 +215,7 @@ export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
     return this.#routeOf(this.#peer('route', id))[1];
   }
 
+  /** The other peers, and what waits here; a snapshot. */
   stats(): BusStats {
     const peers = [...this.#mesh.peers.values()].map(peer => {
       const { id, fallbackReason, isLinked: linked } = peer;
@@ -237,6 +240,7 @@ export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
     return (this.#closing ??= this.#close());
   }
 
+  /** The same as `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

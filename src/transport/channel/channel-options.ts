@@ -6,6 +6,7 @@ import type { ListenerScope } from '../ring/listener-scope.js';
 import { aCapacity, aTimeout, aWaitStrategy } from '../ring/option-rules.js';
 import { checkTimeout, type WaitStrategy } from '../ring/wait-strategy.js';
 
+/** How an end of a channel codes its messages and waits for them. */
 export interface ChannelOptions<T> {
   /** Turns values into bytes and back; the same at both ends. @default 'structured' */
   codec?: CodecOption<T>;
@@ -25,6 +26,7 @@ export interface ChannelOptions<T> {
   closeTimeout?: number;
 }
 
+/** How {@link Channel.create} makes a channel: besides, what its memory is. */
 export interface ChannelCreateOptions<T> extends ChannelOptions<T> {
   /** Bytes each direction holds: a power of two from 4 KiB to 1 GiB. @default 1 MiB */
   capacity?: number;
@@ -47,10 +49,13 @@ export const createRules = {
 
 /** How the other end finds a channel: plain data, as a ring's handle. */
 export interface ChannelHandle {
+  /** The region's file. */
   readonly path: string;
+  /** Bytes that each direction holds. */
   readonly capacity: number;
 }
 
+/** The events of a {@link Channel}, with what their listeners are given. */
 export interface ChannelEvents<T> {
   /** In the order they were sent; while nobody listens, they wait. */
   message: [value: T];

@@ -32,7 +32,7 @@ const messagesPerTurn = 256;
  *
  * @example
  * const channel = Channel.create<{ id: number }>();
- * child.send(channel.handle);             // there: Channel.open(handle)
+ * child.send(channel.handle); // there: Channel.open(handle)
  * channel.on('message', value => console.log(value.id));
  * while (!channel.send({ id: 1 })) await channel.ready();
  */
@@ -116,6 +116,7 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
     throw this.#ends.error('ERR_UNSUPPORTED', 'handle', 'both ends of this channel are taken');
   }
 
+  /** Whether this end was closed, by its user or since its peer ended or died. */
   get closed(): boolean {
     return this.#closing !== undefined;
   }
@@ -224,6 +225,7 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
     return this.#ends.close();
   }
 
+  /** The same as `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -6,6 +6,7 @@ import type { Channel } from './channel.js';
 import { channelLimits, type ChannelOptions, channelRules } from './channel-options.js';
 import { channelKind, linkedChannel } from './link-kind.js';
 
+/** Options of {@link dialChannel}. */
 export type DialChannelOptions<T> = DialLinkOptions & ChannelOptions<T>;
 
 const rules = { ...dialRules, ...channelRules };
@@ -18,6 +19,9 @@ const rules = { ...dialRules, ...channelRules };
  * `receiveSync` throw `ERR_UNSUPPORTED` then.
  *
  * @throws {ShmError} as `dial`
+ * @example
+ * await using channel = await dialChannel<Job>('/run/app/jobs.sock');
+ * while (!channel.send(job)) await channel.ready();
  */
 export async function dialChannel<T = unknown>(
   address: Address,

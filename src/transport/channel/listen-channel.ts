@@ -8,6 +8,7 @@ import { channelLimits, type ChannelOptions, channelRules } from './channel-opti
 import { channelKind, linkedChannel } from './link-kind.js';
 import type { MessageRings } from './message-rings.js';
 
+/** Options of {@link listenChannel}. */
 export type ListenChannelOptions<T> = LinkListenOptions & ChannelOptions<T>;
 
 const rules = { ...listenRules, ...channelRules };

@@ -1,9 +1,16 @@
+/**
+ * A bus for `node:cluster`: its primary, its workers and their threads.
+ *
+ * @category Reference
+ * @module mmap-transport/cluster
+ */
 import cluster from 'node:cluster';
 import { aString, checkOptions } from '../../native/arguments.js';
 import { Bus } from '../bus/bus.js';
 import { type BusOptions, busRules } from '../bus/bus-options.js';
 import { findPlace } from './place.js';
 
+/** Options of {@link clusterBus}: those of `Bus.join`, but for the id, which the cluster gives. */
 export interface ClusterBusOptions<T> extends Omit<BusOptions<T>, 'id'> {
   /** Tells several buses of one cluster apart. @default '' */
   name?: string;

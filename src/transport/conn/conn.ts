@@ -11,7 +11,8 @@ import {
   checkMilliseconds,
   defaultHighWaterMark,
 } from './net-arguments.js';
-import type { Carrier, CarrierHandler } from './carrier.js';
+import type { Carrier } from './carrier.js';
+import type { ConnStart } from './conn-start.js';
 import { checkOnRead, type OnRead, ReadTarget } from './onread.js';
 import { PeerLoss, type WriteDone } from './peer-loss.js';
 import { SharedCarrier } from './shared-carrier.js';
@@ -35,17 +36,6 @@ export const connRules = {
   onread: (operation, _name, value) => checkOnRead(operation, value as OnRead<Conn>),
 } satisfies Record<keyof ConnOptions, Rule>;
 
-/** How a connection begins, and what to call when it has closed. */
-interface ConnStart {
-  /**
-   * When it begins to read: at once, as a server's connections do; once its user has had it and
-   * not paused it, as a client's do; or when its user resumes it, since it begins paused.
-   */
-  reads: 'now' | 'soon' | 'paused';
-  /** Called once, when it has closed, before 'close'. A listener could be removed or counted. */
-  closed: () => void;
-}
-
 /**
  * A connection: a stream of bytes each way, used like a `net.Socket`. Its bytes go through
  * shared memory; where the two sides cannot share any, through the socket that they met by,
@@ -59,17 +49,24 @@ interface ConnStart {
  * - Between two chunks, and before `end` and `close`, microtasks and ticks have run.
  * - Listeners run in the async context that the connection was made in. One that throws does no
  *   harm to the connection, where the process goes on.
- * - `close` comes last, with whether there was an error.
+ * - `close` comes last, with whether there was an error. Examples: {@link dial}, {@link listen}.
  */
 export class Conn extends Duplex {
+  /** What its bytes go through. */
   readonly transport: 'shared-memory' | 'socket';
   /** Why it goes over the socket; undefined where it does not. */
   readonly fallbackReason: string | undefined;
+  /** The peer, as of `net.Socket`: undefined over a Unix socket. */
   readonly remoteAddress: string | undefined;
+  /** As `remoteAddress`. */
   readonly remotePort: number | undefined;
+  /** As `remoteAddress`. */
   readonly remoteFamily: string | undefined;
+  /** This end, as of `net.Socket`: undefined over a Unix socket. */
   readonly localAddress: string | undefined;
+  /** As `localAddress`. */
   readonly localPort: number | undefined;
+  /** As `localAddress`. */
   readonly localFamily: string | undefined;
   /** It is connected from the beginning, and so emits neither 'connect' nor 'ready'. */
   readonly connecting = false;
@@ -123,7 +120,7 @@ export class Conn extends Duplex {
     this.#address = socket.address();
     this.#closed = start.closed;
     this.#readsInto = onread !== undefined;
-    const handler: CarrierHandler = {
+    this.#carrier.start({
       scope: this.#scope,
       target: onread && new ReadTarget<Conn>(this, onread),
       push: chunk => {
@@ -140,8 +137,7 @@ export class Conn extends Duplex {
       // Pushed back, not made anew: this is on the path of every chunk.
       active: () => void this.#timer?.refresh(),
       fail: error => this.destroy(error),
-    };
-    this.#carrier.start(handler);
+    });
     // The peer's end must be noticed even when nothing reads; a buffer's worth waits meanwhile.
     if (start.reads === 'paused') {
       this.pause();
@@ -173,6 +169,7 @@ export class Conn extends Duplex {
     return this.destroyed;
   }
 
+  /** As of `net.Socket`: which halves are open. */
   get readyState(): 'open' | 'readOnly' | 'writeOnly' | 'closed' {
     if (this.readable && this.writable) return 'open';
     if (this.readable) return 'readOnly';
@@ -228,6 +225,7 @@ export class Conn extends Duplex {
     return this;
   }
 
+  /** The connection no longer keeps the process alive. */
   unref(): this {
     this.#carrier.unref();
     return this;
@@ -252,10 +250,11 @@ export class Conn extends Duplex {
     return chunk;
   }
 
+  /** As of `net.Socket`. False: more waits than `highWaterMark`; `drain` follows. */
   override write(
     chunk: unknown,
-    encoding?: BufferEncoding | WriteDone,
-    callback?: WriteDone,
+    encoding?: BufferEncoding | ((error?: Error | null) => void),
+    callback?: (error?: Error | null) => void,
   ): boolean {
     if (this.readableEnded && this.writableEnded && !this.allowHalfOpen) {
       return this.#refuseWrite(chunk, typeof encoding === 'function' ? encoding : callback);
@@ -282,8 +281,8 @@ export class Conn extends Duplex {
   }
 
   override _writev(items: { chunk: Buffer; encoding: string }[], done: WriteDone): void {
-    const chunks = items.map(item => item.chunk);
-    const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+    const length = items.reduce((sum, { chunk }) => sum + chunk.length, 0);
+    const chunks = items.map(({ chunk }) => chunk);
     this.#send(chunks, length, done);
   }
 

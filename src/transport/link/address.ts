@@ -9,7 +9,14 @@ import type { HandshakeContext } from './handshake-messages.js';
  * Where a listener is found: the path of a Unix socket (on Windows, the name of a pipe, such
  * as `\\.\pipe\name`), or a TCP port.
  */
-export type Address = string | { port: number; host?: string };
+export type Address =
+  | string
+  | {
+      /** From 0 to 65535; 0 listens at a free one. */
+      port: number;
+      /** A name or an address. @default 'localhost' */
+      host?: string;
+    };
 
 /** What `sockaddr_un` holds, less the zero at the end. */
 const longestPath = process.platform === 'darwin' ? 103 : 107;

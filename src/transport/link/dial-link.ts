@@ -12,6 +12,7 @@ import type { HandshakeContext } from './handshake-messages.js';
 import { Opening } from './open-link.js';
 import type { LinkKind, RingPair, Shared } from './sharing.js';
 
+/** What `dial` and `dialChannel` have in common. */
 export interface DialLinkOptions {
   /**
    * Bytes each direction holds: a power of two from 4 KiB to 1 GiB. Where both sides ask for

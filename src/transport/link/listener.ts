@@ -18,6 +18,7 @@ import type { Link } from './handshake.js';
 import type { LinkKind, RingPair } from './sharing.js';
 import { LinkServer } from './server.js';
 
+/** What `listen` and `listenChannel` have in common. */
 export interface LinkListenOptions {
   /**
    * Bytes each direction of a connection holds: a power of two from 4 KiB to 1 GiB. Where
@@ -59,20 +60,31 @@ export const listenRules = {
 export interface DropData {
   /** `connections`: {@link Listener.maxConnections}; else a bound of `handshakes`. */
   readonly reason: DropReason;
+  /** The end here. */
   readonly localAddress?: string | undefined;
+  /** The end here. */
   readonly localPort?: number | undefined;
+  /** The end here. */
   readonly localFamily?: string | undefined;
+  /** The peer's. */
   readonly remoteAddress?: string | undefined;
+  /** The peer's. */
   readonly remotePort?: number | undefined;
+  /** The peer's. */
   readonly remoteFamily?: string | undefined;
 }
 
+/** The events of a {@link Listener}, with what their listeners are given. */
 export interface ListenerEvents<C> {
+  /** A peer has connected, and the connection is ready to use. */
   connection: [connection: C];
   /** A peer that failed the handshake; it was told why, and nothing is left of it. */
   clientError: [error: Error];
+  /** A peer was turned away, because a bound is reached. */
   drop: [data: DropData];
+  /** No peer can be accepted at the moment: the errno name (`EMFILE`). It goes on listening. */
   error: [error: Error];
+  /** It and all its connections are closed. */
   close: [];
 }
 
@@ -81,7 +93,12 @@ type Links = Pick<LinkServer<never>, 'close' | 'server' | 'pending'>;
 
 /**
  * Emits `connection` for each peer that connects; `close` once it and all its connections
- * are closed, like a `net.Server`.
+ * are closed, like a `net.Server`. Made by {@link listen} and {@link listenChannel}.
+ *
+ * @example
+ * await using listener = await listen({ port: 0 }, { maxConnections: 100 });
+ * listener.on('drop', ({ reason }) => console.warn('turned away:', reason));
+ * for await (const conn of listener) conn.end('hello');
  */
 export class Listener<C> extends EventEmitter<ListenerEvents<C>> {
   /**
@@ -138,6 +155,7 @@ export class Listener<C> extends EventEmitter<ListenerEvents<C>> {
     return this.listening ? this.#links.server.address() : null;
   }
 
+  /** Whether peers are accepted: until `close()`. */
   get listening(): boolean {
     return this.#links.server.listening;
   }
@@ -169,6 +187,7 @@ export class Listener<C> extends EventEmitter<ListenerEvents<C>> {
     return this;
   }
 
+  /** The listener no longer keeps the process alive; its connections still do. */
   unref(): this {
     this.#links.server.unref();
     return this;
@@ -194,6 +213,7 @@ export class Listener<C> extends EventEmitter<ListenerEvents<C>> {
     return this.#closing;
   }
 
+  /** The same as `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

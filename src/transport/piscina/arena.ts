@@ -17,9 +17,11 @@ import { bytesKind, bytesOf, kindOf, ownMemory } from '../../native/view-kinds.j
 
 /** How a pool's threads and other processes find an arena: plain data. */
 export interface ArenaHandle {
+  /** The arena's file. */
   readonly path: string;
 }
 
+/** What {@link PayloadArena.create} makes. */
 export interface ArenaOptions {
   /** Bytes for payloads and results, all parts together; rounded up to whole pages. */
   bytes: number;
@@ -37,6 +39,7 @@ export interface ArenaOptions {
   directory?: string;
 }
 
+/** How long a payload stays. */
 export interface ShareOptions {
   /** The payload stays when its tasks have settled, until `release()`. @default false */
   keep?: boolean;
@@ -51,6 +54,7 @@ const arenaRules = {
 
 const shareRules = { keep: aBoolean } satisfies Record<keyof ShareOptions, Rule>;
 
+/** What {@link PayloadArena.stats} returns: this process's part of the arena. */
 export interface ArenaStats {
   /** Bytes of a part, the most that this process can have in use. */
   capacity: number;
@@ -135,6 +139,7 @@ export class PayloadArena {
     return { path: this.#core.path };
   }
 
+  /** Whether `close()` was called. */
   get closed(): boolean {
     return this.#core.closed;
   }
@@ -223,6 +228,7 @@ export class PayloadArena {
     this.#core.close();
   }
 
+  /** The same as `close()`, for `using`. */
   [Symbol.dispose](): void {
     this.close();
   }

@@ -54,6 +54,7 @@ export class Borrowed<R> {
     giveBack(this.#loan);
   }
 
+  /** The same as `release()`, for `using`. */
   [Symbol.dispose](): void {
     this.release();
   }

@@ -1,3 +1,9 @@
+/**
+ * Large payloads for the tasks of a Piscina pool, in shared memory instead of cloned.
+ *
+ * @category Reference
+ * @module mmap-transport/piscina
+ */
 export {
   type ArenaHandle,
   type ArenaOptions,

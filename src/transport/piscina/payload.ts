@@ -92,6 +92,7 @@ export class Payload {
     if (!this.released) this.#entry.release();
   }
 
+  /** The same as `release()`, for `using`. */
   [Symbol.dispose](): void {
     this.release();
   }

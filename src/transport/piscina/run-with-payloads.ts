@@ -14,17 +14,27 @@ import { isPrivateView } from '../../native/view-kinds.js';
 
 /** What is needed of a Piscina pool, of version 5 or 6. */
 export interface Pool extends Pick<EventEmitter, 'on'> {
+  /** Runs a task; its promise settles with the task. */
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the pool's own types say so
   run(task: any, options?: any): Promise<any>;
-  readonly options: { readonly workerData?: unknown };
+  /** How it was made. */
+  readonly options: {
+    /** With the arena's handle as `payloads`. */
+    readonly workerData?: unknown;
+  };
+  /** Its threads, whose ends are listened for. */
   readonly threads: readonly Worker[];
 }
 
 /** Those of `pool.run`, which they are handed to, and how the result comes. */
 export interface PayloadRunOptions {
+  /** What is moved to the thread instead of cloned, as of `pool.run`. */
   transferList?: readonly unknown[];
+  /** The worker's file. @default the pool's */
   filename?: string | null;
+  /** The name of the handler that the file exports. @default the pool's */
   name?: string | null;
+  /** Aborts the task, as of `pool.run`; its payloads are released once its thread has ended. */
   signal?: AbortSignal | EventEmitter | null;
   /** The result stays in the arena, until it is released. @default false */
   borrow?: boolean;

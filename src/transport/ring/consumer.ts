@@ -15,7 +15,15 @@ const releaseStep = 16 * 1024;
 /** After so many bytes of pieces a drain lets others have their turn, as after its limit. */
 const mostCollected = 1024 * 1024;
 
-/** The reading end of a ring. One thread of one process holds it. */
+/**
+ * The reading end of a ring, from {@link Ring.consumer}. One thread of one process holds it.
+ *
+ * @example
+ * const consumer = Ring.open('queue.ring').consumer();
+ * const count = consumer.drain((bytes, offset, length) => {
+ *   console.log(bytes.toString('utf8', offset, offset + length)); // in place, within the call
+ * });
+ */
 export class Consumer extends RecordReader {
   #ended = false;
   #draining = false;
@@ -33,6 +41,7 @@ export class Consumer extends RecordReader {
     super(memory, capacity, { ...options, spin }, options.pieces);
   }
 
+  /** Whether the role was given up, by `close()` or with its ring. */
   get closed(): boolean {
     return this.roleHolder.closed;
   }
@@ -240,6 +249,7 @@ export class Consumer extends RecordReader {
     return this.#draining || this.borrowed.length > 0;
   }
 
+  /** The same as `close()`, for `using`. */
   [Symbol.dispose](): void {
     this.close();
   }

@@ -15,7 +15,7 @@ import type { RoleOptions } from './role-options.js';
 import { checkTimeout, parseStrategy } from './wait-strategy.js';
 
 /**
- * The writing end of a ring. One thread of one process holds it.
+ * The writing end of a ring, from {@link Ring.producer}. One thread of one process holds it.
  *
  * Reserve and commit follow Agrona's ring buffer.
  */
@@ -51,6 +51,7 @@ export class Producer extends RingWriter {
     return maxPayload(this.size);
   }
 
+  /** Whether the role was given up, by `end()` or with its ring. */
   get closed(): boolean {
     return this.roleHolder.closed;
   }
@@ -193,6 +194,7 @@ export class Producer extends RingWriter {
     this.#writes?.close(this.roleHolder.error('ERR_CLOSED', 'write', 'the producer ended'));
   }
 
+  /** The same as `end()`, for `using`. */
   [Symbol.dispose](): void {
     this.end();
   }

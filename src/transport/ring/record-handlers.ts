@@ -11,6 +11,7 @@ export type RecordHandler = (bytes: Buffer, offset: number, length: number) => u
 export interface BorrowedRecord {
   /** Bytes from the start of `Ring.buffer`; what to tell a thread that has the buffer. */
   readonly offset: number;
+  /** Bytes of the payload. */
   readonly length: number;
   /** The payload, in place. Do not keep it beyond {@link release}. */
   readonly bytes: Uint8Array;

@@ -21,10 +21,13 @@ import { readStats, type RingStats } from './stats.js';
  * or, as JSON, the environment. Good as long as somebody has the ring open.
  */
 export interface RingHandle {
+  /** The ring's file. */
   readonly path: string;
+  /** Bytes of records that the ring holds, their headers included. */
   readonly capacity: number;
 }
 
+/** What {@link Ring.create} makes. */
 export interface RingOptions {
   /** Bytes of records it holds, headers included: a power of two from 4 KiB to 1 GiB. */
   capacity: number;
@@ -50,10 +53,11 @@ const rules = {
  *
  * @example
  * const ring = Ring.create({ capacity: 65536 });
- * child.send(ring.handle);                       // there: Ring.open(handle).consumer()
+ * child.send(ring.handle); // there: Ring.open(handle).consumer()
  * ring.producer().writeSync(Buffer.from('hello'));
  */
 export class Ring {
+  /** Bytes of records it holds, their headers of 8 bytes included. */
   readonly capacity: number;
   readonly #memory: RingMemory;
   readonly #sides: { producer?: Producer; consumer?: Consumer } = {};
@@ -93,7 +97,7 @@ export class Ring {
   /**
    * Opens a ring by its handle, or one kept in a file by its path.
    *
-   * @param handle a ring's {@link handle}; or text, a `file:` URL or bytes, as `path` of
+   * @param handle a ring's {@link Ring.handle}; or text, a `file:` URL or bytes, as `path` of
    *   {@link create}
    * @throws {ShmError} `ENOENT` where it is gone, `ERR_CORRUPT` where the file is no ring,
    *   `ERR_VERSION` where another version of this package made it, `ERR_OUT_OF_RANGE` where it
@@ -143,6 +147,7 @@ export class Ring {
     return this.#memory.words.buffer as SharedArrayBuffer;
   }
 
+  /** What another thread or process opens the ring by; good as long as somebody has it open. */
   get handle(): RingHandle {
     return { path: this.#memory.address, capacity: this.capacity };
   }
@@ -156,6 +161,10 @@ export class Ring {
    * Takes the writing role, which a ring has once.
    *
    * @throws {ShmError} `ERR_ROLE_TAKEN` where this or another process holds it, `ERR_CLOSED`
+   * @example
+   * const ring = Ring.create({ capacity: 65536 });
+   * using producer = ring.producer();
+   * if (!producer.tryWrite(bytes)) await producer.write(bytes, { timeout: 1000 }); // it was full
    */
   producer(options?: RoleOptions): Producer {
     this.#checkOpen('producer');
@@ -169,6 +178,9 @@ export class Ring {
    * Takes the reading role, which a ring has once.
    *
    * @throws {ShmError} `ERR_ROLE_TAKEN` where this or another process holds it, `ERR_CLOSED`
+   * @example
+   * const ring = Ring.open('queue.ring');
+   * for await (const record of ring.consumer()) console.log(record.length); // until the end
    */
   consumer(options?: RoleOptions): Consumer {
     this.#checkOpen('consumer');
@@ -205,6 +217,7 @@ export class Ring {
     this.#memory.close(!inUse);
   }
 
+  /** The same as `close()`, for `using`. */
   [Symbol.dispose](): void {
     this.close();
   }

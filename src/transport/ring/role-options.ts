@@ -3,6 +3,7 @@ import { aWaitStrategy } from './option-rules.js';
 import type { PieceCollector } from './record-handlers.js';
 import type { WaitStrategy } from './wait-strategy.js';
 
+/** How the holder of a role behaves; all is optional. */
 export interface RoleOptions {
   /** How the holder of the role waits. @default 'park' */
   wait?: WaitStrategy;

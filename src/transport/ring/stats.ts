@@ -4,7 +4,13 @@ import type { RingMemory, Role } from './memory.js';
 
 const roleStates = ['never', 'attached', 'ended', 'poisoned'] as const;
 
+/** One side of a ring, as {@link Ring.stats} finds it. */
 export interface RoleStats {
+  /**
+   * `never`: nobody has held the role yet. `attached`: somebody took it, and has not given it up.
+   * `ended`: given up in good order. `poisoned`: this side found the ring corrupt.
+   * `unknown`: the ring says something else, and is corrupt.
+   */
   state: (typeof roleStates)[number] | 'unknown';
   /** Of the process that last held the role; 0: none did. */
   pid: number;
@@ -14,17 +20,23 @@ export interface RoleStats {
   wakes: number;
 }
 
+/** What is in a ring and who uses it; a snapshot, which does not change afterwards. */
 export interface RingStats {
+  /** Bytes of records it holds, their headers included. */
   capacity: number;
   /** Bytes written and not yet released, record headers included. */
   used: number;
   /** Bytes ever written, record headers included. */
   bytesWritten: number;
+  /** Records ever written. */
   recordsWritten: number;
+  /** Records ever read and released. */
   recordsRead: number;
   /** How often a write found the ring full. */
   fullCount: number;
+  /** The writing side. */
   producer: RoleStats;
+  /** The reading side. */
   consumer: RoleStats;
 }
 

@@ -4,6 +4,7 @@ import { LoopWaiter } from './loop-waiter.js';
 import type { RoleHolder } from './role-holder.js';
 import { aTimeout } from './option-rules.js';
 
+/** How long {@link Producer.write} and {@link Consumer.read} wait. */
 export interface WaitOptions {
   /** Gives up and rejects with the signal's reason; nothing has been read or written then. */
   signal?: AbortSignal;

@@ -12,7 +12,13 @@ import { invalidArgument, outOfRange } from '../../errors.js';
  *
  * On the event loop, polling gives way to pending I/O and timers every few microseconds.
  */
-export type WaitStrategy = 'park' | 'busy' | { spin: number };
+export type WaitStrategy =
+  | 'park'
+  | 'busy'
+  | {
+      /** Microseconds of polling before it sleeps, from 0. */
+      spin: number;
+    };
 
 /** Polling before sleep where nothing was asked for: see ADR-0005. */
 const defaultSpin = 20;
