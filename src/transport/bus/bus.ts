@@ -33,8 +33,8 @@ const defaultCloseTimeout = 5000;
  * they were sent, none is lost while both live.
  *
  * Events, whose listeners run in the asynchronous context in which the bus was joined:
- * - `message` (value, from): while nobody listens, messages wait: as many bytes of them as the
- *   capacity here, the rest at their senders
+ * - `message` (value, from): while nobody listens, messages wait: about as many bytes of them as the
+ *   capacity here, and what was under way; the rest at their senders
  * - `join` (id), `leave` (id, reason): 'closed', or 'died' where the peer was killed or ended
  *   without `close`; after everything it had sent was delivered
  * - `drain` (id): there is room again for a peer, after `send` said false
@@ -102,19 +102,19 @@ export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
       failed: error => this.#later(() => this.emit('error', error)),
       lacking: error => this.#later(() => this.emitPassing(error)),
       linkFailed: (...what) => this.#linkFailed(...what),
-      routed: peer => this.#later(() => this.emit('route', ...this.#routeOf(peer))),
+      routed: peer => this.#whileOpen(() => this.emit('route', ...this.#routeOf(peer))),
       left: (peer, reason) => this.#left(peer, reason),
       received: (peer, envelope) => this.#receive(peer, envelope),
-      drained: peer => this.#later(() => this.emit('drain', peer.id)),
+      drained: peer => this.#whileOpen(() => this.emit('drain', peer.id)),
     });
     this.#held = new HeldMessages(
       capacity,
       paused => this.#mesh.setPaused(paused),
-      () => this.listening,
+      () => this.listening && !this.closed,
     );
   }
 
-  /** The ids of the others that are there. Changes as they come and go. */
+  /** The ids of those that can be sent to. Changes as they come and go, before `leave` is emitted. */
   get peers(): ReadonlySet<string> {
     return this.#mesh.ids;
   }
@@ -217,7 +217,8 @@ export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
 
   /** The other peers, and what waits here; a snapshot. */
   stats(): BusStats {
-    const peers = [...this.#mesh.peers.values()].map(peer => {
+    const present = [...this.#mesh.peers.values()].filter(peer => peer.present);
+    const peers = present.map(peer => {
       const { id, fallbackReason, isLinked: linked } = peer;
       return { id, route: this.#routeOf(peer)[1], fallbackReason, linked };
     });
@@ -229,8 +230,8 @@ export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
   }
 
   /**
-   * Delivers what was accepted, then leaves; the others see `leave` with 'closed'. Requests
-   * that have no answer yet are rejected with `ERR_CLOSED`. Peers that do not answer, for example
+   * Delivers what was accepted, then leaves; the others see `leave` with 'closed'. From the call on
+   * there are no events but `error` and `close`, and what comes is dropped. Requests that have no answer yet are rejected with `ERR_CLOSED`. Peers that do not answer, for example
    * because they are stopped, are waited for as long as `closeTimeout` says: what was accepted for
    * them and waits for their link, or for room, is lost then.
    *
@@ -247,7 +248,7 @@ export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
 
   /** At once: a reader of `peers` that also listens for `join` learns of each peer by one of the two. */
   #joined(peer: Peer): void {
-    this.#now(() => this.emit('join', peer.id));
+    if (!this.closed) this.#now(() => this.emit('join', peer.id));
   }
 
   #left(peer: Peer, reason: LeaveReason): void {
@@ -278,6 +279,10 @@ export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
     nextTick(() => this.scope.run(action));
   }
 
+  #whileOpen(action: () => void): void {
+    this.#later(() => this.closed || action());
+  }
+
   #routeOf({ id, fallbackReason }: Peer): [id: string, route: Route, reason?: string] {
     return fallbackReason === undefined ? [id, 'memory'] : [id, 'socket', fallbackReason];
   }
@@ -288,6 +293,7 @@ export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
   }
 
   #receive(peer: Peer, { kind, id, value, bytes }: Envelope): void {
+    if (this.closed) return; // a listener that answered would fail; requests of its own have failed
     if (kind === EnvelopeKind.message) {
       if (this.listening && this.#held.size === 0) this.emit('message', value as T, peer.id);
       else this.#held.add(value, peer.id, bytes ?? 0);
@@ -295,7 +301,7 @@ export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
       void this.#answers.answer(peer, id, value as T);
     } else if (kind === EnvelopeKind.reply) {
       this.#pending.answer(peer, id, asked => asked.resolve(value));
-    } else {
+    } else if (kind === EnvelopeKind.failure) {
       this.#pending.answer(peer, id, asked => asked.reject(errorOf(value as Failure)));
     }
   }

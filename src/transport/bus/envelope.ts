@@ -10,9 +10,22 @@ import type { CodecOption, RangeCodec } from '../codec/types.js';
  *   | kind | id | the value, by the bus's codec; for a failure, JSON |
  *
  * `id` tells which request it is, or which one it answers.
+ *
+ * The last three go over a presence, and carry no value; see message-hold.ts. `id` counts the
+ * changes of mind of the side that says `hold` or `release`.
  */
 
-export const EnvelopeKind = { message: 0, request: 1, reply: 2, failure: 3 } as const;
+export const EnvelopeKind = {
+  message: 0,
+  request: 1,
+  reply: 2,
+  failure: 3,
+  /** Send me no messages. */
+  hold: 4,
+  release: 5,
+  /** What I send from now on is no message, until you release me. */
+  holding: 6,
+} as const;
 
 export interface Envelope {
   kind: (typeof EnvelopeKind)[keyof typeof EnvelopeKind];
@@ -31,7 +44,8 @@ export interface Failure {
 }
 
 export const prefixBytes = 8;
-const { failure } = EnvelopeKind;
+const { failure, holding } = EnvelopeKind;
+const noValue = Buffer.alloc(0);
 
 /** @param limit bytes of a value; see {@link rangeCodec} */
 export function envelopeCodec<T>(
@@ -45,8 +59,9 @@ export function envelopeCodec<T>(
   let targets = 0;
 
   function encodeValue({ kind, value }: Envelope): Uint8Array {
-    isInner = kind !== failure;
-    return isInner ? inner.encode(value) : Buffer.from(JSON.stringify(value));
+    isInner = kind < failure;
+    if (isInner) return inner.encode(value);
+    return kind === failure ? Buffer.from(JSON.stringify(value)) : noValue;
   }
 
   return {
@@ -54,7 +69,7 @@ export function envelopeCodec<T>(
 
     encodeInto(envelope, target, start, end) {
       const from = start + prefixBytes;
-      isInner = envelope.kind !== failure;
+      isInner = envelope.kind < failure;
       const own = ++targets;
       const encoded = isInner
         ? inner.encodeInto(envelope.value, target, from, end)
@@ -86,11 +101,11 @@ export function envelopeCodec<T>(
       const from = start + prefixBytes;
       if (from > end) throw corrupt(`expected ${prefixBytes} bytes at least, got ${end - start}`);
       const kind = bytes.readUInt32LE(start);
-      if (kind > failure) throw corrupt(`expected a kind of at most ${failure}, got ${kind}`);
-      const value: unknown =
-        kind === failure
-          ? parseFailure(bytes.toString('utf8', from, end))
-          : inner.decode(bytes, from, end);
+      if (kind > holding) throw corrupt(`expected a kind of at most ${holding}, got ${kind}`);
+      let value: unknown;
+      if (kind < failure) value = inner.decode(bytes, from, end);
+      else if (kind === failure) value = parseFailure(bytes.toString('utf8', from, end));
+      else if (from !== end) throw corrupt(`expected no value, got ${end - from} bytes`);
       const id = bytes.readUInt32LE(start + 4);
       return { kind: kind as Envelope['kind'], id, value, bytes: end - start };
     },

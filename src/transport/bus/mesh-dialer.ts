@@ -62,6 +62,7 @@ export class MeshDialer {
         if (!this.#refed) socket.unref();
         this.keep(socket);
       },
+      isRefed: () => this.#refed,
       ...(early && { early }),
     });
   }

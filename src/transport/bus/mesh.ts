@@ -10,10 +10,11 @@ import {
 import type { RangeCodec } from '../codec/types.js';
 import type { ListenerScope } from '../ring/listener-scope.js';
 import type { Link } from '../link/handshake.js';
-import { handshakeTimeout, LinkServer } from '../link/server.js';
+import { LinkServer } from '../link/server.js';
 import type { LinkKind } from '../link/sharing.js';
 import { channelKind, linkedChannel } from '../channel/link-kind.js';
 import type { MessageRings } from '../channel/message-rings.js';
+import { EarlyLinks, waitAside } from './early-links.js';
 import { type Envelope, envelopeCodec, prefixBytes } from './envelope.js';
 import { checkGreeting, type Greeting } from './greeting.js';
 import { MeshDialer } from './mesh-dialer.js';
@@ -32,6 +33,14 @@ export interface MeshOptions extends ChannelOptions<unknown> {
   directory: string | undefined;
   /** Where everything below is called. */
   scope: ListenerScope;
+}
+
+/** A peer that waits for another one's end. */
+interface Successor {
+  readonly greeting: Greeting;
+  readonly presence: Channel<Envelope>;
+  /** The last that it said. */
+  heard?: Envelope;
 }
 
 /** What a mesh reports. */
@@ -70,9 +79,8 @@ export class Mesh {
   readonly #peers = new Map<string, Peer>();
   readonly #ids = new Set<string>();
   /** Peers whose id another peer still has, which should be about to leave. */
-  readonly #successors = new Map<string, { greeting: Greeting; presence: Channel<Envelope> }>();
-  /** Links of peers that are not known yet, or whose id is still another one's; by instance. */
-  readonly #early = new Map<string, { channel: Channel<Envelope>; order: LinkOrder }[]>();
+  readonly #successors = new Map<string, Successor>();
+  readonly #early = new EarlyLinks();
   readonly #host: PeerCallbacks;
   readonly #limits: ChannelLimits;
   #isPaused = false;
@@ -112,6 +120,7 @@ export class Mesh {
       routed: peer => events.routed(peer),
       failed: (...what) => events.linkFailed(...what),
       arrivals: () => this.#dialer.arrivals(),
+      leaving: peer => this.#leaving(peer),
       left: (peer, reason) => this.#left(peer, reason),
     };
   }
@@ -169,7 +178,7 @@ export class Mesh {
       void presence.close();
       throw new ShmError('ERR_ID_TAKEN', 'a live peer has this id', 'bus.join', this.#options.id);
     }
-    this.#welcome(greeting, presence);
+    this.#welcome({ greeting, presence });
   }
 
   /** A peer that ends without `close` is one that died. */
@@ -197,7 +206,7 @@ export class Mesh {
     if (greeting.purpose === 'presence') {
       // If two peers share an id, the one that detects it leaves.
       if (greeting.id === this.#options.id) waitAside(channel).on('message', () => {});
-      else this.#welcome(greeting, channel);
+      else this.#welcome({ greeting, presence: channel });
       return;
     }
     const { instance, serial = 0, seen = 0 } = greeting;
@@ -210,35 +219,25 @@ export class Mesh {
 
   /** A link whose peer is not on this side's list, as it may soon be. */
   #keepEarly(instance: string, channel: Channel<Envelope>, order: LinkOrder): void {
-    const early = this.#early.get(instance) ?? [];
-    this.#early.set(instance, [...early, { channel, order }]);
-    waitAside(channel);
-    void delay(handshakeTimeout, { ref: false }).then(() => {
-      const isExpected = [...this.#successors.values()].some(
-        ({ greeting }) => greeting.instance === instance,
-      );
-      if (!isExpected) this.#dropEarly(instance);
-    });
+    this.#early.keep(instance, { channel, order }, () =>
+      [...this.#successors.values()].some(({ greeting }) => greeting.instance === instance),
+    );
   }
 
-  #dropEarly(instance: string): void {
-    for (const { channel } of this.#early.get(instance) ?? []) void channel.close();
-    this.#early.delete(instance);
-  }
-
-  #welcome(greeting: Greeting, presence: Channel<Envelope>): void {
+  #welcome({ greeting, presence, heard }: Successor): void {
     const { id, instance } = greeting;
     const known = this.#peers.get(id);
     if (known?.instance === instance) return known.addPresence(presence);
     if (known) {
       // The old one's end is about to be seen; or the new one is about to find it out.
-      this.#successors.set(id, { greeting, presence });
+      const successor: Successor = { greeting, presence };
+      this.#successors.set(id, successor);
       waitAside(presence);
       presence.once('close', () => {
         if (this.#successors.get(id)?.presence === presence) this.#successors.delete(id);
-        this.#dropEarly(instance);
+        this.#early.drop(instance);
       });
-      presence.on('message', () => {});
+      presence.on('message', envelope => (successor.heard = envelope));
       return;
     }
     const capacity = Math.min(greeting.capacity, this.#options.capacity);
@@ -246,24 +245,25 @@ export class Mesh {
     this.#peers.set(id, peer);
     this.#ids.add(id);
     peer.setRef(this.#refed);
-    peer.addPresence(presence);
+    peer.addPresence(presence, heard);
     if (this.#isPaused) peer.setPaused(true);
     this.#events.joined(peer);
-    const early = this.#early.get(instance) ?? [];
-    this.#early.delete(instance);
-    for (const { channel, order } of early) peer.accept(channel, order);
+    for (const { channel, order } of this.#early.take(instance)) peer.accept(channel, order);
+  }
+
+  #leaving(peer: Peer): void {
+    if (this.#peers.get(peer.id) === peer) this.#ids.delete(peer.id);
   }
 
   #left(peer: Peer, reason: LeaveReason): void {
     if (this.#peers.get(peer.id) !== peer) return;
     this.#peers.delete(peer.id);
-    this.#ids.delete(peer.id);
     if (reason === 'died') void this.#reap(peer.instance);
     this.#events.left(peer, reason);
     const successor = this.#successors.get(peer.id);
     this.#successors.delete(peer.id);
     if (successor && !successor.presence.closed) {
-      this.#welcome(successor.greeting, successor.presence);
+      this.#welcome(successor);
     }
   }
 
@@ -317,7 +317,7 @@ export class Mesh {
     attempt(() => this.#directory.hide());
     attempt(() => this.#server.close());
     for (const { presence } of this.#successors.values()) void presence.close();
-    for (const instance of this.#early.keys()) this.#dropEarly(instance);
+    this.#early.dropAll();
     await withTimeLimit(timeout, late =>
       Promise.all([...this.#peers.values()].map(peer => peer.close(late))),
     );
@@ -326,9 +326,4 @@ export class Mesh {
     this.#ids.clear();
     if (failure !== undefined) throw systemError(failure, 'bus.close', this.#options.id);
   }
-}
-
-/** Of one that is no peer, or not yet: only the bus itself keeps the process alive. */
-function waitAside(channel: Channel<Envelope>): Channel<Envelope> {
-  return channel.unref().on('error', () => {});
 }

@@ -7,6 +7,7 @@ import type { EarlyUse } from '../link/dial-link.js';
 import type { Link } from '../link/handshake.js';
 import { type Envelope, EnvelopeKind } from './envelope.js';
 import type { LeaveReason } from './bus-options.js';
+import { MessageHold } from './message-hold.js';
 import { Outbox } from './outbox.js';
 import { type LinkMaker, type LinkOrder, PeerLinks } from './peer-links.js';
 
@@ -44,6 +45,8 @@ export interface PeerCallbacks extends Omit<LinkMaker, 'dial'> {
   failed(peer: Peer, error: Error, isLost: boolean): void;
   /** Resolves once every link that was dialled to this bus by now has been taken. */
   arrivals(): Promise<void>;
+  /** It can no longer be sent to. */
+  leaving(peer: Peer): void;
   /** It has gone, and everything it had sent has been delivered. */
   left(peer: Peer, reason: LeaveReason): void;
 }
@@ -62,6 +65,7 @@ export class Peer {
   readonly #presences = new Set<Channel<Envelope>>();
   readonly #links: PeerLinks;
   readonly #outbox = new Outbox();
+  readonly #hold: MessageHold;
   #fallbackReason: string | undefined;
   /** A `send` said false. */
   #owesDrain = false;
@@ -82,6 +86,10 @@ export class Peer {
       earlyChannel: rings => host.earlyChannel(rings),
       channel: link => host.channel(link),
     };
+    this.#hold = new MessageHold(this.#presences, {
+      acknowledged: () => this.#links.setPaused(false),
+      released: () => this.#mayDrain(),
+    });
     this.#links = new PeerLinks(host.instance < instance, maker, {
       isPresent: () => this.present,
       received: envelope => host.received(this, envelope),
@@ -114,17 +122,21 @@ export class Peer {
     return this.#links.sending !== undefined;
   }
 
-  addPresence(presence: Channel<Envelope>): void {
+  /** @param heard what it said over this presence before, if anything */
+  addPresence(presence: Channel<Envelope>, heard?: Envelope): void {
     this.#presences.add(presence);
     if (this.#refed) presence.ref();
     else presence.unref();
     let reason: LeaveReason = 'closed';
-    presence.on('message', () => {}); // it says nothing; but so its end is seen
+    presence.on('message', envelope => this.#hold.received(envelope));
+    presence.on('drain', () => this.#hold.flush());
     presence.on('error', () => (reason = 'died'));
     presence.once('close', () => {
       this.#presences.delete(presence);
       if (this.#presences.size === 0) this.#leave(reason);
+      else this.#hold.repeat();
     });
+    if (heard) this.#hold.received(heard);
   }
 
   /** Takes a link that the other side has dialled. */
@@ -132,10 +144,14 @@ export class Peer {
     this.#links.accept(channel, order);
   }
 
-  /** Stops or goes on handing over what comes: the rest waits at the peer. */
+  /**
+   * Stops or goes on handing over messages: the rest waits at the peer. Until that has agreed to send
+   * none, requests and answers wait with them.
+   */
   setPaused(paused: boolean): void {
     // Of one that has left everything is taken in: nobody else has it.
     this.#links.setPaused(paused && this.#reason === undefined);
+    this.#hold.hold(paused);
   }
 
   setRef(refed: boolean): void {
@@ -149,7 +165,7 @@ export class Peer {
 
   /** @returns false: full, and it was not sent; the host hears of `drained` */
   send(envelope: Envelope): boolean {
-    const isSent = this.#trySend(envelope);
+    const isSent = !this.#hold.isHeld && this.#trySend(envelope);
     if (!isSent) this.#owesDrain = true;
     return isSent;
   }
@@ -192,6 +208,7 @@ export class Peer {
 
   /** Resolves when `send` may succeed again, or never will. */
   async ready(): Promise<void> {
+    while (this.#hold.isHeld && this.present) await this.#woken();
     const { sending } = this.#links;
     if (sending && this.#outbox.isEmpty) {
       await sending.ready().catch(() => {}); // closed: the next `send` says so
@@ -246,9 +263,13 @@ export class Peer {
     } catch {
       return; // it is about to close
     }
+    this.#mayDrain();
+  }
+
+  #mayDrain(): void {
     if (!this.#outbox.isEmpty) return;
     this.#wakeWaiters();
-    if (!this.#owesDrain) return;
+    if (!this.#owesDrain || this.#hold.isHeld) return;
     this.#owesDrain = false;
     this.#host.drained(this);
   }
@@ -279,6 +300,7 @@ export class Peer {
   #leave(reason: LeaveReason): void {
     if (this.#reason !== undefined) return;
     this.#reason = reason;
+    this.#host.leaving(this);
     this.#wakeWaiters();
     this.#outbox.fail(this.#leftError());
     this.#links.setPaused(false);

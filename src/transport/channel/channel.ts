@@ -176,7 +176,7 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
     return this.#writer.takeUnsent();
   }
 
-  /** While this end listens, it keeps the process alive; the default. */
+  /** Keeps the process alive while somebody listens for messages; if dialled, until `close`. The default. */
   ref(): this {
     return this.#setRef(true);
   }
@@ -237,8 +237,13 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
     this.#receive();
   }
 
+  /** @internal */
+  protected override listeningChanged(): void {
+    this.#ends.setRef(this.#refed, this.listening);
+  }
+
   readonly #received = (error?: ShmError, temporary = false): void => {
-    if (temporary) return this.#retry.failed(error!, this.#refed);
+    if (temporary) return this.#retry.failed(error!, this.#refed && this.listening);
     if (error) return this.#fail(error);
     this.#retry.succeeded();
     this.#receive();
@@ -321,7 +326,7 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
 
   #setRef(refed: boolean): this {
     this.#refed = refed;
-    this.#ends.setRef(refed);
+    this.#ends.setRef(refed, this.listening);
     return this;
   }
 }

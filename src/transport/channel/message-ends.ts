@@ -89,8 +89,12 @@ export interface MessageEnds {
   awaitRoom(length: number): void;
   /** The peer reads no more. */
   peerEnded(): boolean;
-  /** Whether waiting keeps the process alive; at first it does. */
-  setRef(refed: boolean): void;
+  /**
+   * Whether waiting keeps the process alive; at first it does.
+   *
+   * @param listens whether somebody waits for messages; else only a connection keeps it alive
+   */
+  setRef(refed: boolean, listens: boolean): void;
   /** The peer sent what is no message: neither side can go on. `close` follows. */
   poison(): void;
   error(code: string, operation: string, detail: string): ShmError;

@@ -142,8 +142,9 @@ export class MessageRings extends LinkedRings<Producer, Consumer> implements Mes
     return this.output.roleHolder.peerEnded();
   }
 
-  override setRef(refed: boolean): void {
+  override setRef(refed: boolean, listens = true): void {
     super.setRef(refed);
+    this.receiving.setRef(refed && listens);
     this.#refed = refed;
     if (refed) this.#socket?.ref();
     else this.#socket?.unref();

@@ -74,7 +74,7 @@ export interface FirstWords {
  */
 export async function connectSocket(
   address: Address,
-  { operation, address: text, signal }: HandshakeContext,
+  { operation, address: text, signal, isRefed }: HandshakeContext,
   words: FirstWords,
 ): Promise<Socket> {
   const options = checkAddress(operation, address);
@@ -104,7 +104,7 @@ export async function connectSocket(
       const error = systemError(cause, operation, text);
       if (error.code !== 'EAGAIN') throw error;
     }
-    await delay(retryInterval);
+    await delay(retryInterval, { ref: isRefed?.() ?? true });
   }
 }
 

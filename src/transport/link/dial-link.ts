@@ -68,6 +68,8 @@ export interface DialEarlyOptions<E extends RingPair> extends DialLinkOptions {
   early?: EarlyUse<E>;
   /** Called with each socket that is being connected. It keeps the process alive, unless unref'd. */
   connecting?: (socket: Socket) => void;
+  /** Whether the wait for another try keeps the process alive. @default it does */
+  isRefed?: () => boolean;
 }
 
 const defaultTimeout = 10_000;
@@ -92,10 +94,18 @@ export async function dialLink<E extends RingPair>(
   if (capacity !== undefined) checkCapacity('dial', capacity);
   const limit = checkTimeout('dial', timeout);
   const deadline = new Deadline('dial', addressText(address), limit, signal);
+  const { isRefed } = options;
+  const { operation, address: text } = deadline;
+  const context = {
+    operation,
+    address: text,
+    signal: deadline.signal,
+    ...(isRefed && { isRefed }),
+  };
   try {
     return await (options.early
-      ? dialEarly(address, content, options, options.early, deadline)
-      : dialOften(address, () => new Opening(content, options, deadline), deadline));
+      ? dialEarly(address, content, options, options.early, context)
+      : dialOften(address, () => new Opening(content, options, context), context));
   } finally {
     deadline.clear();
   }
@@ -142,7 +152,7 @@ async function dialOften<E extends RingPair>(
     } catch (error) {
       if (!(error instanceof ShmError) || error.code !== 'EAGAIN') throw error;
     }
-    await delay(retryInterval);
+    await delay(retryInterval, { ref: context.isRefed?.() ?? true });
     context.signal.throwIfAborted();
   }
 }

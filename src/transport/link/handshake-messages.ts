@@ -43,6 +43,8 @@ export interface HandshakeContext {
   readonly address: string;
   /** Ends it, with its reason, at the latest when its time is over. */
   readonly signal: AbortSignal;
+  /** Whether waiting for another try keeps the process alive. @default it does */
+  readonly isRefed?: () => boolean;
 }
 
 /** How long one that was refused is given to read why, in milliseconds. */

@@ -1,4 +1,4 @@
-import { EventEmitter, on } from 'node:events';
+import { EventEmitter } from 'node:events';
 import type { AddressInfo, Socket } from 'node:net';
 import { invalidArgument } from '../../errors.js';
 import {
@@ -14,6 +14,7 @@ import { aCapacity, aTimeout, aWaitStrategy } from '../ring/option-rules.js';
 import type { WaitStrategy } from '../ring/wait-strategy.js';
 import type { Address } from './address.js';
 import { aCount, type DropReason, type HandshakeLimits, handshakeRules } from './admission.js';
+import { Arrivals } from './arrivals.js';
 import type { Link } from './handshake.js';
 import type { LinkKind, RingPair } from './sharing.js';
 import { LinkServer } from './server.js';
@@ -109,11 +110,15 @@ export class Listener<C> extends EventEmitter<ListenerEvents<C>> {
   maxConnections: number | undefined;
   readonly #links: Links;
   readonly #connections = new Set<C>();
+  /** Of the loops that take connections. */
+  readonly #loops = new Set<Arrivals<C>>();
   #closing: Promise<void> | undefined;
   #resolve: (() => void) | undefined;
   #dropped = 0;
   /** The last socket is closed, those of refused peers included. */
   #drained = false;
+  /** All its connections are closed as well. */
+  #closed = false;
 
   /** @internal Use `listen` or `listenChannel`. */
   static async open<C, E extends RingPair>(
@@ -193,11 +198,16 @@ export class Listener<C> extends EventEmitter<ListenerEvents<C>> {
     return this;
   }
 
-  /** The connections as they come, until the listener is closed. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<C, void, undefined> {
-    for await (const [connection] of on(this, 'connection', { close: ['close'] })) {
-      yield connection as C;
-    }
+  /**
+   * The connections as they come, until the listener and all of them are closed. What passes, for
+   * example that nobody can be accepted for lack of file descriptors, does not end the loop. A loop
+   * that is left closes nothing: connections that it had not taken yet stay in {@link connections}.
+   */
+  [Symbol.asyncIterator](): AsyncIterableIterator<C> {
+    const loop = new Arrivals<C>(over => this.#loops.delete(over));
+    if (this.#closed) loop.end();
+    else this.#loops.add(loop);
+    return loop;
   }
 
   /**
@@ -225,6 +235,7 @@ export class Listener<C> extends EventEmitter<ListenerEvents<C>> {
       this.#settle();
     });
     this.#connections.add(connection);
+    for (const loop of this.#loops) loop.add(connection);
     this.emit('connection', connection);
   }
 
@@ -243,8 +254,11 @@ export class Listener<C> extends EventEmitter<ListenerEvents<C>> {
   /** In a tick of its own: the last connection's own 'close' comes first. */
   #settle(): void {
     if (!this.#drained || this.#connections.size > 0) return;
+    this.#closed = true;
     nextTick(() => {
       this.#resolve?.();
+      for (const loop of this.#loops) loop.end();
+      this.#loops.clear();
       this.emit('close');
     });
   }

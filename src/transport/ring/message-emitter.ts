@@ -33,6 +33,13 @@ export abstract class MessageEmitter<E extends Record<keyof E, unknown[]>> exten
   protected abstract startFlow(): void;
 
   /**
+   * Whether somebody listens for `message` has changed.
+   *
+   * @internal
+   */
+  protected listeningChanged(): void {}
+
+  /**
    * Emits an `error` that passes by itself, and that others may have brought about: nothing to end a
    * process by that does not listen, which gets a warning.
    *
@@ -45,7 +52,11 @@ export abstract class MessageEmitter<E extends Record<keyof E, unknown[]>> exten
   }
 
   #listenersChanged(): void {
-    this.listening = (this as EventEmitter).listenerCount('message') > 0;
+    const isHeard = (this as EventEmitter).listenerCount('message') > 0;
+    if (isHeard !== this.listening) {
+      this.listening = isHeard;
+      this.listeningChanged();
+    }
     if (!this.listening || this.#starting) return;
     this.#starting = true;
     queueMicrotask(() => {

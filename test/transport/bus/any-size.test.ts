@@ -108,8 +108,8 @@ describe('Messages of any size over a bus', function () {
     })();
     await until(() => other!.stats().heldMessages === 1);
     await sleep(20);
-    // It holds one, which is more than the capacity, and takes in no more.
-    expect(other!.stats().heldMessages).to.equal(1);
+    // It holds one, which is more than the capacity, and the one that was under way.
+    expect(other!.stats().heldMessages).to.be.within(1, 2);
     const got: string[] = [];
     other!.on('message', value => got.push(digest(value)));
     await sending;
