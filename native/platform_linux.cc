@@ -9,73 +9,98 @@
 #include <linux/futex.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 namespace platform {
 
 namespace {
 
-// Only ever longer. Between the two calls another may have made it longer still, which no call
-// of a file system that cannot reserve excludes.
-Status Grow(int fd, uint64_t length) {
-  struct stat stats;
-  if (fstat(fd, &stats) != 0) return {errno, "fstat"};
-  if (static_cast<uint64_t>(stats.st_size) >= length) return {};
-  int result;
-  do {
-    result = ftruncate(fd, static_cast<off_t>(length));
-  } while (result != 0 && errno == EINTR);
-  if (result != 0) return {errno, "ftruncate"};
-  return {};
+bool IsUnsupported(const Status& status) {
+  return status.error == EOPNOTSUPP || status.error == ENOSYS || status.error == EINVAL;
 }
 
-// A signal makes tmpfs undo what a call has done so far, so that a timer could hold a long one up
-// for ever: a profiler's comes every millisecond. Each signal halves what is asked for at once.
-// The length is set last, and a failure leaves it as it was.
-Status ReserveInPieces(int fd, uint64_t length) {
+// Whether blocks for all of the file would fit. What ext4, XFS and btrfs have reserved until they
+// run out stays reserved, so that asking for too much would fill the disk for everybody, by blocks
+// that cannot be given back: others may have grown the file into them. A file without a name gives
+// them back when it is closed, and a file system that says nothing of its size is not judged.
+bool HasRoom(int fd, const struct stat& stats, uint64_t length) {
+  struct statfs system;
+  if (stats.st_nlink == 0 || fstatfs(fd, &system) != 0) return true;
+  if (system.f_blocks == 0 || system.f_bsize <= 0) return true;
+  const uint64_t has = static_cast<uint64_t>(stats.st_blocks) * 512;
+  const uint64_t unit = static_cast<uint64_t>(system.f_bsize);
+  return length <= has || (length - has) / unit <= static_cast<uint64_t>(system.f_bfree);
+}
+
+Status Allocate(int fd, int mode, uint64_t offset, uint64_t length) {
+  if (fallocate(fd, mode, static_cast<off_t>(offset), static_cast<off_t>(length)) == 0) return {};
+  return {errno, "fallocate"};
+}
+
+// The length stays as it is. A signal makes tmpfs undo what a call has done so far, so that a timer
+// could hold a long one up for ever: a profiler's comes every millisecond. Each signal halves what
+// is asked for at once.
+Status AllocateBlocks(int fd, uint64_t length) {
   constexpr uint64_t kLeast = 64 * 1024;
   uint64_t piece = length;
   uint64_t done = 0;
   while (done < length) {
     if (piece > length - done) piece = length - done;
-    if (fallocate(fd, FALLOC_FL_KEEP_SIZE, static_cast<off_t>(done), static_cast<off_t>(piece)) ==
-        0) {
+    const Status status = Allocate(fd, FALLOC_FL_KEEP_SIZE, done, piece);
+    if (status.ok()) {
       done += piece;
-    } else if (errno != EINTR) {
-      return {errno, "fallocate"};
+    } else if (status.error != EINTR) {
+      return status;
     } else if (piece > kLeast) {
       piece /= 2;
     }
   }
-  int result;
-  do {
-    result = fallocate(fd, 0, static_cast<off_t>(length - 1), 1);
-  } while (result != 0 && errno == EINTR);
-  if (result != 0) return {errno, "fallocate"};
   return {};
+}
+
+// This call makes a file longer, and never shorter, in one step.
+Status Lengthen(int fd, uint64_t from, uint64_t to) {
+  Status status;
+  do {
+    status = Allocate(fd, 0, from, to - from);
+  } while (status.error == EINTR);
+  return status;
 }
 
 }  // namespace
 
 // The system's own call, and not posix_fallocate: that one writes into each block where there is
-// no such call, over what others store there meanwhile. Beyond a limit on the size of files it
+// no such call, over what others store there meanwhile. The blocks come first and the length last,
+// so that a failure leaves the length as it was. Beyond a limit on the size of files it
 // is EFBIG; Node ignores the signal that goes with it. Where a file system cannot reserve (some
 // network and user-space ones) a full device is a fault, which the watch answers.
 Status Reserve(const File& file, uint64_t length, bool* reserved) {
   *reserved = true;
   if (length == 0) return {};
   const int fd = file.descriptor();
-  Status status;
-  if (fallocate(fd, 0, 0, static_cast<off_t>(length)) != 0) {
-    status = errno == EINTR ? ReserveInPieces(fd, length) : Status{errno, "fallocate"};
+  struct stat stats;
+  if (fstat(fd, &stats) != 0) return {errno, "fstat"};
+  // Some file systems look at this limit only when the length changes, after the blocks.
+  struct rlimit limit;
+  const bool longer = length > static_cast<uint64_t>(stats.st_size);
+  if (longer && getrlimit(RLIMIT_FSIZE, &limit) == 0 && length > limit.rlim_cur) {
+    return {EFBIG, "fallocate"};
   }
-  if (status.error != EOPNOTSUPP && status.error != ENOSYS && status.error != EINVAL) {
-    return status;
+  if (!HasRoom(fd, stats, length)) return {ENOSPC, "fallocate"};
+  Status status = AllocateBlocks(fd, length);
+  const bool allocated = status.ok();
+  if (allocated) {
+    status = Lengthen(fd, length - 1, length);
+  } else if (IsUnsupported(status)) {
+    status = Lengthen(fd, 0, length);  // NFS and gVisor know only this kind
   }
-  *reserved = false;
-  return Grow(fd, length);
+  if (!IsUnsupported(status)) return status;
+  *reserved = allocated;
+  return Grow(file, length);
 }
 
 // By way of /proc: to link a descriptor itself takes a capability before Linux 6.10.

@@ -38,12 +38,7 @@ Status Reserve(const File& file, uint64_t length, bool* reserved) {
       *reserved = false;
     }
   }
-  int result;
-  do {
-    result = ftruncate(fd, static_cast<off_t>(length));
-  } while (result != 0 && errno == EINTR);
-  if (result != 0) return {errno, "ftruncate"};
-  return {};
+  return Grow(file, length);
 }
 
 // Not flock: here its locks and the byte locks are one kind, and a lease on the whole file

@@ -2,8 +2,10 @@
 #include "platform_posix.h"
 
 #include <cerrno>
+#include <ctime>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace platform {
@@ -134,6 +136,45 @@ Status ByteLock(const File& file, int command, short kind, uint64_t offset, stru
   } while (result != 0 && errno == EINTR);
   if (result != 0) return {errno, "fcntl"};
   return {};
+}
+
+namespace {
+
+// Waits for a byte's lock, a second or so. False where it cannot be had.
+bool LockByteSoon(const File& file, uint64_t offset) {
+  constexpr int kAttempts = 1000;
+  constexpr timespec kPause = {0, 1000000};
+  for (int attempt = 0; attempt < kAttempts; attempt++) {
+    bool taken = false;
+    if (!TryLockByte(file, offset, &taken).ok()) return false;
+    if (taken) return true;
+    nanosleep(&kPause, nullptr);
+  }
+  return false;
+}
+
+Status GrowNow(int fd, uint64_t length) {
+  struct stat stats;
+  if (fstat(fd, &stats) != 0) return {errno, "fstat"};
+  if (static_cast<uint64_t>(stats.st_size) >= length) return {};
+  int result;
+  do {
+    result = ftruncate(fd, static_cast<off_t>(length));
+  } while (result != 0 && errno == EINTR);
+  if (result != 0) return {errno, "ftruncate"};
+  return {};
+}
+
+}  // namespace
+
+// Between its two calls another one could make the file longer still, and this one cut it. No call
+// excludes that; among processes that use this package a lock does, where there are locks.
+Status Grow(const File& file, uint64_t length) {
+  constexpr uint64_t kGrowingByte = (uint64_t{1} << 60) + 1;
+  const bool locked = LockByteSoon(file, kGrowingByte);
+  const Status status = GrowNow(file.descriptor(), length);
+  if (locked) (void)UnlockByte(file, kGrowingByte);
+  return status;
 }
 
 Status TryLockByte(const File& file, uint64_t offset, bool* taken) {

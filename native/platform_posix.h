@@ -26,4 +26,7 @@ inline uint64_t NanosecondsOf(double milliseconds) {
 // when the process closes some other descriptor of the file.
 Status ByteLock(const File& file, int command, short kind, uint64_t offset, struct flock* lock);
 
+// Makes a file at least `length` bytes long, where its system cannot do so in one step.
+Status Grow(const File& file, uint64_t length);
+
 }  // namespace platform

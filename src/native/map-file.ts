@@ -76,7 +76,8 @@ const operation = 'openFile';
  *   `ERR_OUT_OF_RANGE` for an offset or length beyond the file, or beyond what one view
  *   can address (4 GiB before Node 22); `ERR_INVALID_ARG`. A file that was grown stays so where
  *   its pages then cannot be locked: somebody else may count on its length already. It may also be
- *   longer after `ENOSPC`, on file systems that keep what they had reserved by then.
+ *   longer after `ENOSPC` on NFS, and where a file that was made cannot get its name last (FAT, some
+ *   user-space file systems) it stays.
  * @example
  * using file = openFile('words.txt');
  * const at = Buffer.from(file.bytes.buffer).indexOf('needle');
@@ -123,7 +124,8 @@ function mapOrMake(name: string, options: MapOptions): MappingInfo {
 
 /**
  * Makes the file and maps it, before it has a name: nothing is left of it where that fails. Undefined:
- * there is one. Windows, where a file that is mapped cannot be renamed, maps it afterwards.
+ * there is one. Windows, where a file that is mapped can get no other name, only tries it
+ * before, and maps it afterwards.
  */
 function make(path: string, name: string, options: MapOptions) {
   const { size = 0, mode = 0o600 } = options;
@@ -133,13 +135,16 @@ function make(path: string, name: string, options: MapOptions) {
     mode,
     fill(fd) {
       if (size > 0) reserve(fd, path, size, dirname(path));
-      return canTry ? map(fd, name, size, options) : undefined;
+      const mapping = map(fd, name, size, options);
+      if (process.platform !== 'win32') return mapping;
+      mapping.native?.close(true);
+      return undefined;
     },
     undo: filled => filled?.native?.close(true),
   });
 }
 
-// There a file that is mapped can neither be renamed nor removed, and mapping lengthens it.
+// There mapping lengthens the file.
 const canTry = process.platform !== 'win32';
 
 /** Maps an open file, and closes the descriptor. */

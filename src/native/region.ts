@@ -116,9 +116,12 @@ export class Region {
         addon.reserve(fd, bytes);
         writeWhole(fd, first, 0);
         writeWhole(fd, last, bytes - last.length);
-        // A file that is mapped can get no name on Windows.
-        if (process.platform === 'win32') return undefined;
-        return new Region(leaseNew(operation, name, fd), 0, operation);
+        if (process.platform !== 'win32') {
+          return new Region(leaseNew(operation, name, fd), 0, operation);
+        }
+        // There a file that is mapped can get no name: this only tries whether it can be mapped.
+        new addon.Mapping(fd, 0, bytes, Access.readWrite, 0, name).close(true);
+        return undefined;
       };
       const undo = (region: Region | undefined) => {
         region?.leaveName();

@@ -5,6 +5,7 @@ import {
   statfsSync,
   statSync,
   symlinkSync,
+  truncateSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -131,6 +132,37 @@ describe('A full file system', function () {
     });
   });
 
+  // Unlike a tmpfs, ext4 keeps what a call has reserved until there was no more.
+  it('that keeps what it has reserved: a file that cannot be grown is as it was', async function () {
+    const image = path('image');
+    const disk = path('disk');
+    mkdirSync(disk);
+    writeFileSync(image, '');
+    truncateSync(image, 32 << 20);
+    const made = spawnSync('mkfs.ext4', ['-q', image]).status === 0;
+    if (!made || spawnSync('mount', ['-o', 'loop', image, disk]).status !== 0) {
+      skip(this, 'no ext4 can be made or mounted here');
+    }
+    try {
+      const kept = join(disk, 'kept');
+      writeFileSync(kept, 'kept');
+      const look = () => {
+        const { size: bytes, blocks } = statSync(kept);
+        return { bytes, blocks, free: statfsSync(disk).bfree };
+      };
+      const before = look();
+      const grow = { access: 'read-write', create: true, size: 64 << 20 } as const;
+      expect(thrown(() => openFile(kept, grow)).code).to.equal('ENOSPC');
+      expect(thrown(() => openFile(join(disk, 'new'), grow)).code).to.equal('ENOSPC');
+      expect(look()).to.deep.equal(before);
+      openFile(kept, { ...grow, size: 1 << 20 }).close();
+      expect(statSync(kept)).to.have.property('size', 1 << 20);
+      await collect();
+    } finally {
+      expect(spawnSync('umount', [disk]).status, 'nothing holds it').to.equal(0);
+    }
+  });
+
   describe('by a limit on the size of files', () => {
     /** Runs where no file may be longer than 1 MiB. */
     function limited(call: string): { code: string; message: string } {
@@ -165,6 +197,19 @@ describe('A full file system', function () {
       expect(limited(`m.openFile(${JSON.stringify(made)}, ${options})`).code).to.equal('EFBIG');
       expect(readdirSync(path(''))).to.not.contain('made');
       expect(limited('m.openMem({ bytes: 4096 }).close()')).to.deep.equal({});
+    });
+
+    it('leaves a file that was there as it was, blocks included', () => {
+      const kept = path('kept');
+      writeFileSync(kept, 'kept');
+      const look = () => {
+        const { size: bytes, blocks } = statSync(kept);
+        return { bytes, blocks };
+      };
+      const before = look();
+      const options = `{ access: 'read-write', create: true, size: ${size} }`;
+      expect(limited(`m.openFile(${JSON.stringify(kept)}, ${options})`).code).to.equal('EFBIG');
+      expect(look()).to.deep.equal(before);
     });
   });
 });

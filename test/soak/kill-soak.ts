@@ -4,6 +4,7 @@ import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { buildSync } from 'esbuild';
 import { makeRegionHome } from '../../bench/region-home.js';
 import { openFile, reap, Ring } from '../../src/index.js';
 import { sibling } from '../support/processes.js';
@@ -11,8 +12,9 @@ import { random } from '../support/traffic.js';
 
 /*
  * Processes that open and close everything are killed by SIGKILL at random moments, eight at a
- * time. Then one `reap` has to leave nothing of them, files that they were making are there whole
- * or not at all, and what was committed to a kept ring is in it, in order, and nothing else.
+ * time. After each death, what was committed to a kept ring is in it, in order, and nothing else.
+ * After each round, in which every place has had several of them, one `reap` has to leave nothing
+ * of any, and the files that they were making are there whole or not at all.
  *
  *   node dist/test/soak/kill-soak.js [--seconds 60] [--kills 10000] [--seed 1]
  */
@@ -25,6 +27,7 @@ const { values } = parseArgs({
   },
 });
 const peers = 8;
+const killsPerRound = 4;
 const capacity = 65_536;
 const wordsPerPeer = 16;
 const next = random(Number(values.seed));
@@ -89,9 +92,31 @@ function fill(n: number): Buffer {
   return record;
 }
 
+/** One file loads faster than a hundred, and loading is most of a short life. */
+function bundle(): string {
+  const outfile = sibling(import.meta.url, './kill-soak-peer.bundle.js');
+  buildSync({
+    entryPoints: [sibling(import.meta.url, './kill-soak-peer.js')],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    packages: 'external',
+  });
+  return outfile;
+}
+
+const script = bundle();
+
 function start(number: number): ChildProcess {
-  const args = [home, String(next(2 ** 31)), String(number)];
-  return fork(sibling(import.meta.url, './kill-soak-peer.js'), args);
+  return fork(script, [home, String(next(2 ** 31)), String(number)]);
+}
+
+async function killSeveral(number: number): Promise<void> {
+  for (let left = killsPerRound; left > 0; left--) {
+    await killSoon(start(number));
+    checkRings(number);
+  }
 }
 
 async function killSoon(child: ChildProcess): Promise<void> {
@@ -138,9 +163,8 @@ try {
   const end = performance.now() + Number(values.seconds) * 1000;
   while (performance.now() < end && kills < Number(values.kills)) {
     rounds++;
-    await Promise.all(Array.from({ length: peers }, (_, number) => killSoon(start(number))));
+    await Promise.all(Array.from({ length: peers }, (_, number) => killSeveral(number)));
     checkLeft();
-    for (let peer = 0; peer < peers; peer++) checkRings(peer);
   }
   console.log(
     `${kills} killed in ${rounds} rounds, ${records} records committed, none lost, nothing left`,
@@ -148,5 +172,6 @@ try {
 } finally {
   ledgerFile.close();
   rmSync(home, { recursive: true });
+  rmSync(script);
 }
 process.exit(process.exitCode);

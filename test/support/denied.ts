@@ -15,7 +15,7 @@ const numbers: Partial<Record<string, Record<string, number>>> = {
 /** A system call that fails where one of its arguments, from 0 on, lies within bounds. */
 export interface Denied {
   call: 'flock' | 'fcntl' | 'fallocate';
-  error: 'EPERM' | 'ENOLCK' | 'EINTR' | 'EOPNOTSUPP';
+  error: 'EPERM' | 'ENOLCK' | 'EINTR' | 'EOPNOTSUPP' | 'ENOSPC';
   argument?: { index: number; from: number; to: number };
 }
 
