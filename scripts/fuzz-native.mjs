@@ -1,6 +1,6 @@
 // Fuzzes the C++ below the bindings (test/cpp/fuzz.cc) with clang's libFuzzer, AddressSanitizer and
-// UndefinedBehaviorSanitizer: `node scripts/fuzz-native.mjs [runs] [seed]`. Needs clang and its
-// runtimes; leaves an input that fails in .cache/fuzz/.
+// UndefinedBehaviorSanitizer: `node scripts/fuzz-native.mjs [runs] [seed] [seconds]`, 0 seconds
+// for no limit. Needs clang and its runtimes; leaves an input that fails in .cache/fuzz/.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,7 +9,7 @@ import { readGyp } from './gyp.mjs';
 import { cache, fetched, nodes, root } from './packages.mjs';
 
 process.chdir(root);
-const [runs = '1000000', seed = '1'] = process.argv.slice(2);
+const [runs = '1000000', seed = '1', seconds = '0'] = process.argv.slice(2);
 const gyp = readGyp();
 const program = join(cache, 'fuzz/native');
 mkdirSync(dirname(program), { recursive: true });
@@ -31,6 +31,7 @@ try {
     program,
     [
       ...[`-runs=${runs}`, `-seed=${seed}`, '-max_len=512', '-timeout=20', '-rss_limit_mb=512'],
+      `-max_total_time=${seconds}`,
       // Faults in mapped files are answered by what is tested here.
       ...['-handle_bus=0', '-print_final_stats=1', `-artifact_prefix=${join(cache, 'fuzz')}/`],
     ],

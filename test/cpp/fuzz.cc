@@ -82,7 +82,7 @@ class Bells {
     Check(mkdtemp(pattern.data()) != nullptr, "mkdtemp");
     folder_ = pattern;
     live_ = Fifo("bell-" + std::string(24, '1'));
-    other_ = Fifo("other");
+    for (const std::string& name : OtherNames()) others_.push_back(Fifo(name));
     (void)Fifo("bell-" + std::string(24, '3'), 0666);
     Check(mkdir(Path("bell-" + std::string(24, '4')).c_str(), 0700) == 0, "mkdir");
     Check(symlink("other", Path("bell-" + std::string(24, '5')).c_str()) == 0, "symlink");
@@ -90,13 +90,22 @@ class Bells {
     // A FIFO without a reader, which may be removed.
     (void)mkfifo(Path("bell-" + std::string(24, '2')).c_str(), 0600);
   }
+  // FIFOs of the same user and mode that have no bell's name.
+  static const std::vector<std::string>& OtherNames() {
+    static const auto* names = new std::vector<std::string>{
+        "other", "bell-" + std::string(23, '1'), "bell-" + std::string(25, '1'),
+        "bell-" + std::string(24, 'g'), "link-" + std::string(24, '1')};
+    return *names;
+  }
   std::string Path(const std::string& name) const { return folder_ + "/" + name; }
   // Whatever was rung: at most four bytes in the bell that is one, none in any other.
   void CheckRung(const std::string& path) const {
     char bytes[64];
     const ssize_t got = read(live_, bytes, sizeof(bytes));
     if (got > 0) Check(got == 4 && path == Path("bell-" + std::string(24, '1')), "rung bell");
-    Check(read(other_, bytes, sizeof(bytes)) <= 0, "another FIFO was written to");
+    for (const int other : others_) {
+      Check(read(other, bytes, sizeof(bytes)) <= 0, "another FIFO was written to");
+    }
     for (const char digit : {'3', '4', '5', '6'}) {
       struct stat stats;
       Check(lstat(Path("bell-" + std::string(24, digit)).c_str(), &stats) == 0, "was removed");
@@ -112,7 +121,7 @@ class Bells {
 
   std::string folder_;
   int live_ = -1;
-  int other_ = -1;
+  std::vector<int> others_;
 };
 
 void FuzzName(Input input) {
@@ -125,6 +134,10 @@ void FuzzName(Input input) {
     if (name.size() > 1) digits[static_cast<uint8_t>(name[0]) % 24] = name[1];
     name = "bell-" + digits + (name.size() > 2 ? name.substr(2) : "");
   }
+  // One in four is another FIFO's with something after it, as a zero that would end the path there.
+  const auto& others = Bells::OtherNames();
+  if (how % 8 == 5) name = '\0' + ("/bell-" + std::string(24, '1')) + name;
+  if (how % 4 == 1) name = others[how / 8 % others.size()] + name;
   const bool is_bell = platform::IsBellPath(name);
   Check(!is_bell || (name[0] == '/' && std::strlen(name.c_str()) == name.size()), "a bell's path");
   // Nothing outside the folder is opened here.

@@ -59,6 +59,20 @@ export function addressText(address: Address): string {
     : `${address.host ?? 'localhost'}:${String(address.port)}`;
 }
 
+/**
+ * Node throws some of these refusals into the event loop, where nobody can catch them.
+ *
+ * @throws {ShmError} `ERR_ACCESS_DENIED` where Node's permission model forbids sockets
+ */
+export function checkPermission(operation: string, address: Address): void {
+  const { permission } = process as Partial<Pick<NodeJS.Process, 'permission'>>;
+  if (!permission || permission.has('net')) return;
+  // Earlier versions of Node ask for no permission, and say that there is none.
+  if (!process.allowedNodeEnvironmentFlags.has('--allow-net')) return;
+  const detail = "Node's permission model forbids it; allow --allow-net";
+  throw new ShmError('ERR_ACCESS_DENIED', detail, operation, addressText(address));
+}
+
 /** What is said first over a socket. */
 export interface FirstWords {
   /** It does not depend on the socket: over a Unix socket the kernel has it at once. */

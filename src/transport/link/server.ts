@@ -2,7 +2,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { ShmError, systemError } from '../../errors.js';
 import { nextTick } from '../../timers.js';
 import { checkTimeout } from '../ring/wait-strategy.js';
-import { type Address, addressText, checkAddress } from './address.js';
+import { type Address, addressText, checkAddress, checkPermission } from './address.js';
 import { Deadline } from './deadline.js';
 import { replaceDeserted } from './deserted.js';
 import { acceptLink } from './accept-link.js';
@@ -83,6 +83,7 @@ export class LinkServer<E extends RingPair> {
   async listen(address: Address): Promise<void> {
     const { backlog = defaultBacklog, exclusive = false } = this.#options;
     const options = { ...checkAddress('listen', address), backlog, exclusive };
+    checkPermission('listen', address);
     this.#address = addressText(address);
     try {
       await listening(this.server, options);
