@@ -1,6 +1,7 @@
 // Brings a clone to the state where it runs: packages, addon, compiled TypeScript.
 // Each step keeps a digest of what went into it and is left out while that is the same.
 // `node scripts/setup.mjs packages compile` does these steps only.
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -21,10 +22,12 @@ step('addon', 'build/.setup', digest(['native', 'binding.gyp'], builtFor), () =>
   npm('exec', '--', 'node-gyp', 'rebuild', '--silent', ...here);
 });
 
-const sources = ['src', 'test', 'bench', 'examples', 'tsconfig.json'];
+const bundler = 'scripts/bundle-auto.mjs';
+const sources = ['src', 'test', 'bench', 'examples', 'tsconfig.json', bundler];
 step('compile', 'dist/.setup', digest(sources, readFileSync('node_modules/.setup', 'utf8')), () => {
   rmSync('dist', { recursive: true, force: true });
   npm('exec', '--', 'tsc', '-p', '.');
+  execFileSync(process.execPath, [bundler], { stdio: 'inherit' });
 });
 
 function step(name, stamp, wanted, run) {

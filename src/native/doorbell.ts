@@ -1,9 +1,9 @@
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { ShmError, systemError } from '../errors.js';
 import { addon, type NativeDoorbellRinger, type NativeDoorbell } from './addon.js';
 import { atExit } from './at-exit.js';
 import { regionDirectory } from './directory.js';
+import { randomBytes } from './random.js';
 
 /** Bytes of a bell's random name. */
 const idBytes = 12;

@@ -1,9 +1,9 @@
-import { randomBytes } from 'node:crypto';
 import { constants, linkSync, openSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { addon } from './addon.js';
 import { closeQuietly, removeQuietly } from './descriptors.js';
+import { randomBytes } from './random.js';
 
 /** A file to be made whole: it gets its name when it has its blocks and its content. */
 interface NewFile<T> {

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { constants, fstatSync, openSync, statfsSync, unlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ShmError, systemError } from '../errors.js';
@@ -7,6 +6,7 @@ import { addon } from './addon.js';
 import { closeQuietly, removeQuietly } from './descriptors.js';
 import { unsafe } from './directory.js';
 import { checkMappable } from './limits.js';
+import { randomBytes } from './random.js';
 
 export const noFollow = constants.O_NOFOLLOW ?? 0; // Windows has no such flag
 

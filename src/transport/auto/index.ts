@@ -17,14 +17,17 @@
 import { createRequire } from 'node:module';
 import { isMainThread } from 'node:worker_threads';
 
+type Install = typeof import('./install.js');
+
 if (isMainThread && process.env.MMAP_TRANSPORT_AUTO !== '0') {
   // At once: between the turns of the event loop in which Node loads modules by `import`, a cluster
-  // worker would lose messages that come before its program has a listener for them.
+  // worker would lose messages that come before its program has a listener for them. And all of it
+  // from one file: the seventy that it is made of take several times as long.
   try {
     const require = createRequire(import.meta.url);
-    (require('./install.js') as typeof import('./install.js')).install(import.meta.url);
+    (require('../../bundle/auto.cjs') as Install).install(import.meta.url);
   } catch {
-    // Bundled, or by a Node that cannot require such modules.
+    // This file is itself a part of a bundle.
     void import('./install.js').then(({ install }) => install(import.meta.url));
   }
 }
