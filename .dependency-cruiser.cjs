@@ -108,7 +108,8 @@ module.exports = {
       from: { path: '^src/', pathNot: '^src/command/' },
       to: {
         dependencyTypesNot: ['core', 'local', 'aliased'],
-        pathNot: ['^src/', '^node_modules/(node-gyp-build|piscina)/'],
+        // The bundle is made of src/ itself: scripts/bundle-auto.mjs.
+        pathNot: ['^src/', '^node_modules/(node-gyp-build|piscina)/', '/bundle/auto\\.cjs$'],
       },
     },
     ...Object.entries(tiers).map(([tier, below]) => ({

@@ -8,7 +8,8 @@ const results: Record<string, string> = {};
 
 async function attempt(name: string, work: () => unknown): Promise<void> {
   try {
-    results[name] = String((await work()) ?? 'ok');
+    const result = await work();
+    results[name] = typeof result === 'string' ? result : 'ok';
   } catch (error) {
     const { name: kind, code } = error as NodeJS.ErrnoException;
     results[name] = `${kind} ${code}`;
