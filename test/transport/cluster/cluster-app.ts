@@ -11,6 +11,11 @@ async function sees(bus: Bus, count: number): Promise<void> {
   while (bus.peers.size !== count) await Promise.race([once(bus, 'join'), once(bus, 'leave')]);
 }
 
+/** Waits for what was told of peers that left: a bus does so after all that they had sent. */
+async function allLeft(bus: Bus, left: readonly unknown[], count: number): Promise<void> {
+  while (left.length < count) await once(bus, 'leave');
+}
+
 const workersOf = () => Object.values(cluster.workers ?? {}) as Worker[];
 
 async function disconnected(): Promise<void> {
@@ -31,7 +36,7 @@ async function mix(): Promise<unknown> {
   const left: unknown[] = [];
   bus.on('leave', (id, reason) => left.push([id, reason]));
   await disconnected();
-  await sees(bus, 0);
+  await allLeft(bus, left, 3);
   return { isSame, answers, relayed, left: left.sort() };
 }
 
@@ -45,7 +50,7 @@ async function restarts(): Promise<unknown> {
     await sees(bus, 1);
     await bus.request(String(worker.id), 'who');
     worker.process.kill('SIGKILL');
-    await sees(bus, 0);
+    await allLeft(bus, left, round + 1);
   }
   return { left };
 }
@@ -74,7 +79,7 @@ async function leavers(): Promise<unknown> {
   const other = cluster.fork({ LEAVE: 'again' });
   const [again] = (await once(other, 'message')) as [unknown];
   await disconnected();
-  await sees(bus, 0);
+  await allLeft(bus, left, 3);
   return { told, again, left };
 }
 
