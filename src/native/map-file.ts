@@ -98,7 +98,7 @@ export function openFile(path: FilePath, options: MapOptions = {}): MapFile {
   }
 }
 
-/** How often somebody else may make or remove the file meanwhile. */
+/** How often another program may make or remove the file meanwhile. */
 const mostAttempts = 10;
 
 function mapOrMake(name: string, options: MapOptions): MappingInfo {
@@ -251,7 +251,7 @@ const notMappable =
   'expected a file that can be mapped, got one whose content the kernel or its file system ' +
   'makes up as it is read; use readFileSync of node:fs';
 
-/** Errors of the system that say little by themselves. */
+/** What to say for errors of the system that say little by themselves. */
 const hints: Record<string, string> = {
   ENODEV: notMappable,
   ENXIO: 'expected a plain file, got a socket or an absent device',
@@ -263,7 +263,7 @@ function explained(cause: unknown, name: string): ShmError {
   const error = systemError(cause, operation, name);
   const hint = error === cause ? undefined : hints[error.code];
   if (hint === undefined) return error;
-  // Opening a socket gives the one, and so does a device that is not there.
+  // Opening a socket gives ENXIO, and so does opening a device that is not there.
   const code = error.code === 'ENXIO' ? 'EINVAL' : error.code;
   return new ShmError(code, hint, operation, name, cause);
 }
