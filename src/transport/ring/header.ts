@@ -52,7 +52,9 @@ export function isKept({ words }: Pick<RingMemory, 'words'>): boolean {
 /** The shortest ring. */
 const leastBytes = ringHeaderBytes + minCapacity;
 
-/** The same for a header as it stands, without waiting for its maker; also for read-only looks. */
+/**
+ * The same without waiting for the maker of the header, and without writing; for the command, too.
+ */
 export function headerCapacity(
   { words, address }: Pick<RingMemory, 'words' | 'address'>,
   magic: number,
