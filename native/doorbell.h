@@ -45,8 +45,8 @@ struct DoorbellRingerCloser {
 };
 using DoorbellRingerOwner = std::unique_ptr<DoorbellRinger, DoorbellRingerCloser>;
 
-// Opens it without waiting; empty where nobody listens any more. EINVAL: what has this name
-// is no bell of this user's, and has not been touched.
+// Opens it without waiting; empty where nobody listens any more. EINVAL: what has this name is not
+// a bell of this user's, and has not been touched.
 Status OpenDoorbellRinger(const std::string& path, DoorbellRingerOwner* out);
 // `*rung` is false where nobody listens any more. A token that finds no room counts as rung,
 // since its listener has yet to wake.

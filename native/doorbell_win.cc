@@ -61,7 +61,7 @@ class TokensView {
  public:
   TokensView() = default;
   ~TokensView() {
-    // Fails only for what is no view.
+    // Fails only for what is not a view.
     if (tokens_ != nullptr) (void)UnmapViewOfFile(tokens_);
   }
   TokensView(const TokensView&) = delete;
@@ -123,7 +123,7 @@ Status MakeObjects(const std::string& path, Bell* bell) {
 // In a thread of the pool.
 void CALLBACK OnEvent(void* context, BOOLEAN) {
   Bell* bell = static_cast<Bell*>(context);
-  // It fails only for what is no such handle.
+  // It fails only for what is not such a handle.
   if (!bell->abandoned.load()) (void)uv_async_send(&bell->async);
 }
 

@@ -121,8 +121,8 @@ interface Addon {
     new (bytesOrName: Uint8Array | string): NativeMapping;
   };
   /**
-   * Whether a bell's listener was killed; once true, it stays true. `EINVAL`: it is no bell of
-   * ours.
+   * Whether a bell's listener was killed; once true, it stays true. `EINVAL`: it is not one of our
+   * bells.
    */
   isBellDead(path: string): boolean;
   /**

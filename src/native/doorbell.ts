@@ -109,8 +109,8 @@ export class DoorbellRinger {
   #closed = false;
 
   /**
-   * @throws {ShmError} `EINVAL` where what has that name is no bell of this user's.
-   *   A bell that is gone is no error: `ring` says so.
+   * @throws {ShmError} `EINVAL` where what has that name is not a bell of this user's. A bell that
+   *   is gone is not an error: `ring` says so.
    */
   constructor(directory: string, id: Uint8Array) {
     this.#path = bellPath(directory, id);

@@ -18,7 +18,7 @@ const longestRecord = capacity / 4;
 /** A record that begins with this byte, which no message does, is one of ours; {@link Extra} follows. */
 const escape = 0;
 
-/** Records that are no whole message. */
+/** Records that are not a whole message. */
 const Extra = {
   /** What comes next is on the socket, until that says `switch`. */
   back: 1,

@@ -5,7 +5,7 @@ import { Assembly } from './assembly.js';
  *
  *   | length | payload, `length` bytes |      length: 32 bits, little-endian
  *
- * The lengths from `firstMark` on are no lengths but marks, without a payload.
+ * The lengths from `firstMark` on are not lengths but marks, without a payload.
  */
 
 export const lengthBytes = 4;

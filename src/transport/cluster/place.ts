@@ -59,7 +59,7 @@ function placeOf(worker: string | undefined): Place {
 
 /**
  * The process that forked this worker: usually its parent. Behind a wrapper, such as a shell script
- * as `execPath`, it is the first ancestor that is no worker: a wrapper was started with the
+ * as `execPath`, it is the first ancestor that is not a worker: a wrapper was started with the
  * environment of the worker, the primary without it.
  */
 function findPrimary(): number {

@@ -32,7 +32,7 @@ function writeConstants(words: Int32Array, magic: number, capacity: number, kept
  * about to finish.
  *
  * @returns its capacity in bytes
- * @throws {ShmError} `ERR_CORRUPT` where it is no ring of that kind, `ERR_VERSION`
+ * @throws {ShmError} `ERR_CORRUPT` where it is not a ring of that kind, `ERR_VERSION`
  */
 export function checkHeader(memory: RingMemory, magic: number, operation: string): number {
   const { words } = memory;

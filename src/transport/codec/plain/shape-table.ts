@@ -90,7 +90,7 @@ export class ShapeTable {
   begin(): void {
     this.#message++;
     this.abandon();
-    // A node per message is no burden, and lets it find out when the data has changed.
+    // A node per message costs little, and lets it find out when the data has changed.
     if (this.#budget < maxNodes) this.#budget++;
     if ((this.#shapes.length < maxShapes && this.#nodes < maxNodes) || this.#budget < minBudget)
       return;
