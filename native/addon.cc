@@ -86,7 +86,7 @@ napi_value StateChanges(napi_env env) {
       env, &platform::state_changes, sizeof(uint32_t), [](napi_env, void*, void*) {}, nullptr,
       &buffer);
   if (status != napi_ok) {
-    // The first buffer of this kind: a runtime that does not allow any shows here.
+    // The first buffer of this kind: a runtime that allows none fails here.
     ThrowMisuse(env, status == napi_no_external_buffers_allowed
                          ? "this runtime allows no memory of its own outside V8's cage"
                          : "this runtime refused an ArrayBuffer over memory of the addon");

@@ -28,7 +28,7 @@ class Call {
   bool ok() const { return ok_; }
   napi_env env() const { return env_; }
   napi_value self() const { return self_; }
-  // How many were passed, also where that is more than there is room for.
+  // How many were passed, even if that is more than there is room for.
   size_t count() const { return count_; }
   // Undefined where it was not passed; null only where the call itself is not `ok`.
   napi_value argument(size_t index) const { return arguments_[index]; }
@@ -48,17 +48,17 @@ void ThrowMisuse(napi_env env, const char* message);
 // An Error with the code ERR_UNSUPPORTED.
 void ThrowUnsupported(napi_env env, const char* message);
 
-// Each gives false, and where it can has thrown, unless the argument is of that type.
+// Each returns false unless the argument is of that type, and has thrown then if it could.
 bool GetOffset(const Call& call, size_t index, uint64_t* out);  // whole, 0 to 2^53 - 1
 bool GetNumber(const Call& call, size_t index, double* out);
 bool GetWord(const Call& call, size_t index, uint32_t* out);  // signed or not, its 32 bits
 // Its bytes in UTF-8, which may contain NUL.
 bool GetString(const Call& call, size_t index, std::string* out);
-// The same without one.
+// The same, without NUL.
 bool GetPath(const Call& call, size_t index, std::string* out);
 bool HasType(napi_env env, napi_value value, napi_valuetype type);
 
-// Null where the environment makes none any more.
+// Null where the environment no longer makes any.
 napi_value Undefined(napi_env env);
 napi_value NewNumber(napi_env env, double value);
 napi_value NewBoolean(napi_env env, bool value);
@@ -82,8 +82,8 @@ napi_value Construct(napi_env env, napi_callback_info info) {
   const napi_status wrapped = napi_wrap(
       env, call.self(), object.get(),
       [](napi_env, void* owned, void*) { delete static_cast<T*>(owned); }, nullptr, nullptr);
-  if (wrapped != napi_ok) return nullptr;  // and what was opened closes
-  object.release();                        // the collector's, or the environment's end's
+  if (wrapped != napi_ok) return nullptr;  // what was opened is closed
+  object.release();                        // deleted when collected, or with the environment
   return call.self();
 }
 

@@ -70,8 +70,8 @@ MappingReference* NewReference(napi_env env, Mapping* mapping) {
   return reference;
 }
 
-// Of V8 itself, one store for all threads: before the function of Node-API came, V8 freed a
-// waiting thread's entry where another's store lay at the same address.
+// Made by V8 itself, from one store for all threads: until Node-API had the function, V8 freed a
+// waiting thread's entry if another store lay at the same address.
 napi_value NewSharedBufferOfV8(napi_env env, Mapping* mapping) {
   Mapping::Attachment* attachment = mapping->attachment();
   const std::lock_guard<std::mutex> guard(attachment->mutex);

@@ -14,24 +14,24 @@
 namespace platform {
 
 // Whether a path can be a doorbell's: absolute, without a NUL that would hide its end, its last
-// part `bell-` and 24 hexadecimal digits. Paths are told by peers, so every call checks this.
+// part `bell-` and 24 hexadecimal digits. Paths come from peers, so every call checks this.
 bool IsBellPath(std::string_view path);
 
-// The listening end. It lies in memory of its own, because libuv lets go of its handle
-// only some turns after it was closed.
+// The listening end. It has memory of its own, because libuv lets go of its handle only some turns
+// of the loop after it was closed.
 struct Bell;
 
 using BellCallback = void (*)(void* context);
 
-// Makes a bell known as `path` and listens. While it is being made it has the name `making`,
-// which must be free, and lie in the same directory. `rung` is called from the loop when tokens
-// may have come; the bell does not keep the loop alive. EEXIST and EAGAIN: a name is another's,
-// or was taken away before it could be held; new names will do. Any failure leaves no name.
+// Makes a bell known as `path` and listens. While it is being made it has the name `making`, which
+// must be free, and lie in the same directory. `rung` is called from the loop when tokens may have
+// come; the bell does not keep the loop alive. EEXIST and EAGAIN: a name was taken, or was removed
+// before it could be held; try new names. No failure leaves a name behind.
 Status ListenToBell(uv_loop_t* loop, const std::string& path, const std::string& making,
                     BellCallback rung, void* context, Bell** out);
 // To ref and unref.
 uv_handle_t* HandleOf(Bell* bell);
-// Takes what tokens have come, at most `room`; `rung` is called again for the rest.
+// Takes the tokens that have come, at most `room`; `rung` is called again for the rest.
 Status TakeTokens(Bell* bell, uint32_t* tokens, size_t room, size_t* arrived);
 // Ends the bell, its name included. `closed` is called from the loop, and the bell is gone.
 void CloseBell(Bell* bell, BellCallback closed);
@@ -45,15 +45,15 @@ struct DoorbellRingerCloser {
 };
 using DoorbellRingerOwner = std::unique_ptr<DoorbellRinger, DoorbellRingerCloser>;
 
-// Opens it without waiting; empty where nobody listens any more. EINVAL: what has this name
-// is no bell of this user's, and has not been touched.
+// Opens it without waiting; empty where nobody listens any more. EINVAL: what has this name is not
+// a bell of this user's, and has not been touched.
 Status OpenDoorbellRinger(const std::string& path, DoorbellRingerOwner* out);
 // `*rung` is false where nobody listens any more. A token that finds no room counts as rung,
 // since its listener has yet to wake.
 Status Ring(DoorbellRinger* ringer, uint32_t token, bool* rung);
 
-// Whether a bell of that name is left of a listener that was killed, or of one killed while it
-// made it. Once true, it stays true. False where there is none. EINVAL as above.
+// Whether a bell of that name was left by a listener that was killed, perhaps while it made the
+// bell. Once true, it stays true. False where there is none. EINVAL as above.
 Status IsBellDead(const std::string& path, bool* dead);
 
 }  // namespace platform

@@ -23,7 +23,7 @@ struct DoorbellBinding::State {
 
 namespace {
 
-// Whatever happens within it, it is closed.
+// Closes the scope, whatever happens within it.
 class HandleScope {
  public:
   explicit HandleScope(napi_env env) : env_(env) {
@@ -132,7 +132,7 @@ napi_value DoorbellBinding::Close(const Call& call) {
 void DoorbellBinding::State::OnRung(void* ringing) {
   State* state = static_cast<State*>(ringing);
   size_t arrived = 0;
-  // An error is as good as nothing to read: the next ring tries again.
+  // An error counts as nothing to read: the next ring tries again.
   const platform::Status status =
       platform::TakeTokens(state->bell, state->tokens, kTokensPerTurn, &arrived);
   if (!status.ok()) return;
@@ -141,8 +141,8 @@ void DoorbellBinding::State::OnRung(void* ringing) {
   }
 }
 
-// False where the environment is about to end. The callback runs in no asynchronous context:
-// an object of its own each time, so that what a listener leaves in it is not the next one's.
+// False where the environment is about to end. The callback runs in no asynchronous context: a new
+// object for each call, so that nothing a listener leaves in it reaches the next one.
 bool DoorbellBinding::State::HandOut(uint32_t token) {
   const HandleScope scope(env);
   napi_value function, receiver, argument;

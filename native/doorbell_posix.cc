@@ -56,8 +56,8 @@ bool IsOurFifo(const struct stat& stats) {
 }
 
 // Opens the writing end; `*fd` is -1 where there is no such bell, or `*dead` one that nobody
-// listens to. Looked at before it is opened, since opening is not without effect on whatever
-// else may have that name, and after, since it may be another by then.
+// listens to. Checked before it is opened, since opening something else of that name may have
+// effects, and after, since it may be another file by then.
 Status OpenForRinging(const std::string& path, int* fd, bool* dead) {
   *fd = -1;
   *dead = false;

@@ -41,8 +41,8 @@ Status NamesOf(const std::string& path, const char* call, Names* out) {
   return {};
 }
 
-// Of an object that could not be opened: what has that name is another kind of object, or
-// somebody else's.
+// Whether an object could not be opened because what has that name is another kind of object, or
+// belongs to somebody else.
 bool IsNotOurs(DWORD error) {
   return error == ERROR_ACCESS_DENIED || error == ERROR_INVALID_HANDLE;
 }
@@ -61,7 +61,7 @@ class TokensView {
  public:
   TokensView() = default;
   ~TokensView() {
-    // Fails only for what is no view.
+    // Fails only for what is not a view.
     if (tokens_ != nullptr) (void)UnmapViewOfFile(tokens_);
   }
   TokensView(const TokensView&) = delete;
@@ -86,7 +86,7 @@ struct Bell {
   Handle section;
   Handle event;
   HANDLE wait = nullptr;
-  // Set where the pool would not say that it has let go: then it still has this object.
+  // Set if the pool did not confirm that it has let go: it may still use this object.
   std::atomic<bool> abandoned{false};
   TokensView tokens;
   BellCallback rung;
@@ -101,7 +101,7 @@ struct DoorbellRinger {
 
 namespace {
 
-// Both objects, new.
+// Makes both objects.
 Status MakeObjects(const std::string& path, Bell* bell) {
   Names names;
   SECURITY_ATTRIBUTES* alone;
@@ -123,7 +123,7 @@ Status MakeObjects(const std::string& path, Bell* bell) {
 // In a thread of the pool.
 void CALLBACK OnEvent(void* context, BOOLEAN) {
   Bell* bell = static_cast<Bell*>(context);
-  // It fails only for what is no such handle.
+  // It fails only for what is not such a handle.
   if (!bell->abandoned.load()) (void)uv_async_send(&bell->async);
 }
 
@@ -188,7 +188,7 @@ void CloseBell(Bell* bell, BellCallback closed) {
   if (bell->wait != nullptr && !UnregisterWaitEx(bell->wait, INVALID_HANDLE_VALUE)) {
     bell->abandoned.store(true);
   }
-  // With their handles go the names.
+  // The names go with their handles.
   bell->event.Take(nullptr);
   bell->section.Take(nullptr);
   uv_close(HandleOf(bell), [](uv_handle_t* handle) {

@@ -13,10 +13,9 @@ namespace platform {
 
 std::atomic<uint32_t> state_changes{0};
 
-// An entry of the table that the handler searches. `version` is odd while the fields
-// change: the handler, which may not take a lock, skips an entry in that state. It can never be
-// the one it looks for, because a view is watched before anything can touch it and until
-// nothing can.
+// An entry of the table that the handler searches. `version` is odd while the fields change: the
+// handler, which may not take a lock, skips an entry in that state. That is never the entry it
+// looks for: a view is watched from before anything can touch it until nothing can any more.
 struct Watch {
   std::atomic<uint32_t> version{0};
   std::atomic<uintptr_t> start{0};
@@ -28,8 +27,8 @@ struct Watch {
   std::atomic<bool> protected_by_us{false};
   // Pages below it that were replaced one by one.
   std::atomic<uint32_t> single{0};
-  // The file: where `start` lies in it, a descriptor or -1, and what tells that the descriptor
-  // is not another file's by now.
+  // The file: where `start` lies in it, a descriptor or -1, and what shows that the descriptor is
+  // not another file's by now.
   std::atomic<uint64_t> offset{0};
   std::atomic<int> descriptor{-1};
   std::atomic<uint64_t> device{0};
@@ -97,10 +96,10 @@ void Set(Watch* watch, uintptr_t start, uintptr_t end, bool writable, const Back
 
 #ifdef __APPLE__
 constexpr bool kForbiddenIsBus = true;
-// Read in Apple's kernel (docs/platforms.md), where every failed access but one to an address
-// without a mapping is a SIGBUS: `si_code` is always BUS_ADRERR on x86-64 and always BUS_ADRALN on
-// arm64, so that only the processor's own word tells what happened. A forbidden access would
-// come again after the page was replaced, and a misaligned one too: not ours to answer.
+// By Apple's kernel source (docs/platforms.md), every failed access is a SIGBUS unless nothing is
+// mapped there, and `si_code` is always BUS_ADRERR on x86-64 and always BUS_ADRALN on arm64. So
+// only the processor's own report says what happened. A forbidden or misaligned access would fail
+// again after the page was replaced: it is not ours to answer.
 bool IsLostPage(const siginfo_t*, const void* context, const Watch& watch) {
   const auto* machine = static_cast<const ucontext_t*>(context)->uc_mcontext;
 #if defined(__x86_64__)
@@ -119,7 +118,7 @@ bool IsLostPage(const siginfo_t* info, const void*, const Watch&) {
 }
 #endif
 
-// Where what is lost of a view begins, by the length that its file has now; false where that
+// Where the lost part of a view begins, by the length that its file has now; false where that
 // cannot be known. Calls only what a signal handler may.
 bool FindLost(const Watch& watch, uintptr_t* first) {
   struct stat stats;
@@ -152,7 +151,7 @@ bool PutZeros(uintptr_t from, uintptr_t to, bool writable) {
 // for lost as well.
 constexpr uint32_t kMostSingle = 16;
 
-// Replaces what is gone, at least the page itself. False: nothing could be done.
+// Replaces what was lost, at least the page itself. False: nothing could be done.
 bool Replace(Watch* watch, uintptr_t page) {
   const bool writable = watch->writable.load(std::memory_order_relaxed);
   const uintptr_t lost = watch->lost.load(std::memory_order_acquire);

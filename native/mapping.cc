@@ -81,7 +81,7 @@ void Mapping::Release() {
     Registry& registry = TheRegistry();
     const std::lock_guard<std::mutex> guard(registry.mutex);
     if (--references_ > 0) return;
-    // A view that was given back is no longer entered; its place may be another's by now.
+    // A view that was given back is no longer in the registry; its address may be another's by now.
     const auto found = registry.by_address.find(view_.data);
     if (found != registry.by_address.end() && found->second == this) {
       registry.by_address.erase(found);
@@ -95,7 +95,7 @@ void Mapping::ReleaseHandle(bool discard) {
     Registry& registry = TheRegistry();
     const std::lock_guard<std::mutex> guard(registry.mutex);
     discard_ = discard_ || discard;
-    // Where only this reference is left, the pages are unmapped anyhow.
+    // Where only this reference is left, the pages are unmapped anyway.
     if (--handles_ == 0 && discard_ && references_ > 1 &&
         platform::Blank(view_, access_) == platform::Blanked::kDone) {
       registry.by_address.erase(view_.data);

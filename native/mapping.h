@@ -33,13 +33,13 @@ class Mapping {
   // Gives up a handle and its reference. `discard` asks that the pages go with the last.
   void ReleaseHandle(bool discard);
 
-  // Before the file that it was made with is closed.
+  // Call it before the file that it was made with is closed.
   void ForgetFile();
 
   // Removes a name when the pages are unmapped.
   void UnlinkAfter(std::string path);
 
-  // Sets what the process may do with the pages, and keeps book of it.
+  // Sets what the process may do with the pages, and keeps a record of it.
   platform::Status Protect(platform::Span span, platform::Protection protection);
   // Whether reading, or with `write` writing, all of the span is allowed.
   bool Permits(platform::Span span, bool write);

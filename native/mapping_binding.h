@@ -16,9 +16,9 @@ class MappingBinding {
   MappingBinding(const MappingBinding&) = delete;
   MappingBinding& operator=(const MappingBinding&) = delete;
 
-  // new Mapping(fd, offset, length, access, prefault, name) maps, or holds the file alone
-  // where there is nothing to map; new Mapping(bytes) finds the mapping that those bytes
-  // lie at the start of, and new Mapping(name) the one that was made with that name.
+  // new Mapping(fd, offset, length, access, prefault, name) maps, or holds the file alone where
+  // there is nothing to map; new Mapping(bytes) finds the mapping that starts at those bytes, and
+  // new Mapping(name) the one that was made with that name.
   bool Open(const Call& call);
 
   napi_value Fd(const Call& call);
@@ -49,7 +49,7 @@ class MappingBinding {
   bool MapFile(const Call& call);
   bool Attach(const Call& call);
 
-  // Each throws and returns false or null where the handle or argument will not do.
+  // Each throws and returns false or null where the handle or argument cannot be used.
   bool CheckOpen(const Call& call);
   bool CheckFile(const Call& call);
   // The first two arguments, an offset and a length within the mapping.

@@ -37,7 +37,7 @@ class File {
 
   bool is_open() const { return handle_ != kNone; }
   intptr_t handle() const { return handle_; }
-  // The same as node:fs knows it; -1 when closed.
+  // The same as node:fs takes it; -1 when closed.
   int descriptor() const;
 
  private:
@@ -127,14 +127,14 @@ Status Resident(const View& view, Span span, uint8_t* pages);
 enum class Blanked { kDone, kUnsupported };
 Blanked Blank(const View& view, Access access);
 
-// Gives an open file that has no name one, which nothing may have. ENOSYS where files cannot
-// be opened without one.
+// Gives a name, which must be free, to an open file that has none. ENOSYS where files cannot be
+// opened without one.
 Status LinkFile(const File& file, const char* path);
 
 // Removes a name. A missing one is success.
 Status Unlink(const char* path);
 
-// Who else may open something: empty where nobody may, but the system's own accounts.
+// Who else may open something; empty if only the system's own accounts may.
 struct Stranger {
   char name[192];
 };

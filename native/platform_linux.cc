@@ -42,7 +42,7 @@ Status Allocate(int fd, int mode, uint64_t offset, uint64_t length) {
 }
 
 // The length stays as it is. A signal makes tmpfs undo what a call has done so far, so that a timer
-// could hold a long one up for ever: a profiler's comes every millisecond. Each signal halves what
+// could hold up a long call for ever: a profiler's comes every millisecond. Each signal halves what
 // is asked for at once.
 Status AllocateBlocks(int fd, uint64_t length) {
   constexpr uint64_t kLeast = 64 * 1024;

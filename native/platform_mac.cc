@@ -52,8 +52,9 @@ Status TryLease(const File& file, Lease lease, bool* taken) {
   *taken = status.ok();
   if (status.error == EAGAIN || status.error == EACCES) return {};
   if (status.error != EBADF || lease != Lease::kExclusive) return status;
-  // A descriptor for reading only takes no exclusive lock, but can ask for one in the way. Its
-  // last user closes it then, and somebody who opens the file in that moment finds no name left.
+  // A descriptor for reading only cannot take an exclusive lock, but can ask whether a lock is in
+  // the way. If none is, its file has no other user; a process that opens the file just then finds
+  // the name removed.
   const Status asked = ByteLock(file, F_OFD_GETLK, F_WRLCK, kLeaseByte, &lock);
   *taken = asked.ok() && lock.l_type == F_UNLCK;
   return asked;

@@ -102,8 +102,8 @@ Status Protect(const View& view, Span span, Protection protection, Access) {
   return {};
 }
 
-// One call replaces the pages; other threads see the old ones or zeros, never a gap.
-// Of neighbours that were replaced so the kernel makes one range.
+// One call replaces the pages; other threads see the old ones or zeros, never a gap. The kernel
+// joins neighbouring ranges that were replaced in this way.
 Blanked Blank(const View& view, Access access) {
   const int protection =
       FlagsOf(access == Access::kRead ? Protection::kRead : Protection::kReadWrite);

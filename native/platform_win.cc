@@ -255,7 +255,7 @@ Status Protect(const View& view, Span span, Protection protection, Access access
   return {};
 }
 
-// Counts a page where this process has it in its working set, which is what Windows tells.
+// Counts a page where this process has it in its working set, which is what Windows reports.
 Status Resident(const View& view, Span span, uint8_t* out) {
   constexpr size_t kLot = 512;
   PSAPI_WORKING_SET_EX_INFORMATION lot[kLot];

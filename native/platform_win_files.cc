@@ -78,7 +78,7 @@ Status TryLease(const File& file, Lease lease, bool* taken) {
   return TryLock(file, kLeaseByte, false, &again);
 }
 
-// One that only looks may have the byte for a moment: see ByteIsLocked.
+// A process that only checks may hold the byte for a moment: see ByteIsLocked.
 Status TryLockByte(const File& file, uint64_t offset, bool* taken) {
   constexpr int kTries = 4;
   for (int i = 1;; i++) {
@@ -93,9 +93,9 @@ Status UnlockByte(const File& file, uint64_t offset) {
   return Unlock(file, offset, &had);
 }
 
-// Nothing is taken where another has the lock: the system says so of a byte that it refuses to
-// read. Where it lets it be read (under Wine also a locked one), only a lock of our own tells; a
-// shared one, so that those who look do not see each other.
+// If another process has the lock, the system refuses to read the byte, and no lock is taken. If
+// the byte can be read (under Wine even a locked one can), only taking a lock shows; a shared one,
+// so that processes that check do not see each other.
 Status ByteIsLocked(const File& file, uint64_t offset, bool* locked) {
   OVERLAPPED place = At(offset);
   uint8_t byte;
@@ -174,7 +174,7 @@ Status SemaphoreOf(const uint32_t* word, Handle* out, bool* usurped) {
   return status;
 }
 
-// How often one who sleeps on a usurped semaphore looks, in milliseconds.
+// How often a sleeper on a usurped semaphore looks at its word, in milliseconds.
 constexpr DWORD kLookInterval = 1;
 
 uint32_t Load(const uint32_t* word) {

@@ -44,8 +44,8 @@ Status User::Find() {
   LPWSTR name;
   if (!ConvertSidToStringSidW(sid(), &name)) return LastFailure("ConvertSidToStringSid");
   const Local<wchar_t> freeing(name);
-  // Its owner by name: an elevated process would else make objects of the administrators'.
-  // Nothing is inherited from outside; what lies within inherits this.
+  // The owner is named, since the objects of an elevated process would otherwise belong to the
+  // administrators. Nothing is inherited from outside; what lies within inherits this.
   wchar_t described[2 * kLongestSid + 32];
   if (swprintf(text, kLongestSid, L"%ls", name) < 0 ||
       swprintf(described, sizeof(described) / sizeof(described[0]), L"O:%lsD:P(A;OICI;GA;;;%ls)",
@@ -64,14 +64,14 @@ User& ThisUser() {
   return *user;
 }
 
-// Who can reach everything anyhow, and whom a list names that is yet to be filled in.
+// Accounts that can reach everything anyway, and those that a list names as placeholders.
 bool IsOfSystem(PSID sid) {
   return IsWellKnownSid(sid, WinLocalSystemSid) ||
          IsWellKnownSid(sid, WinBuiltinAdministratorsSid) ||
          IsWellKnownSid(sid, WinCreatorOwnerSid) || IsWellKnownSid(sid, WinCreatorOwnerRightsSid);
 }
 
-// What one may do without seeing, changing or entering anything.
+// Rights that let nobody see, change or enter anything.
 constexpr DWORD kHarmless = READ_CONTROL | SYNCHRONIZE | FILE_READ_ATTRIBUTES | FILE_READ_EA;
 
 bool IsDenial(const ACE_HEADER& rule) {

@@ -39,7 +39,7 @@ export const now: () => number = performance.now.bind(performance);
  */
 export const wallClock: () => number = Date.now.bind(Date);
 
-/** From this many milliseconds on Node's timers cannot wait: there is no limit then. */
+/** Node's timers cannot wait this many milliseconds or more: there is no limit then. */
 export const timerLimit = 2 ** 31;
 
 /**
@@ -54,7 +54,7 @@ export function delay(milliseconds: number, { ref = true } = {}): Promise<void> 
 }
 
 /**
- * Does something that may take only so long.
+ * Runs an action that has limited time.
  *
  * @param milliseconds the limit, Infinity for none
  * @param action gets a promise that resolves when the time is over; it never rejects

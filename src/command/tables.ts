@@ -94,7 +94,9 @@ function roleSentence(role: RoleStats): string {
   return `process ${role.pid}, ${stateOf(role)}, woke the other side ${count(role.wakes)} times`;
 }
 
-/** Attached, by the holder's word, but its lock is free, by the kernel's: the holder was killed. */
+/**
+ * The holder's last word was `attached`, but the kernel says that the lock is free: it was killed.
+ */
 export function stateOf({ state, alive }: RoleStats): RoleStats['state'] | 'killed' {
   return state === 'attached' && !alive ? 'killed' : state;
 }

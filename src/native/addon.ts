@@ -19,7 +19,7 @@ export const Advice = {
   pageout: 8,
 } as const;
 
-/** Enters pages into the page table at once, where the system can; not for users to ask for. */
+/** Enters pages into the page table at once, where the system can; not offered to users. */
 export const populateAdvice = 9;
 
 /**
@@ -120,14 +120,17 @@ interface Addon {
     /** Finds the live mapping of this process that starts at these bytes, or has this name. */
     new (bytesOrName: Uint8Array | string): NativeMapping;
   };
-  /** Whether a bell's listener was killed; it stays dead then. `EINVAL`: it is no bell of ours. */
+  /**
+   * Whether a bell's listener was killed; once true, it stays true. `EINVAL`: it is not one of our
+   * bells.
+   */
   isBellDead(path: string): boolean;
   /**
    * Makes the file at least this long and reserves its blocks. False where the file system
    * cannot reserve, so that the file has only grown. Bytes that are there are never written.
    */
   reserve(fd: number, length: number): boolean;
-  /** Gives a file that was opened without one a name, which nothing may have; only on Linux. */
+  /** Gives a name, which must be free, to a file that was opened without one; only on Linux. */
   linkFile(fd: number, path: string): void;
   /**
    * Takes the advisory lock of the open file (0 shared, 1 exclusive) if it is free. The
@@ -135,7 +138,7 @@ interface Addon {
    */
   tryLease(fd: number, exclusive: 0 | 1): boolean;
   /**
-   * Who else than this user and the system's own accounts may enter a directory, by its access
+   * Which account, besides this user's and the system's own, may enter a directory by its access
    * list; only on Windows.
    */
   findStranger(path: string): string | undefined;

@@ -2,8 +2,8 @@ import { types } from 'node:util';
 import { invalidArgument, ShmError } from '../errors.js';
 
 /*
- * What is handed over is looked at by what it is, not by its constructor: values of another realm
- * (a vm context, Jest) have other constructors.
+ * Values are judged by what they are, not by their constructors: those of another realm (a vm
+ * context, Jest) have other constructors.
  */
 
 /** Whether it is memory of any kind, or a view of some. */
@@ -27,7 +27,7 @@ export function checkArgument(
 }
 
 /**
- * An object of options. Arrays, maps, dates, memory and the like are none.
+ * An object of options. Arrays, maps, dates, memory and the like do not count as one.
  *
  * @throws {ShmError} `ERR_INVALID_ARG`
  */
@@ -40,7 +40,7 @@ export function checkObject(operation: string, value: unknown, name = 'options')
 /** What an option must be: throws if `value`, which is not undefined, is not that. */
 export type Rule = (operation: string, name: string, value: unknown) => void;
 
-/** One that whatever uses the option looks at, before anything is made. */
+/** An option that is checked where it is used, before anything is made. */
 export const checkedLater: Rule = () => {};
 
 function rule(expected: string, isRight: (value: unknown) => boolean): Rule {
@@ -57,7 +57,7 @@ export const aDirectory = rule('a path', value => {
   return typeof value === 'string' && value !== '' && !value.includes('\0');
 });
 
-/** By what is used of it: it may be of another realm, or a library's. */
+/** Judged by the members that are used: it may come from another realm, or from a library. */
 export const anAbortSignal = rule('an AbortSignal', value => {
   const signal = value as Partial<AbortSignal> | null;
   return (
@@ -107,7 +107,8 @@ function isNear(a: string, b: string, edits = 2): boolean {
 }
 
 /**
- * For classes whose constructors users have no arguments for, and plain JavaScript lets them call.
+ * For classes that only this package constructs: plain JavaScript can call their constructors all
+ * the same.
  *
  * @throws {ShmError} `ERR_INVALID_ARG`
  */

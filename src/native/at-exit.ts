@@ -21,11 +21,11 @@ export function atExit(action: Action): () => void {
 
 function runAll(code: number): void {
   for (const action of [...actions].reverse()) {
-    if (!actions.delete(action)) continue; // taken back by another one
+    if (!actions.delete(action)) continue; // removed by another action
     try {
       action(code);
     } catch {
-      // The others have their turn; an error here could be reported to nobody.
+      // The others still run; nobody is left to report an error to.
     }
   }
 }

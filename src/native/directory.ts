@@ -10,9 +10,9 @@ const operation = 'region.directory';
 /**
  * The directory that regions live in: the option, else `MMAP_TRANSPORT_DIR` unless it is empty,
  * else one per user (of the effective id) in the first of these places where there can be one:
- * `/dev/shm` on Linux, `$XDG_RUNTIME_DIR`, the temporary directory. It is made where it is
- * missing, with mode 0700; the place that it lies in never is. Where the first place cannot be
- * used, one warning says why.
+ * `/dev/shm` on Linux, `$XDG_RUNTIME_DIR`, the temporary directory. It is made with mode 0700 if it
+ * is missing; the place that it lies in is never made. Where the first place cannot be used, one
+ * warning says why.
  *
  * @returns its absolute path
  * @throws {ShmError} `ERR_UNSAFE_DIRECTORY` where it is not a directory of this user's
@@ -64,7 +64,7 @@ function givenDirectory(option: string | undefined): string | undefined {
   return given ? resolve(given) : undefined;
 }
 
-/** Where everybody who asks finds the same, in this order. */
+/** Places where all processes of a user find the same directory, in the order they are tried. */
 function defaultPlaces(): string[] {
   const shared = process.platform === 'linux' ? [sharedMemory] : [];
   const { XDG_RUNTIME_DIR: runtime } = process.env;
@@ -92,8 +92,8 @@ function look(path: string): boolean {
 }
 
 /**
- * Why a place will not do. What passes by itself, like a full disk, is thrown: another process
- * would go on to use this place, and the two would not meet.
+ * Why a place cannot be used. An error that passes by itself, like a full disk, is thrown instead:
+ * another process would go on to use this place, and the two would not meet.
  */
 function tryPlace(place: string, path: string): ShmError | undefined {
   try {
@@ -120,18 +120,18 @@ const lasting: ReadonlySet<string> = new Set([
   ...['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EROFS', 'ELOOP', 'ENAMETOOLONG', 'ENOSYS'],
 ]);
 
-/** A directory that was asked for, with the ones it lies in. */
+/** Makes a directory that was asked for by name, and the ones it lies in. */
 function made(path: string): string {
   try {
     if (look(path)) return path;
     if (`${path}/`.startsWith(`${sharedMemory}/`) && process.platform === 'linux') {
-      statSync(sharedMemory); // the system's to make
+      statSync(sharedMemory); // only the system makes this one
     }
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     make(path);
   } catch (cause) {
     const error = systemError(cause, operation, path);
-    // Where a file has that name, what is wrong with it is told below.
+    // If a file has that name, the check below says what is wrong with it.
     if (error.code !== 'EEXIST') throw error;
   }
   look(path);
@@ -140,7 +140,7 @@ function made(path: string): string {
 
 const warned = 'mmap-transport: another region directory';
 
-/** Once in a process: threads that begin later know of it. */
+/** Once in a process: threads that start later know of it. */
 function warn(reason: ShmError, used: string): void {
   if (getEnvironmentData(warned) !== undefined) return;
   setEnvironmentData(warned, used);

@@ -13,7 +13,7 @@ const fileName = (id: Uint8Array) => `bell-${Buffer.from(id).toString('hex')}`;
 const bellPath = (directory: string, id: Uint8Array) => join(directory, fileName(id));
 
 /**
- * Where no bell can be waited for on the event loop. Bun ends the process in `uv_poll_init`.
+ * Refuses where the event loop cannot wait for a bell: Bun ends the process in `uv_poll_init`.
  *
  * @throws {ShmError} `ERR_UNSUPPORTED`
  */
@@ -55,7 +55,7 @@ export class Doorbell {
     this.#stayOpen = atExit(() => native.close());
   }
 
-  /** The loop stays alive for as long as there are more calls of this than of `unref`. */
+  /** The loop stays alive as long as this was called more often than `unref`. */
   ref(): void {
     if (this.#refs++ === 0) this.#native.ref();
   }
@@ -71,7 +71,7 @@ export class Doorbell {
   }
 }
 
-/** How often a bell that was removed while it was made is made anew. */
+/** How often to try again if the bell is removed before it is finished. */
 const mostAttempts = 20;
 
 function listen(
@@ -81,13 +81,13 @@ function listen(
   for (let attempt = 1; ; attempt++) {
     const id = randomBytes(idBytes);
     const path = bellPath(directory, id);
-    // Its name until it listens: what has its own name and no listener is left over.
+    // The bell's name until it listens: a bell with its final name and no listener is left over.
     const making = bellPath(directory, randomBytes(idBytes));
     try {
       return { id, native: new addon.Doorbell(path, making, callback) };
     } catch (cause) {
       const error = systemError(cause, 'doorbell.create', path);
-      // Another's name, or removed as left over before it listened.
+      // The name was taken, or the bell was removed as left over before it listened.
       const isPassing = error.code === 'EEXIST' || error.code === 'EAGAIN';
       if (!isPassing || attempt === mostAttempts) throw error;
     }
@@ -99,7 +99,7 @@ interface SharedRinger {
   users: number;
 }
 
-/** Of this thread, by path: many rings with one peer share a descriptor. */
+/** This thread's, by path: many rings with one peer share a descriptor. */
 const ringers = new Map<string, SharedRinger>();
 
 /** Rings the doorbell of another thread or process. */
@@ -109,8 +109,8 @@ export class DoorbellRinger {
   #closed = false;
 
   /**
-   * @throws {ShmError} `EINVAL` where what has that name is no bell of this user's.
-   *   A bell that is gone is no error: `ring` says so.
+   * @throws {ShmError} `EINVAL` where what has that name is not a bell of this user's. A bell that
+   *   is gone is not an error: `ring` says so.
    */
   constructor(directory: string, id: Uint8Array) {
     this.#path = bellPath(directory, id);

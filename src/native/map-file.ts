@@ -98,7 +98,7 @@ export function openFile(path: FilePath, options: MapOptions = {}): MapFile {
   }
 }
 
-/** How often somebody else may make or remove the file meanwhile. */
+/** How often another program may make or remove the file meanwhile. */
 const mostAttempts = 10;
 
 function mapOrMake(name: string, options: MapOptions): MappingInfo {
@@ -124,8 +124,8 @@ function mapOrMake(name: string, options: MapOptions): MappingInfo {
 
 /**
  * Makes the file and maps it, before it has a name: nothing is left of it where that fails. Undefined:
- * there is one. Windows, where a file that is mapped can get no other name, only tries it
- * before, and maps it afterwards.
+ * the file exists already. On Windows, where a mapped file cannot be renamed, the mapping is tried
+ * before, and made after the file has its name.
  */
 function make(path: string, name: string, options: MapOptions) {
   const { size = 0, mode = 0o600 } = options;
@@ -144,7 +144,7 @@ function make(path: string, name: string, options: MapOptions) {
   });
 }
 
-// There mapping lengthens the file.
+// On Windows mapping lengthens the file.
 const canTry = process.platform !== 'win32';
 
 /** Maps an open file, and closes the descriptor. */
@@ -156,7 +156,7 @@ function mapGrown(fd: number, name: string, options: MapOptions): MappingInfo {
   }
 }
 
-/** Grows the file where that was asked for, after it has been tried whether it can be mapped. */
+/** Grows the file if that was asked for, once a trial has shown that it can be mapped. */
 function growAndMap(fd: number, name: string, options: MapOptions): MappingInfo {
   const { size: wanted = 0 } = options;
   const size = sizeOf(fd, name);
@@ -251,7 +251,7 @@ const notMappable =
   'expected a file that can be mapped, got one whose content the kernel or its file system ' +
   'makes up as it is read; use readFileSync of node:fs';
 
-/** Errors of the system that say little by themselves. */
+/** What to say for errors of the system that say little by themselves. */
 const hints: Record<string, string> = {
   ENODEV: notMappable,
   ENXIO: 'expected a plain file, got a socket or an absent device',
@@ -263,7 +263,7 @@ function explained(cause: unknown, name: string): ShmError {
   const error = systemError(cause, operation, name);
   const hint = error === cause ? undefined : hints[error.code];
   if (hint === undefined) return error;
-  // Opening a socket gives the one, and so does a device that is not there.
+  // Opening a socket gives ENXIO, and so does opening a device that is not there.
   const code = error.code === 'ENXIO' ? 'EINVAL' : error.code;
   return new ShmError(code, hint, operation, name, cause);
 }

@@ -22,7 +22,7 @@ export interface MappingInfo {
   kind: 'file' | 'mem';
 }
 
-// Atomics on a word that is not aligned fault on other processors than these.
+// On all other processors, Atomics on a word that is not aligned fault.
 const anyAlignment = process.arch === 'x64' || process.arch === 'ia32';
 
 /**
@@ -41,7 +41,7 @@ export class MappedView {
   constructor(source: MappingInfo) {
     if (!source?.kind) notConstructed('MapFile or MapMem', 'openFile(path) or openMem()');
     this.source = source;
-    // Another thread may have taken this mapping through something already.
+    // In another thread this mapping may have had a fault or been protected already.
     this.#seen = source.length === 0 ? stateChanges[0]! : -2;
   }
 

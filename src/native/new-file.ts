@@ -12,16 +12,15 @@ interface NewFile<T> {
   readonly mode: number;
   /** Given a descriptor to read and write; where it throws, nothing is left of the file. */
   readonly fill: (fd: number) => T;
-  /** Gives back what `fill` gave, where the file then cannot be named. */
+  /** Gives back what `fill` returned, if the file then cannot be named. */
   readonly undo: (filled: T) => void;
 }
 
 type Outcome<T> = { readonly filled: T } | 'exists' | 'unsupported';
 
 /**
- * Makes a file whole or not at all. Nobody can open it before it is finished, so nobody else's
- * use of it has to be undone where that fails; and a process that polls for the name never
- * finds a part of it.
+ * Makes a file whole or not at all. Nobody can open it before it is finished: if making it fails,
+ * nobody else is using it, and a process that polls for the name never finds a part of it.
  *
  * Its name comes last: what its maker needs of it, such as a mapping, is for `fill` to make.
  *
@@ -73,8 +72,8 @@ function underAnotherName<T>(file: NewFile<T>): Outcome<T> {
 }
 
 /**
- * On file systems without hard links, and where the permission model allows this file alone. What
- * has a name may be anybody's, and so it stays where `fill` fails.
+ * On file systems without hard links, and where the permission model allows this file alone.
+ * Anybody may be using a file that has a name, so it stays if `fill` fails.
  */
 function inPlace<T>({ path, mode, fill }: NewFile<T>): Outcome<T> {
   let fd: number;
@@ -91,7 +90,7 @@ function inPlace<T>({ path, mode, fill }: NewFile<T>): Outcome<T> {
   }
 }
 
-/** Undefined where this way is closed; the last one tells why none is open. */
+/** Undefined if this way is closed; the last way, `inPlace`, throws the reason. */
 function openOr(path: string, flags: number, mode: number): number | undefined {
   try {
     return openSync(path, flags, mode);

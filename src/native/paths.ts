@@ -39,7 +39,7 @@ export function absolutePath(operation: string, path: unknown): string {
 const mostLinks = 40;
 
 /**
- * Where a path leads to of which a symbolic link is the last part; there may be nothing there.
+ * Where a path leads whose last part may be a symbolic link; there may be nothing there.
  *
  * @throws {ShmError} `ELOOP`
  */
@@ -50,7 +50,7 @@ export function resolveLinks(path: string): string {
     try {
       target = readlinkSync(at);
     } catch {
-      return at; // no link: the end, or something that opening it will tell
+      return at; // no link: the end, or an error that opening it will report
     }
     // Not `join`: what is behind `..` depends on where the links before it lead to.
     at = isAbsolute(target) ? target : `${dirname(at)}/${target}`;

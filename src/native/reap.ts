@@ -8,7 +8,9 @@ import { existingDirectory } from './directory.js';
 import { kindOfName, noFollow, openOwnFile, unlinkQuietly } from './segment.js';
 import { trace } from './trace.js';
 
-/** So long memory that was offered is left, in milliseconds, though its maker has ended. */
+/**
+ * How long memory that was offered to a peer is left after its maker has ended, in milliseconds.
+ */
 export const offerPatience = 60_000;
 
 /**
@@ -39,11 +41,11 @@ export function reap(directory?: string): string[] {
 }
 
 /**
- * The same in passing, when something else is done in the directory: what a process that ended a
- * moment ago has offered to a peer, which has not taken it yet, is left for some time. Nothing is
- * thrown: what cannot be looked at or removed stays, and does not stand in the way of what is done.
+ * The same in passing, when something else is done in the directory: memory that was offered to a
+ * peer, and not taken yet, is left for some time after its maker has ended. Nothing is thrown: what
+ * cannot be looked at or removed stays, and does not get in the way.
  *
- * @param inUse names that need no look
+ * @param inUse names that need not be checked
  */
 export function reapExcept(home: string, inUse: ReadonlySet<string> = new Set()): string[] {
   try {
@@ -62,8 +64,8 @@ function isOffered(path: string): boolean {
 }
 
 /**
- * Whether a file was written within the last `milliseconds`. A time that far in the future is not:
- * the clock was set back since then, and what looks new would look so for as long.
+ * Whether a file was written within the last `milliseconds`. A time further in the future than that
+ * does not count: the clock has been set back since, and the file would look new for that long.
  */
 export function isRecent({ mtimeMs }: Stats, milliseconds: number): boolean {
   return Math.abs(wallClock() - mtimeMs) < milliseconds;
@@ -104,8 +106,8 @@ function reapOne(path: string): boolean {
 }
 
 /**
- * Whether nobody has the file open any more: its last user was killed. To find that out its
- * lease is taken for a moment, in which somebody who opens the file finds it gone.
+ * Whether nobody has the file open any more: its last user was killed. To find out, its lease is
+ * taken for a moment; a process that opens the file in that moment finds it gone.
  */
 export function isLeftOver(path: string): boolean {
   if (isBell(path)) return isBellDead(path);
@@ -123,7 +125,9 @@ function isBellDead(path: string): boolean {
   }
 }
 
-/** Does something under the lease of a file that nobody else has one on; else gives false. */
+/**
+ * Runs an action under the lease of a file on which nobody else has one; otherwise returns false.
+ */
 function withExclusiveLock(path: string, act: () => boolean): boolean {
   let fd: number;
   try {
@@ -141,7 +145,7 @@ function withExclusiveLock(path: string, act: () => boolean): boolean {
 /** False too where the system cannot tell: then it may be in use. */
 function leasedAlone(fd: number): boolean {
   try {
-    // Reaped by another one meanwhile, the name may be that of a new file already.
+    // If another process has reaped it meanwhile, the name may already be that of a new file.
     return addon.tryLease(fd, 1) && fstatSync(fd).nlink > 0;
   } catch {
     return false;

@@ -37,7 +37,7 @@ export class RegionSnapshot {
     } finally {
       closeQuietly(fd);
     }
-    // A length that is no multiple of 4 is no region's.
+    // The length of a region is always a multiple of 4.
     const buffer = size < 4 ? new SharedArrayBuffer(0) : sharedBuffer(this.#mapping);
     this.words = new Int32Array(buffer, 0, Math.floor(size / 4));
   }

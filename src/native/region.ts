@@ -61,7 +61,7 @@ export class Region {
   /** The same pages as plain memory of this thread: for copying. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly #mapping: NativeMapping;
-  /** Takes back what happens at the process's end. */
+  /** Cancels what would happen at the end of the process. */
   readonly #stayOpen: () => void;
   #closed = false;
 
@@ -173,13 +173,13 @@ export class Region {
     try {
       this.#mapping.advise(offset, length, populateAdvice);
     } catch {
-      // They come in on first touch, and what is wrong with them is told then.
+      // They come in on first touch, which also reports what is wrong with them.
     }
   }
 
   /**
-   * Whether pages of it are lost, because the file was cut or its file system failed. To be
-   * asked when `stateChanges` has changed.
+   * Whether pages of it are lost, because the file was cut or its file system failed. Ask it when
+   * `stateChanges` has changed.
    *
    * @returns why, or undefined
    */

@@ -32,7 +32,7 @@ export type SegmentKind = 'region' | 'ring' | 'mem' | 'link';
 /** Doorbells and the marks of a bus's peers are not shared memory. */
 export type FileKind = SegmentKind | 'bell' | 'bus';
 
-/** Undefined for a name that this package gives to nothing. */
+/** Undefined for a name that this package does not give. */
 export function kindOfName(name: string): FileKind | undefined {
   return namePattern.exec(name)?.[1] as FileKind | undefined;
 }
@@ -45,7 +45,7 @@ export interface SegmentFile {
   size: number;
 }
 
-/** The file alone, open. */
+/** Makes the file, and leaves it open. */
 function createSegment(
   operation: string,
   kind: SegmentKind,
@@ -153,7 +153,7 @@ function tryCreate(operation: string, path: string, bytes: number): SegmentFile 
 
 /** Takes the lease of a file that was just made. False where somebody has reaped it, or keeps its lease. */
 function leased(fd: number): boolean {
-  // Nothing before: until then it looks like one whose maker was killed.
+  // Nothing may come first: without its lease the file looks like one whose maker was killed.
   return (addon.tryLease(fd, 0) || leasedLater(fd)) && fstatSync(fd).nlink > 0;
 }
 

@@ -43,9 +43,9 @@ export interface WriteStreamOptions {
 }
 
 /*
- * The streams are those of node:fs, with all that they know of options, of events and of their
- * ends; only where bytes come from and go to is ours. The descriptor is none, so that nobody who
- * finds it in a stream closes another file.
+ * The streams are those of node:fs, which handle options, events and the end of the stream; only
+ * where bytes come from and go to is ours. The descriptor is not a real one, so that code that
+ * finds it in a stream and closes it closes no other file.
  */
 
 const noDescriptor = 2 ** 31 - 1;

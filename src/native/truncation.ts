@@ -36,7 +36,7 @@ export function lostPages(
     try {
       const { size } = fstatSync(fd);
       if (size < offset + length) found = `${size}`;
-      // A file system that died, or a device that cannot be read, tells it here.
+      // A file system that died, or a device that cannot be read, shows here.
       else for (const at of [offset, offset + length - 1]) readSync(fd, Buffer.alloc(1), 0, 1, at);
     } catch (cause) {
       return systemError(cause, operation, address);

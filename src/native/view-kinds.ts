@@ -4,12 +4,12 @@ import { ShmError } from '../errors.js';
 import { keepFreedHeap } from './heap.js';
 import { checkLength } from './limits.js';
 
-/** From about this many bytes on it pays not to clear memory that is written next. */
+/** From about this many bytes on it pays not to clear memory that is about to be overwritten. */
 const clearedBytes = 4096;
 
 type MakeView = (buffer: ArrayBuffer, offset: number, bytes: number) => ArrayBufferView;
 
-/** The kinds of views that stay the same on the way, by the number that travels. */
+/** The kinds of views that arrive as they were sent, by the number that travels. */
 const kinds: [name: string, make: MakeView, elementBytes: number][] = [
   ['Buffer', (buffer, offset, bytes) => Buffer.from(buffer, offset, bytes), 1],
   ['DataView', (buffer, offset, bytes) => new DataView(buffer, offset, bytes), 1],

@@ -5,7 +5,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { reap } from '../../src/index.js';
 import { collect } from '../support/garbage.js';
 import { errnosOf, lastingOf } from './errnos.js';
-import { type Operation, operations, type Place } from './operations.js';
+import type { Operation, Place } from './operation.js';
+import { operations } from './operations.js';
 
 /** Runs one operation again and again, each time with another system call that fails. */
 

@@ -36,7 +36,7 @@ export const reasons: Readonly<Record<string, string>> = {
     'a process that kills itself does not say there by which signal',
   'Lifetime of a mapping close': keepsPages,
   'Lifetime of a mapping with threads memory that another thread took up': keepsPages,
-  'Lifetime of a mapping 100,000 times': noProc,
+  'Lifetime of a mapping many opens': noProc,
   'Lifetime of a mapping segments of shared memory': noProc,
   'Lifetime of a mapping with threads a thread that hands its memory over': keepsNames,
   'Lifetime of a mapping with threads closing in one thread':

@@ -4,8 +4,8 @@ import { type Handshake, IpcEnd } from './ipc-end.js';
 import type { IpcTarget } from './node-ipc.js';
 
 /**
- * Messages, both ways together, before a child asks for more than the socket: loading what is needed
- * takes as long as thousands of messages, which short-lived children shall not pay for.
+ * Messages, both ways together, before a child asks for more than the socket: loading what is
+ * needed takes as long as thousands of messages, too long for short-lived children.
  * `MMAP_TRANSPORT_AUTO` can be another number.
  */
 const messagesBefore = Number(process.env.MMAP_TRANSPORT_AUTO) || 24;
@@ -35,7 +35,7 @@ class ChildHandshake implements Handshake {
   received(message: ControlMessage): void {
     if (message.act === 'welcome') {
       this.#loading ??= import('./shared-rings.js');
-      this.#loading.catch(() => undefined); // told of when it is needed
+      this.#loading.catch(() => undefined); // reported when it is needed
     } else if (message.act === 'offer') {
       void this.#open(message.path, message.mode);
     }

@@ -3,7 +3,7 @@ import { nextTick, setTimeout } from '../../timers.js';
 
 type Emitted = [event: string | symbol, ...values: unknown[]];
 
-/** After this, in milliseconds, nobody is waited for. */
+/** How long messages are held at most, in milliseconds. */
 const patience = 1000;
 
 /**

@@ -46,7 +46,7 @@ export class Incoming {
     if (temporary) {
       this.#retry.failed(error!, false);
     } else if (error) {
-      // The end of the socket tells of a peer that has died.
+      // The end of the socket reports a peer that has died.
       debug('reads no more: %s', error.message);
     } else {
       this.#retry.succeeded();
@@ -54,7 +54,7 @@ export class Incoming {
     }
   }
 
-  /** In a tick, as Node does: what a listener throws keeps no microtask from its turn, nor hurries it. */
+  /** In a tick, as Node does: a listener that throws neither delays microtasks nor hurries them. */
   #deliverInTick(): void {
     this.#scope.run(() => nextTick(() => this.#deliver()));
   }
@@ -116,7 +116,7 @@ export class Incoming {
         nextTick(this.#emit, message);
       });
     } catch (error) {
-      // What has no JSON is refused by its reader; all else would be a fault of the peer.
+      // What has no JSON is refused by its reader; everything else would be a fault of the peer.
       debug('cannot read: %s', (error as Error).message);
       nextTick(() => {
         throw error as Error;

@@ -2,7 +2,7 @@ import { hookProcess } from './child-side.js';
 import { hookChildren } from './parent-side.js';
 import { makePreloadsAbsolute } from './preload-arguments.js';
 
-/** Of a process: two copies of this package must not both be in the way of its messages. */
+/** Marks a process: two copies of this package must not both take over its messages. */
 const mark = Symbol.for('mmap-transport/auto');
 
 /** @param entry URL of the module that was loaded */

@@ -18,7 +18,7 @@ const longestRecord = capacity / 4;
 /** A record that begins with this byte, which no message does, is one of ours; {@link Extra} follows. */
 const escape = 0;
 
-/** Records that are no whole message. */
+/** Records that are not a whole message. */
 const Extra = {
   /** What comes next is on the socket, until that says `switch`. */
   back: 1,
@@ -109,7 +109,7 @@ export class SharedRings extends LinkedRings<Producer, Consumer> {
     return this.#closed;
   }
 
-  /** How much room is worth waking up for where a lot waits. */
+  /** How much room is worth a wake-up when a lot waits. */
   get step(): number {
     return capacity / 4;
   }
@@ -125,7 +125,7 @@ export class SharedRings extends LinkedRings<Producer, Consumer> {
   }
 
   /**
-   * Writes a message, where nothing waits that was to be written before it.
+   * Writes a message; call it only if nothing waits that comes before it.
    *
    * @returns undefined: it is in the ring; else the records to write once there is room
    * @throws what `process.send` throws for such a message

@@ -222,18 +222,15 @@ export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
       const { id, fallbackReason, isLinked: linked } = peer;
       return { id, route: this.#routeOf(peer)[1], fallbackReason, linked };
     });
-    return {
-      peers,
-      pendingRequests: this.#pending.size,
-      heldMessages: this.#held.size,
-    };
+    return { peers, pendingRequests: this.#pending.size, heldMessages: this.#held.size };
   }
 
   /**
    * Delivers what was accepted, then leaves; the others see `leave` with 'closed'. From the call on
-   * there are no events but `error` and `close`, and what comes is dropped. Requests that have no answer yet are rejected with `ERR_CLOSED`. Peers that do not answer, for example
-   * because they are stopped, are waited for as long as `closeTimeout` says: what was accepted for
-   * them and waits for their link, or for room, is lost then.
+   * there are no events but `error` and `close`, and what comes is dropped. Requests that have no
+   * answer yet are rejected with `ERR_CLOSED`. Peers that do not answer, for example because they are
+   * stopped, are waited for as long as `closeTimeout` says: what was accepted for them and waits for
+   * their link, or for room, is lost then.
    *
    * @throws {ShmError} (rejects) what failed on the way; the bus is closed all the same
    */

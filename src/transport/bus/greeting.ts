@@ -10,8 +10,8 @@ export interface Greeting extends Partial<LinkOrder> {
   instance: string;
   capacity: number;
   /**
-   * A dialer's: a connection that tells that it lives, one for messages, or one of the listener's
-   * own that only shows that all before it have been accepted.
+   * What a dialer wants: a connection that shows that it lives, one for messages, or, of the
+   * listener itself, one that only shows that all before it have been accepted.
    */
   purpose?: 'presence' | 'link' | 'barrier';
 }

@@ -27,7 +27,9 @@ const partBytes = 6;
 const instancePattern = new RegExp(`^[0-9a-f]{${2 * partBytes}}$`);
 const isWindows = process.platform === 'win32';
 
-/** A socket without the other file is left so long, in milliseconds: its owner may be removing it. */
+/**
+ * How long a socket without the other file is left, in milliseconds: its owner may be removing it.
+ */
 const onItsWay = 60_000;
 
 /** Where one peer of a bus is found, and finds the others. */
@@ -70,7 +72,7 @@ export class PeerDirectory {
     this.#stay?.();
     const own = this.#path(this.instance);
     try {
-      if (!isWindows) removeQuietly(this.address()); // and so does the end of its server
+      if (!isWindows) removeQuietly(this.address()); // the end of its server does that too
       unlinkQuietly(own);
     } finally {
       // Without the lease another peer removes what is left.

@@ -47,7 +47,7 @@ export interface LinkEvents {
   dialled(): void;
 }
 
-/** Why dialling a peer fails that is about to leave, or slow; then there is nothing to report. */
+/** Errors of dialling a peer that is about to leave, or slow: nothing to report. */
 const passing = ['ECONNREFUSED', 'ENOENT', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ERR_CLOSED'];
 
 /**

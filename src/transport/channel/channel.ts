@@ -10,7 +10,7 @@ import { WaitRetry } from '../ring/wait-retry.js';
 import { checkTimeout } from '../ring/wait-strategy.js';
 import { decodeMessage, type Inlet, type MessageEnds } from './message-ends.js';
 import { MessageReader } from './message-reader.js';
-import { MessageRings, type RingUse } from './message-rings.js';
+import { MessageRings, type RingsOptions, type RingUse } from './message-rings.js';
 import { MessageWriter } from './message-writer.js';
 import { ringParts } from './ring-parts.js';
 import {
@@ -58,9 +58,8 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
 
   /** Makes a channel and takes its first end. @throws {ShmError} as {@link Ring.create} */
   static create<T = unknown>(options: ChannelCreateOptions<T> = {}): Channel<T> {
-    return new Channel<T>(
-      ...ringParts('channel.create', options, own => MessageRings.inNewRegion(own)),
-    );
+    const create = (use: RingsOptions) => MessageRings.inNewRegion(use);
+    return new Channel<T>(...ringParts('channel.create', options, create));
   }
 
   /**
@@ -104,9 +103,8 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
       },
       error => this.emitPassing(error),
     );
-    const { endsAtExit = true } = origin;
     // What was left of a long message has been sent by then, or could not be.
-    const isOver = (code: number) => this.closed || (code === 0 && endsAtExit);
+    const isOver = (code: number) => this.closed || (code === 0 && origin.endsAtExit !== false);
     this.#stayOpen = atExit(code => isOver(code) && ends.endAtExit());
   }
 
@@ -164,7 +162,8 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
   }
 
   /**
-   * Resolves once `send` may succeed again. @throws {ShmError} (rejects) `ERR_CLOSED`, `ERR_PEER_DIED`, `ERR_CORRUPT`
+   * Resolves once `send` may succeed again.
+   * @throws {ShmError} (rejects) `ERR_CLOSED`, `ERR_PEER_DIED`, `ERR_CORRUPT`
    */
   async ready(): Promise<void> {
     this.#checkOpen('ready');
@@ -176,7 +175,7 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
     return this.#writer.takeUnsent();
   }
 
-  /** Keeps the process alive while somebody listens for messages; if dialled, until `close`. The default. */
+  /** Keeps the process alive while `message` has a listener (dialled: until `close`); the default. */
   ref(): this {
     return this.#setRef(true);
   }
@@ -201,8 +200,7 @@ export class Channel<T = unknown> extends MessageEmitter<ChannelEvents<T>> {
   close(): Promise<void> {
     if (this.#closing) return this.#closing;
     clearImmediate(this.#turn);
-    const error = this.#ends.error('ERR_CLOSED', 'ready', 'the channel was closed');
-    this.#writer.fail(error);
+    this.#writer.fail(this.#ends.error('ERR_CLOSED', 'ready', 'the channel was closed'));
     const rest = this.#writer.rest();
     if (rest) this.#ends.stopReading();
     this.#closing = rest ? rest.then(() => this.#closeEnds()) : this.#closeEnds();

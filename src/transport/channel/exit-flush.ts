@@ -5,7 +5,10 @@ import { now } from '../../timers.js';
 export interface Unfinished {
   /** Milliseconds that the end may wait for it. */
   readonly closeTimeout: number;
-  /** Sends what goes in now, waiting up to so many milliseconds for room. @returns whether that was all */
+  /**
+   * Sends what there is room for, waiting up to that many milliseconds for more. @returns whether
+   * that was all
+   */
   finishSync(timeout: number): boolean;
 }
 
@@ -15,14 +18,14 @@ const turn = 1;
 const unfinished = new Set<Unfinished>();
 let undo: (() => void) | undefined;
 
-/** Has it finished when the process ends, before anything that was there earlier is given up. */
+/** Has it finished when the process ends, before anything that was there earlier is closed. */
 export function finishAtExit(sender: Unfinished): void {
   unfinished.add(sender);
   undo?.();
   undo = atExit(finishAll);
 }
 
-/** There is nothing left to send. */
+/** It has nothing left to send. */
 export function forgetUnfinished(sender: Unfinished): void {
   if (!unfinished.delete(sender) || unfinished.size > 0) return;
   undo?.();

@@ -5,7 +5,7 @@ import { Assembly } from './assembly.js';
  *
  *   | length | payload, `length` bytes |      length: 32 bits, little-endian
  *
- * The lengths from `firstMark` on are no lengths but marks, without a payload.
+ * The lengths from `firstMark` on are not lengths but marks, without a payload.
  */
 
 export const lengthBytes = 4;
@@ -15,7 +15,7 @@ export const Mark = {
   bye: 0xffff_ffff,
   /** The sender of this found what came from the other side impossible, and goes. */
   corrupt: 0xffff_fffe,
-  /** The same of what breaks the rules above. */
+  /** The same for what breaks the rules above. */
   protocol: 0xffff_fffd,
 } as const;
 export type Mark = (typeof Mark)[keyof typeof Mark];

@@ -95,7 +95,7 @@ export interface MessageEnds {
    * @param listens whether somebody waits for messages; else only a connection keeps it alive
    */
   setRef(refed: boolean, listens: boolean): void;
-  /** The peer sent what is no message: neither side can go on. `close` follows. */
+  /** The peer sent something that is not a message: neither side can go on. `close` follows. */
   poison(): void;
   error(code: string, operation: string, detail: string): ShmError;
   /** The process ends in good order: the peer sees that this end is closed. */

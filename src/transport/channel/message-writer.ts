@@ -214,7 +214,7 @@ export class MessageWriter<T> {
     this.#settle();
   }
 
-  /** A value found no room: {@link roomCame} is to say when there is some. */
+  /** A value found no room: {@link roomCame} is called when there is some. */
   awaitRoom(): void {
     this.#isAwaited = true;
     this.#ends.awaitRoom(this.needed);

@@ -50,7 +50,7 @@ export class SocketEnds implements MessageEnds {
     this.input = this.#makeInlet();
     socket.on('data', (chunk: Buffer) => this.#take(chunk));
     socket.on('error', () => socket.destroy());
-    // Without a bye it is told by 'close'.
+    // Without a bye, 'close' reports it.
     socket.on('end', () => socket.end());
     socket.once('close', () => this.#lost());
   }
@@ -182,7 +182,7 @@ export class SocketEnds implements MessageEnds {
         }
         return at;
       },
-      abort: () => true, // nothing blocks here, and so gives up
+      abort: () => true, // nothing blocks here, so nothing is given up
     };
   }
 

@@ -83,7 +83,7 @@ function leave(): void {
   for (const { joining } of memberships.values()) {
     joining.then(
       bus => void bus.close().catch(warn),
-      () => {}, // which its caller is told
+      () => {}, // the caller of `clusterBus` gets it
     );
   }
 }

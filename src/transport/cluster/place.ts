@@ -59,7 +59,7 @@ function placeOf(worker: string | undefined): Place {
 
 /**
  * The process that forked this worker: usually its parent. Behind a wrapper, such as a shell script
- * as `execPath`, it is the first ancestor that is no worker: a wrapper was started with the
+ * as `execPath`, it is the first ancestor that is not a worker: a wrapper was started with the
  * environment of the worker, the primary without it.
  */
 function findPrimary(): number {
@@ -87,7 +87,7 @@ function environmentOf(process: number | 'self'): Map<string, string> | undefine
   );
 }
 
-/** A process id is used again, and is not one across containers; with the start time it is. */
+/** A process id is reused, and is not unique across containers; with the start time it is. */
 function stat(pid: number): { parent: number; startTime: string } | undefined {
   const text = isLinux && read(`/proc/${pid}/stat`);
   if (text === undefined || text === false) return undefined;
@@ -104,7 +104,9 @@ function read(path: string): string | undefined {
   }
 }
 
-/** PM2's workers of all applications have one primary, which tells them whose they are. */
+/**
+ * PM2's workers of all applications have one primary, which tells each which application it is of.
+ */
 function application(): string {
   const { pm_id: pm2, name = '' } = process.env;
   return pm2 === undefined ? '' : name;

@@ -65,7 +65,7 @@ export function ownBuffer(bytes: Uint8Array): Buffer {
  * @throws what V8 does for what cannot be cloned: `#<Promise> could not be cloned.`
  */
 export function serialize(value: unknown): Buffer {
-  // To derive classes would cost a tenth of a small message.
+  // Deriving classes would cost a tenth of the time of a small message.
   const serializer = new DefaultSerializer();
   (serializer as unknown as HostWriter)._writeHostObject = writeHostObject;
   serializer.writeHeader();

@@ -29,7 +29,7 @@ function checkedBytes(value: unknown, name: string): Uint8Array {
   if (length < 0) {
     throw invalidArgument('channel.send', name, 'a Uint8Array that was not transferred', value);
   }
-  // Others would believe a `length` of its own, and know one class only.
+  // Other code would believe a `length` of its own, and knows one class only.
   if (value.length === length && value instanceof Uint8Array) return value;
   const { buffer, byteOffset } = value;
   return new Uint8Array(buffer, byteOffset, length);

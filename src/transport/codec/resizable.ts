@@ -12,7 +12,7 @@ const mostBytes = 2 ** 44;
 
 /** From this part of a limit on, V8 is made to look which ones are still in use. */
 const pressurePart = 1 / 4;
-/** At every so many of them. */
+/** Once for each of this many. */
 const pressureStep = 256;
 /** V8 counts this as memory to collect; the system never has to provide it. */
 const pressureBytes = 64 * 1024 * 1024;

@@ -15,7 +15,7 @@ function roundUp(bytes: number): number {
   return size;
 }
 
-/** Memory of at least so many bytes, with whatever is in it; its length is a power of two. */
+/** Memory of at least that many bytes, with whatever is in it; its length is a power of two. */
 export function takeSpare(bytes: number): Buffer {
   const size = roundUp(bytes);
   const spare = spares.get(size)?.deref();

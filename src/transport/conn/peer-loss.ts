@@ -45,7 +45,7 @@ export class PeerLoss {
     this.#failWrite = () => done(error);
   }
 
-  /** It may be that the reader is not going to see more. */
+  /** The reader may have seen all that it will see. */
   recheck(): void {
     if (this.#failWrite && !this.#isBehind) this.#scope.run(() => this.#tell());
   }

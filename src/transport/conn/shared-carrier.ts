@@ -43,7 +43,7 @@ export class SharedCarrier implements Carrier {
   #wanted = false;
   /** A chunk is being handed out: the reader may ask for more within that. */
   #isStepping = false;
-  /** The next turn tells the end, or the peer's death. */
+  /** The next turn reports the end, or the peer's death. */
   #conclusion: NodeJS.Immediate | undefined;
   #isConcluded = false;
   /** The peer is gone: the socket has closed, or the kernel dropped its lock. */
@@ -239,7 +239,10 @@ export class SharedCarrier implements Carrier {
     else target!.filled(count);
   }
 
-  /** Has the next step come: at once after ticks where there is something, or when it comes. */
+  /**
+   * Schedules the next step: right after the ticks if there is something, else when something
+   * comes.
+   */
   #proceed(): void {
     if (this.#closed || !this.#wanted || this.#isStepping) return;
     if (this.#conclusion || this.#pacer.isScheduled || this.#ends.receiving.active) return;
@@ -247,7 +250,7 @@ export class SharedCarrier implements Carrier {
     else this.#ends.awaitInput();
   }
 
-  /** Something to hand out: bytes, the end, or the error that looking was. */
+  /** Something to hand out: bytes, the end, or the error that looking gave. */
   #isReady(): boolean {
     try {
       return this.#ends.input.ready();

@@ -15,7 +15,7 @@ export class SocketCarrier implements Carrier {
   #isStepping = false;
   /** What of the last chunk did not fit into the reader's own memory yet. */
   #rest: Buffer | undefined;
-  /** Tells the end, or the loss, once nothing is left. */
+  /** Reports the end, or the loss, once nothing is left. */
   #conclude: (() => void) | undefined;
   #refed = true;
   #closed = false;
@@ -61,7 +61,7 @@ export class SocketCarrier implements Carrier {
   }
 
   end(done: Done): void {
-    // Its 'finish' comes when the kernel has it; a lost connection is told by 'error'.
+    // Its 'finish' comes when the kernel has it; a lost connection is reported by 'error'.
     this.#socket.end(() => this.#conn.scope.run(done));
   }
 
@@ -166,7 +166,7 @@ export class SocketCarrier implements Carrier {
     else this.#socket.unref();
   }
 
-  /** @param tell comes at once, or where the reader's memory was too short, after what is left */
+  /** @param tell called at once; if the reader's memory was too short, after what is left */
   #finish(tell: () => void): void {
     if (this.#closed) return;
     if (!this.#conn.target) return tell();

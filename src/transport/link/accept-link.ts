@@ -72,7 +72,8 @@ export async function acceptLink<E extends RingPair>(
     const take = (directory: string, offer: Offer) => {
       context.hold?.(linkBytes(offer.capacity));
       shared = takeRegion(kind, directory, offer, nonce, early);
-      // Found in the directory of this side's bells, by the same name as there: so are these.
+      // If both sides name the same directory, and this side's bells are in it, the dialer finds
+      // them.
       confirm = !early && !(offer.directory === directory && isBellDirectory(directory, options));
     };
     let fallback = readFallback(hello, context) ?? refusalOf(socket, options);
@@ -81,7 +82,7 @@ export async function acceptLink<E extends RingPair>(
       fallback = await askAndTake(socket, capacity, options, context, take);
     }
     const { greeting } = options;
-    // Over the socket it is memory of this side that a peer's wish would fill.
+    // Over the socket, a peer's wish would fill memory of this side.
     const ofSocket = Math.min(capacity, options.capacity ?? kind.defaultCapacity);
     sendMessage(
       socket,
@@ -109,7 +110,7 @@ function isBellDirectory(home: string, { directory }: LinkOptions): boolean {
   return directory === undefined || home === existingDirectory();
 }
 
-/** Why it is plain that the two cannot share memory, or are not to. */
+/** Why the two certainly cannot share memory, or why this side does not want it. */
 function refusalOf(socket: Socket, { sharedMemory }: LinkOptions): string | undefined {
   if (sharedMemory === false) return unwanted;
   return isLocal(socket) ? undefined : elsewhere;

@@ -7,14 +7,16 @@ import { closeQuietly } from '../../native/descriptors.js';
 import { regionDirectory } from '../../native/directory.js';
 import { delay, now } from '../../timers.js';
 
-/** How long one that replaces a socket waits for another one that does, in milliseconds. */
+/**
+ * How long a process that replaces a socket waits for another one that does so, in milliseconds.
+ */
 const patience = 2000;
 const retryInterval = 10;
 
 /**
- * Removes the file of a Unix socket at which nobody listens any more, and does something
- * before another process of this user can do the same: of two that replace a socket at once,
- * the second would remove the first one's new one.
+ * Removes the file of a Unix socket at which nobody listens any more, and does something before
+ * another process of this user can do the same: if two replace a socket at once, the second would
+ * remove the new one of the first.
  *
  * @param inUse thrown where somebody listens there, or the file is no socket
  * @throws {ShmError} `EPERM`, `EACCES` where the file cannot be removed, as another user's in
@@ -50,7 +52,8 @@ function openLock(path: string): number {
   try {
     return openSync(regionDirectory(), 'r');
   } catch {
-    // This user has none. Sockets can still be listened at, so the other one has to do.
+    // This user has none. Sockets can still be listened at, so the socket's own directory is
+    // locked.
   }
   const directory = dirname(path);
   try {

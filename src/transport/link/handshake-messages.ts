@@ -37,7 +37,7 @@ export interface Message {
   readonly body: Body;
 }
 
-/** One side's handshake, as its errors tell of it. */
+/** One side's handshake, as its errors name it. */
 export interface HandshakeContext {
   readonly operation: string;
   readonly address: string;
@@ -47,7 +47,7 @@ export interface HandshakeContext {
   readonly isRefed?: () => boolean;
 }
 
-/** How long one that was refused is given to read why, in milliseconds. */
+/** How long a refused peer is given to read why, in milliseconds. */
 const refusalTime = 500;
 
 export function sendMessage(socket: Socket, kind: HandshakeKind, body: object): void {
@@ -170,9 +170,9 @@ function parse(json: Buffer): Body | undefined {
 }
 
 /**
- * Tells when there may be something new to read. It listens from its making to `close`: a
- * listener for 'readable' is called as soon as it is added wherever something lies in the
- * socket, so one that were added for each look at half a message would never let go.
+ * Tells when there may be something new to read. It listens from its making to `close`: a listener
+ * for 'readable' is called as soon as it is added wherever something lies in the socket, so adding
+ * one for each look at half a message would go on for ever.
  */
 class ReadableWatcher {
   readonly #socket: Socket;

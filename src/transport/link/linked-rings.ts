@@ -4,8 +4,7 @@ import type { RoleHolder } from '../ring/role-holder.js';
 import type { RingPair } from './sharing.js';
 
 /**
- * Called when a wait ends, with an error if it cannot succeed; if that is temporary, the next wait
- * may.
+ * Called when a wait ends, with an error if it cannot succeed; `temporary` if the next wait may.
  */
 export type Notify = (error?: ShmError, temporary?: boolean) => void;
 

@@ -140,7 +140,8 @@ export class Opening<E extends RingPair> implements FirstWords {
         greeting: reply.body.greeting,
       };
     } catch (error) {
-      // What it does not expect would be content to it. But one that speaks something else is told.
+      // A message that the listener does not expect would be content to it. But if it speaks
+      // another protocol, it is told.
       const isForeign = ['ERR_PROTOCOL', 'ERR_VERSION'].includes((error as ShmError).code);
       const isTold = listener === 'expects' || (listener === 'unknown' && isForeign);
       if (isTold) refuse(socket, error as Error);
@@ -169,7 +170,7 @@ export class Opening<E extends RingPair> implements FirstWords {
   /** Makes what the listener will want, if its options are the usual ones. */
   #make(socket?: Socket): void {
     const { directory, sharedMemory = true } = this.#options;
-    // More than that is only had of a listener that has set as much itself: it will ask.
+    // Only a listener that has set as much itself agrees to more than that: it will ask.
     if (!sharedMemory || (!this.early && this.#wished() > mostAsked)) return;
     this.#failure = whyNot(() => {
       if (socket && !isLocal(socket)) throw new Fallback(elsewhere);

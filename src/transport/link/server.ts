@@ -93,7 +93,7 @@ export class LinkServer<E extends RingPair> {
       if (error.code !== 'EADDRINUSE' || !isPath) throw error;
       await replaceDeserted(address, error, () => listening(this.server, options));
     }
-    // Not before: what listening fails by is thrown.
+    // Not earlier: an error of listening itself is thrown.
     this.server.on('error', cause => {
       this.#events.failed(systemError(cause, 'accept', this.#address));
     });

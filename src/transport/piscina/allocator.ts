@@ -13,7 +13,7 @@
 /** Every block begins at a multiple of this many bytes: a cache line, and any view's alignment. */
 export const unitBytes = 64;
 
-/** Of a power of two. Their bits are one word; shifts take their count modulo 32. */
+/** Lists for each power of two. Their bits are one word; shifts take their count modulo 32. */
 const listsOfRow = 32;
 const rows = 27;
 /** Blocks of a list that a request looks at, at most. */
@@ -47,7 +47,7 @@ export class Block {
 
 export class Allocator {
   readonly #units: number;
-  /** Objects that stand for no piece of memory now. */
+  /** Objects that stand for no piece of memory at the moment. */
   readonly #spare: Block[] = [];
   readonly #lists: Block[][] = Array.from({ length: rows * listsOfRow }, () => []);
   readonly #bits = new Int32Array(rows);

@@ -49,7 +49,7 @@ export class PayloadEntry {
     return offset >= start && offset + length <= start + this.block!.length;
   }
 
-  /** One task or borrowed result fewer; the last frees the block, unless it is to be kept. */
+  /** One task or borrowed result fewer; the last frees the block, unless it has `keep`. */
   endUse(): void {
     if (--this.uses === 0 && (!this.keep || this.released || this.core.closed)) this.release();
   }
@@ -68,10 +68,10 @@ export class PayloadEntry {
   }
 }
 
-/** Those that this thread has open. */
+/** The arenas that this thread has open. */
 const open = new Set<ArenaCore>();
 
-/** How the handle in a pool's `workerData` is understood. */
+/** Finds the arena whose handle is in a pool's `workerData`. */
 export function openCore(path: string | undefined): ArenaCore | undefined {
   for (const core of open) if (core.path === path) return core;
   return undefined;
@@ -96,7 +96,7 @@ export class ArenaCore {
   #uses = 0;
   #ended = false;
   #waiting: (() => void)[] = [];
-  /** `stateChanges` when the memory was last found whole; -1, which it never is: not yet. */
+  /** `stateChanges` when the memory was last found whole; at first -1, which it never is. */
   #seen = -1;
 
   private constructor(region: Region, geometry: layout.ArenaGeometry) {
@@ -135,8 +135,8 @@ export class ArenaCore {
   }
 
   /**
-   * After memory was touched and before what was found there is used: a file that somebody cut
-   * shows zeros. Costs one load as long as that has not happened.
+   * Call it after memory was touched and before what was found there is used: a file that somebody
+   * cut shows zeros. Costs one load as long as that has not happened.
    *
    * @throws {ShmError} `ERR_TRUNCATED`, or what the file system says
    */
@@ -234,7 +234,7 @@ export class ArenaCore {
     this.#endUse(0);
   }
 
-  /** The last to end lets the memory of a closed arena go. */
+  /** The last task to end gives back the memory of a closed arena. */
   #endUse(ended = 1): void {
     this.#uses -= ended;
     if (this.#uses > 0) return;

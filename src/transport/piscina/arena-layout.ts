@@ -25,7 +25,7 @@ export const arenaHeaderBytes = 4096;
 const pageBytes = 4096;
 export const slotBytes = 32;
 
-/** More than the processes that anybody runs. */
+/** More processes than anybody runs. */
 export const maxPartitions = 1024;
 /** The allocator counts units of 64 bytes in 31 bits. */
 const maxPayloadBytes = 2 ** 36;
@@ -81,7 +81,7 @@ export function writeGeometry(words: Int32Array, geometry: ArenaGeometry): void 
   storeWord(words, 0, arenaMagic);
 }
 
-/** A fraction, as a user's numbers seldom are. */
+/** Not a whole number, as a user's numbers mostly are. */
 export const markOf = (words: Int32Array) => loadWord(words, 6) + 0.5;
 
 /**

@@ -40,7 +40,7 @@ export type TaskResult = [mark: number, payloadRefs: number, wanted: number, res
 export const taskMagic = 'mmap:task';
 const begins = (value: unknown, first: unknown) => Array.isArray(value) && value[0] === first;
 export const isRef = (value: unknown, mark: number): value is PayloadRef => begins(value, mark);
-/** What is no object, and what `Piscina.move` made, comes back as it is. */
+/** What is not an object, and what `Piscina.move` made, comes back as it is. */
 export const isResult = (value: unknown, mark: number): value is TaskResult => begins(value, mark);
 /** Whether it may be one: its mark has yet to be compared. */
 export const isTask = (value: unknown): value is TaskMessage => begins(value, taskMagic);
@@ -53,7 +53,7 @@ export const queueOptions = Symbol.for('Piscina.queueOptions');
 /** What `Piscina.move` made a value of, and what it asks to transfer. */
 export function unwrapMoved(moved: unknown): { value: unknown; transfers: unknown[] } | undefined {
   if (!isObject(moved) || !(transferable in moved) || !(valueOf in moved)) return undefined;
-  // The sign that it leaves is no registered symbol.
+  // The sign that it leaves is not a registered symbol.
   const symbols = Object.getOwnPropertySymbols(moved);
   if (!symbols.some(({ description }) => description === 'Piscina.kMovable')) return undefined;
   return { value: moved[valueOf], transfers: [moved[transferable]].flat() };

@@ -43,7 +43,7 @@ export function loadWord(words: Int32Array, field: number): number {
 
 const never = new Int32Array(new SharedArrayBuffer(4));
 
-/** Blocks this thread for so many milliseconds: at the end of a process nothing else can wait. */
+/** Blocks this thread for that many milliseconds: at the end of a process nothing else can wait. */
 export function sleepSync(milliseconds: number): void {
   Atomics.wait(never, 0, 0, milliseconds);
 }

@@ -9,10 +9,12 @@ import { WaitQueue, type WaitOptions } from './wait-queue.js';
 import { none, RecordReader } from './record-reader.js';
 import { checkTimeout, parseStrategy } from './wait-strategy.js';
 
-/** A drain gives room back at least after this many bytes; one store per long record is cheap. */
+/**
+ * A drain gives room back after this many bytes at the latest; one store per long record is cheap.
+ */
 const releaseStep = 16 * 1024;
 
-/** After so many bytes of pieces a drain lets others have their turn, as after its limit. */
+/** After this many bytes of pieces a drain lets others have their turn, as after its limit. */
 const mostCollected = 1024 * 1024;
 
 /**

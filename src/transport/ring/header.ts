@@ -32,7 +32,7 @@ function writeConstants(words: Int32Array, magic: number, capacity: number, kept
  * about to finish.
  *
  * @returns its capacity in bytes
- * @throws {ShmError} `ERR_CORRUPT` where it is no ring of that kind, `ERR_VERSION`
+ * @throws {ShmError} `ERR_CORRUPT` where it is not a ring of that kind, `ERR_VERSION`
  */
 export function checkHeader(memory: RingMemory, magic: number, operation: string): number {
   const { words } = memory;
@@ -52,7 +52,9 @@ export function isKept({ words }: Pick<RingMemory, 'words'>): boolean {
 /** The shortest ring. */
 const leastBytes = ringHeaderBytes + minCapacity;
 
-/** The same for a header as it stands, without waiting for its maker; also for read-only looks. */
+/**
+ * The same without waiting for the maker of the header, and without writing; for the command, too.
+ */
 export function headerCapacity(
   { words, address }: Pick<RingMemory, 'words' | 'address'>,
   magic: number,

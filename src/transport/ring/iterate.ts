@@ -1,9 +1,9 @@
 /**
- * What comes, one after the other, as `for await` takes it.
+ * What comes, one after the other, for `for await`.
  *
- * Not an async generator: `return()` of one that waits for a message would wait with it.
+ * Not an async generator: while that waits for a message, its `return()` would wait too.
  *
- * @param read the next one, or null at the end. The signal gives a read up; nothing was read then.
+ * @param read the next one, or null at the end. The signal cancels a read; nothing was read then.
  */
 export function iterate<T>(
   read: (options: { signal: AbortSignal }) => Promise<{ readonly value: T } | null>,

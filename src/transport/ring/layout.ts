@@ -141,8 +141,8 @@ export const minCapacity = 4096;
 const maxCapacity = 2 ** 30;
 
 /**
- * Bytes a record of `length` payload bytes takes up in the ring. Where a message passes,
- * producer and consumer write this out: the call made corked writes and reads a tenth slower.
+ * Bytes a record of `length` payload bytes takes up in the ring. On the path of a message, producer
+ * and consumer write this out: a call made corked writes and reads a tenth slower.
  */
 export function recordBytes(length: number): number {
   return (length + recordHeaderBytes + recordAlignment - 1) & -recordAlignment;

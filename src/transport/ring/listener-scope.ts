@@ -13,7 +13,7 @@ import { nextTick, setImmediate } from '../../timers.js';
  * - what it would do after a listener has returned, it does in `finally`: an exception goes straight
  *   up to Node, which emits 'uncaughtException' or ends the process before anything else runs;
  * - after a listener has returned, it looks again at whatever the listener may have changed;
- * - between two deliveries that users may tell apart, microtasks and ticks run; see below.
+ * - between two deliveries that a user can tell apart, microtasks and ticks run; see below.
  */
 
 /** The context in which the listeners of one object run: that in which it was made. */

@@ -22,7 +22,7 @@ export class LoopWaiter implements Parked, Polled {
   deadline = 0;
   /** Sleeps at once, without polling, where that has been in vain lately. */
   readonly #adapts: boolean;
-  /** Waits to go without polling, and how many it will be after the next one in vain. */
+  /** How many waits skip polling from now on, and how many will after the next poll in vain. */
   #toSkip = 0;
   #penalty = 0;
 
@@ -114,7 +114,7 @@ export class LoopWaiter implements Parked, Polled {
     return true;
   }
 
-  /** Polled for as long as it was to: sleeps. */
+  /** It has polled for its time: it sleeps. */
   giveUp(): void {
     this.stop();
     if (this.#adapts) {
@@ -125,7 +125,7 @@ export class LoopWaiter implements Parked, Polled {
   }
 
   /**
-   * Makes sure of a doorbell and writes it down for the peer; the first wait does it otherwise.
+   * Makes a doorbell and writes its name down for the peer; otherwise the first wait does.
    *
    * @throws {ShmError} the errno name where the doorbell cannot be made
    */
@@ -165,7 +165,7 @@ export class LoopWaiter implements Parked, Polled {
     });
   }
 
-  /** The peer rang, or the ring says so from before: see whether there is something. */
+  /** The peer rang, perhaps for an earlier wait: sees whether there is something. */
   rung(): void {
     if (this.#state !== 'parked' || this.poll()) return;
     this.#role.park();

@@ -48,8 +48,8 @@ export class PeerBell {
       this.#ringer = new DoorbellRinger(directory, id);
       this.#id = id;
     } catch {
-      // What is named there is no bell of ours, or cannot be opened now. A peer that parks behind it
-      // looks by itself from time to time; the record it waits for is published.
+      // What is named there is not one of our bells, or cannot be opened now. A peer that parks
+      // behind it looks by itself from time to time; the record it waits for is published.
     }
   }
 

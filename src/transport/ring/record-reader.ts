@@ -15,12 +15,15 @@ export abstract class RecordReader extends RingReader {
   protected readonly borrowed: { position: number }[] = [];
   readonly #recordWords: Int32Array;
   readonly #mask: number;
-  /** Others may cut its file at any time: each record takes a look at its end. @internal */
+  /** Others may cut the ring's file at any time: its end is checked for each record. @internal */
   protected readonly isKept: boolean;
   readonly #pieces: PieceCollector | undefined;
-  /** Of the piece that is next. */
+  /** The kind of the next piece. */
   #pieceKind = 0;
-  /** What a whole record says it is; 0, which none says, while a message comes in pieces. */
+  /**
+   * The kind of a record that may come whole; 0, which no record has, while a message comes in
+   * pieces.
+   */
   #dataKind: number = RecordKind.data;
 
   /** @internal */
@@ -43,7 +46,10 @@ export abstract class RecordReader extends RingReader {
     return offset;
   }
 
-  /** @internal The message that the piece at `head`, of this length, makes whole, if it does. */
+  /**
+   * @internal The message that is whole with the piece at `head`, of this length; undefined if it
+   * is not.
+   */
   protected collect(length: number): Buffer | undefined {
     const pieces = this.#pieces!;
     const offset = this.take(length);

@@ -124,7 +124,7 @@ export class Ring {
       }
       return new Ring(memory, capacity);
     } catch (error) {
-      // What is no ring of ours is not ours to remove.
+      // A file that is not one of our rings is not ours to remove.
       region.leaveName();
       region.close(true);
       throw error;

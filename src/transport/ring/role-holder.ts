@@ -20,7 +20,7 @@ const wasCorrupt = 'the ring was found corrupt before';
 export interface RoleClaim {
   /** Microseconds of polling before sleep. */
   readonly spin: number;
-  /** Refuse a role that somebody has held before, too. @default false */
+  /** Also refuse a role that was held before. @default false */
   readonly first?: boolean | undefined;
   /** What errors call the operations. @default `producer.attach`, `producer.write` and the like */
   readonly operations?: { readonly attach: string; readonly use: string } | undefined;
@@ -49,7 +49,7 @@ export class RoleHolder {
   /** Kept here too: a peer that corrupted the ring could overwrite the word in the header. */
   #poisoned = false;
   readonly #changes: Int32Array;
-  /** What `changes` was when the memory was last found whole; -1, which it never is: not yet. */
+  /** What `changes` was when the memory was last found whole; at first -1, which it never is. */
   #seen = -1;
 
   /**
@@ -205,7 +205,7 @@ export class RoleHolder {
     }
     for (;;) {
       const left = timeout - (now() - start);
-      // A thread that was not run for so long has not looked at its peer yet.
+      // A thread that was not scheduled until now has not looked at its peer yet.
       if (left <= 0) return ready() || (timeout > 0 && this.#checkWaiting(operation, ready));
       storeWord(this.#words, this.#own.waiting, Waiting.blocked);
       try {
@@ -280,8 +280,8 @@ export class RoleHolder {
   }
 
   /**
-   * To be called after the ring's memory was touched and before what was found there is used: a
-   * file that somebody cut shows zeros. Costs one load as long as that has not happened.
+   * Call it after the ring's memory was touched and before what was found there is used: a file
+   * that somebody cut shows zeros. Costs one load as long as that has not happened.
    *
    * @throws {ShmError} `ERR_TRUNCATED`, or what the file system says
    */

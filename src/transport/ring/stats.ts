@@ -72,8 +72,8 @@ export function readStats(
 const mostTries = 1000;
 
 /**
- * Head and tail as they were at one moment: the head is looked at before and after the tail. A
- * producer that overtakes the look would else make it seem that more is used than there is room.
+ * Head and tail as they were at one moment: the head is looked at before and after the tail.
+ * Otherwise a producer that goes on meanwhile would make more seem used than there is room for.
  */
 function readPositions(words: Int32Array): { head: number; tail: number } {
   let head = loadPosition(words, Field.head);

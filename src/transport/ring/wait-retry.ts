@@ -4,8 +4,8 @@ import { clearTimeout, setTimeout } from '../../timers.js';
 const retryInterval = 100;
 
 /**
- * Goes on where a wait cannot begin, since no doorbell can be made for lack of file descriptors or
- * memory: until there is one, looking from time to time has to do.
+ * For a wait that cannot begin because no doorbell can be made, for lack of file descriptors or
+ * memory: until there is one, it looks from time to time instead.
  */
 export class WaitRetry {
   readonly #retry: () => void;

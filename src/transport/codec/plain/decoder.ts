@@ -12,8 +12,8 @@ import {
 } from './format.js';
 
 /**
- * So much of a message becomes one string at a time, of which the strings in it are parts: one
- * native call for several of them. V8 keeps the whole for as long as a part lives, hence the
+ * This much of a message becomes one string at a time, and the strings in it become slices of that:
+ * one native call for several of them. V8 keeps the whole as long as a slice lives, hence the
  * limit.
  */
 const windowBytes = 256;
@@ -284,7 +284,10 @@ export class PlainDecoder {
     else this.#loose.push(shapeOf(keys));
   }
 
-  /** A number of things of at least `size` bytes each, which must be there; but holes take none. */
+  /**
+   * Reads a count of things of at least `size` bytes each, which must be there; only holes take
+   * none.
+   */
   #count(size: number): number {
     const count = this.#view.getUint32(this.#take(4), true);
     if (count * size > this.#end - this.#at && !this.#notes) {

@@ -110,9 +110,9 @@ export class PlainEncoder extends MessageRoom {
   }
 
   /**
-   * A value that is not plain. Mostly the whole message is left to V8, which reads all of it. Where
-   * accessors have run already, that would run them again: then the walk goes on, leaves a note for
-   * each such value, and the message is read back with these values in it.
+   * A value that is not plain. Usually the whole message is left to V8, which reads all of it.
+   * Where accessors have run already, that would run them again: then the walk goes on, leaves a
+   * note for each value of this kind, and the message is read back with these values in it.
    */
   #foreign(value: unknown, at: number): number {
     refuseModule(value);
@@ -211,7 +211,7 @@ export class PlainEncoder extends MessageRoom {
       this.#seen.hasRepeats = true;
       return this.head(Tag.reference, seenAs, at);
     }
-    // Before anything that a Proxy would tell its owner.
+    // Before anything else is asked of the value: a Proxy would notice.
     if (depth < 0 || isProxy(value)) return this.#foreign(value, at);
     const prototype: unknown = Object.getPrototypeOf(value);
     if (prototype === Object.prototype) {
@@ -283,7 +283,7 @@ export class PlainEncoder extends MessageRoom {
       if (loose === undefined) {
         next = node.lastKey === key ? node.last : node.follow(key);
         if (next === undefined || (node === root && key === '0')) {
-          // A key never seen first, or one that arguments and others begin with.
+          // A first key that is new, or '0', with which `arguments` and others begin.
           if (node === root && !isOrdinary(value)) return this.#foreign(value, from);
           next ??= shapes.add(node, key);
         }

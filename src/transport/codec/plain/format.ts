@@ -1,12 +1,12 @@
 /*
- * How plain data lies in a message. The keys of an object are told once per channel: its
- * shape, which is its list of keys, is defined by the first message that has such an object,
- * and later ones name the shape by its number and carry the values alone.
+ * How plain data lies in a message. The keys of an object travel once per channel: its shape, which
+ * is its list of keys, is defined by the first message with an object of that shape, and later ones
+ * name the shape by its number and carry the values alone.
  *
  *   0        1                                              length - 4
  *   | magic  | flags | one value ...  [ definitions ...     | offset of the definitions ]
  *
- * What stands in brackets is there where `flags` says so. Numbers are little endian.
+ * What stands in brackets is there if `flags` says so. Numbers are little endian.
  *
  *   value        tag, then what the tag says; object: shape (2), the values in the shape's order
  *   definitions  count (4), each: number (2), count of keys (4), each key as a string value

@@ -39,9 +39,9 @@ export function isPolluted(): boolean {
 }
 
 /**
- * Whether an array has properties with names besides its elements, as far as that can be told for
- * less than writing the elements costs: what RegExp.exec gives has, and an array that serves as a
- * dictionary. Of others the names are not looked for, see ADR-0006.
+ * Whether an array has properties with names besides its elements, as the result of RegExp.exec
+ * has, or an array that serves as a dictionary. Other arrays are not searched, since that would
+ * cost more than writing the elements: see ADR-0006.
  */
 export function hasNames(array: unknown[]): boolean {
   return 'index' in array || (array.length === 0 && Object.keys(array).length > 0);

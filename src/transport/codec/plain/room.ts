@@ -1,7 +1,7 @@
 import { ShmError } from '../../../errors.js';
 import { takeSpare } from '../spare.js';
 
-/** For what does not fit where it was to go. One for the thread: what is in it is copied at once. */
+/** For what does not fit where it should go. One for the thread: its content is copied at once. */
 let scratch = Buffer.allocUnsafeSlow(64 * 1024);
 
 /** A larger one is made for one message and not kept. */

@@ -55,10 +55,10 @@ export class ShapeNode {
   }
 }
 
-/** Nodes there may be, and new ones that the known shapes pay for. */
+/** How many nodes there may be, and how many new ones the known shapes may have paid for. */
 const maxNodes = 4096;
 
-/** What must be there before all that is known is given up for something new. */
+/** The budget that is needed before everything known is given up for something new. */
 const minBudget = 1024;
 
 /**
@@ -90,7 +90,7 @@ export class ShapeTable {
   begin(): void {
     this.#message++;
     this.abandon();
-    // A node per message is no burden, and lets it find out when the data has changed.
+    // A node per message costs little, and lets it find out when the data has changed.
     if (this.#budget < maxNodes) this.#budget++;
     if ((this.#shapes.length < maxShapes && this.#nodes < maxNodes) || this.#budget < minBudget)
       return;
@@ -99,7 +99,7 @@ export class ShapeTable {
     this.#shapes = [];
   }
 
-  /** A new node for one more key; undefined: it is not to be remembered. */
+  /** A new node for one more key; undefined: it is not remembered. */
   add(node: ShapeNode, key: string): ShapeNode | undefined {
     if (this.#budget <= 0 || this.#nodes >= maxNodes) return undefined;
     const added = node.add(key);
