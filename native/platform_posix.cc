@@ -168,7 +168,7 @@ Status GrowNow(int fd, uint64_t length) {
 }  // namespace
 
 // Between its two calls another one could make the file longer still, and this one cut it. No call
-// excludes that; among processes that use this package a lock does, where there are locks.
+// rules that out; among processes that use this package a lock does, where there are locks.
 Status Grow(const File& file, uint64_t length) {
   constexpr uint64_t kGrowingByte = (uint64_t{1} << 60) + 1;
   const bool locked = LockByteSoon(file, kGrowingByte);

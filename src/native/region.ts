@@ -119,7 +119,7 @@ export class Region {
         if (process.platform !== 'win32') {
           return new Region(leaseNew(operation, name, fd), 0, operation);
         }
-        // There a file that is mapped can get no name: this only tries whether it can be mapped.
+        // On Windows a mapped file can get no name: this only tries whether it can be mapped.
         new addon.Mapping(fd, 0, bytes, Access.readWrite, 0, name).close(true);
         return undefined;
       };

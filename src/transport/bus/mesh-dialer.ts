@@ -19,7 +19,7 @@ interface DialOptions extends Partial<LinkOrder> {
 
 /** Dials the peers of a bus, and ends all its connections when the bus is closed. */
 export class MeshDialer {
-  readonly #places: PeerDirectory;
+  readonly #peers: PeerDirectory;
   readonly #kind: LinkKind<MessageRings>;
   readonly #greeting: Greeting;
   readonly #directory: string | undefined;
@@ -30,12 +30,12 @@ export class MeshDialer {
 
   /** @param directory of the memory of links */
   constructor(
-    places: PeerDirectory,
+    peers: PeerDirectory,
     kind: LinkKind<MessageRings>,
     greeting: Greeting,
     directory: string | undefined,
   ) {
-    this.#places = places;
+    this.#peers = peers;
     this.#kind = kind;
     this.#greeting = greeting;
     this.#directory = directory;
@@ -49,7 +49,7 @@ export class MeshDialer {
     options: DialOptions = {},
   ): Promise<Link<MessageRings>> {
     const { capacity = this.#greeting.capacity, early, signal, ...order } = options;
-    return dialLink(this.#places.address(instance), this.#kind, {
+    return dialLink(this.#peers.address(instance), this.#kind, {
       capacity,
       directory: this.#directory,
       greeting: { ...this.#greeting, ...order, purpose } satisfies Greeting,
@@ -89,7 +89,7 @@ export class MeshDialer {
    */
   async arrivals(): Promise<void> {
     try {
-      const { socket } = await this.dial(this.#places.instance, 'barrier');
+      const { socket } = await this.dial(this.#peers.instance, 'barrier');
       socket.destroy();
     } catch {
       // Nothing is accepted any more.

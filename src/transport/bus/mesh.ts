@@ -93,8 +93,8 @@ export class Mesh {
     const { id, capacity, directory } = options;
     const { maxMessage, closeTimeout } = channelLimits('bus.join', options);
     this.#limits = { maxMessage: maxMessage + prefixBytes, closeTimeout };
-    const { name: codecName, ...content } = channelKind(options, this.#limits);
-    this.#kind = { ...content, name: `bus, ${codecName}` };
+    const { name: codecName, ...kind } = channelKind(options, this.#limits);
+    this.#kind = { ...kind, name: `bus, ${codecName}` };
     this.#directory = new PeerDirectory(options.name, directory);
     const { instance } = this.#directory;
     const greeting: Greeting = { id, instance, capacity };

@@ -9,7 +9,7 @@ export interface HoldEvents {
 }
 
 /**
- * Who of two peers may send messages to the other, as both agree over their presence.
+ * Which of two peers may send messages to the other, as both agree over their presence.
  *
  * Messages, requests and answers share one ring. A peer that takes in no more messages, since
  * nobody listens and it holds as many as it may, would not see the answers behind them. So it asks

@@ -32,10 +32,10 @@ export async function listenChannel<T = unknown>(
   checkOptions('listenChannel', options, rules);
   checkCallback('listenChannel', onConnection);
   const limits = channelLimits('listenChannel', options);
-  const content = channelKind(options, limits);
+  const kind = channelKind(options, limits);
   const connect = (link: Link<MessageRings>, closed: () => void) =>
     linkedChannel(link, rangeCodec(options.codec, limits.maxMessage), { limits, closed });
-  const listener = await Listener.open(address, content, options, connect);
+  const listener = await Listener.open(address, kind, options, connect);
   if (onConnection) listener.on('connection', onConnection);
   return listener;
 }

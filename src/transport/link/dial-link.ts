@@ -86,7 +86,7 @@ const retryInterval = 20;
  */
 export async function dialLink<E extends RingPair>(
   address: Address,
-  content: LinkKind<E>,
+  kind: LinkKind<E>,
   options: DialEarlyOptions<E>,
 ): Promise<Link<E>> {
   const { capacity, timeout = defaultTimeout, signal } = options;
@@ -104,8 +104,8 @@ export async function dialLink<E extends RingPair>(
   };
   try {
     return await (options.early
-      ? dialEarly(address, content, options, options.early, context)
-      : dialOften(address, () => new Opening(content, options, context), context));
+      ? dialEarly(address, kind, options, options.early, context)
+      : dialOften(address, () => new Opening(kind, options, context), context));
   } finally {
     deadline.clear();
   }
@@ -113,12 +113,12 @@ export async function dialLink<E extends RingPair>(
 
 async function dialEarly<E extends RingPair>(
   address: Address,
-  content: LinkKind<E>,
+  kind: LinkKind<E>,
   options: DialEarlyOptions<E>,
   early: EarlyUse<E>,
   context: HandshakeContext,
 ): Promise<Link<E>> {
-  const opening = new Opening(content, options, context, true);
+  const opening = new Opening(kind, options, context, true);
   const { shared } = opening;
   if (shared) early.rings(shared);
   let problem: string | Error | undefined;
