@@ -172,7 +172,7 @@ describe('The peers of a bus', function () {
     const deaf = startAlone('--eval', [
       `require('node:net').createServer().listen({ path: ${address}, backlog: 1 }, () => {
          console.log('listening');
-         setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0));
+         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0); // before it accepts anybody
        })`,
     ]);
     await once(deaf.stdout!, 'data');
