@@ -165,6 +165,43 @@ describe('The peers of a bus', function () {
     }
   });
 
+  it('exit unreferenced, though one does not accept and its queue is full', async function () {
+    if (process.platform !== 'linux') skip(this, 'only Linux says EAGAIN then');
+    const place = new PeerDirectory(name, undefined);
+    const address = JSON.stringify(place.address());
+    const deaf = startAlone('--eval', [
+      `require('node:net').createServer().listen({ path: ${address}, backlog: 1 }, () => {
+         console.log('listening');
+         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0); // before it accepts anybody
+       })`,
+    ]);
+    await once(deaf.stdout!, 'data');
+    place.reveal();
+    const sockets: net.Socket[] = [];
+    try {
+      for (let isFull = false; !isFull;) {
+        const socket = net.connect(place.address());
+        sockets.push(socket);
+        isFull = await once(socket, 'connect').then(
+          () => false,
+          (error: unknown) => (error as NodeJS.ErrnoException).code === 'EAGAIN',
+        );
+      }
+      const index = new URL('../../../src/index.js', import.meta.url).href;
+      const program = `
+        import { Bus } from ${JSON.stringify(index)};
+        const bus = await Bus.join(${JSON.stringify(name)});
+        bus.unref();
+      `;
+      const { code } = await outcome(startAlone('--input-type=module', ['--eval', program]));
+      expect(code).to.equal(0);
+    } finally {
+      place.hide();
+      deaf.kill('SIGKILL');
+      for (const socket of sockets) socket.destroy();
+    }
+  });
+
   it('exit unreferenced, though one waits for the id of another that is stopped', async function () {
     if (process.platform === 'win32') skip(this, 'Windows has no SIGSTOP');
     const index = new URL('../../../src/index.js', import.meta.url).href;

@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { syncBuiltinESMExports } from 'node:module';
+import net, { connect, createServer } from 'node:net';
 import { expect } from 'chai';
-import { type Conn, dial, listen, ShmError } from '../../../src/index.js';
+import { type Conn, dial, listen, listenChannel, ShmError } from '../../../src/index.js';
 import { scratch } from '../../native/support.js';
 import { rejected } from '../../support/errors.js';
 import { atOnce, socketPath } from '../../support/platform.js';
@@ -184,6 +185,65 @@ describe('listen and dial', function () {
     }
     await iterating;
     expect(seen).to.deep.equal(['one', 'two', 'three']);
+  });
+
+  it('end the loop over a listener that is closed already, also of channels', async () => {
+    for (const open of [listen, listenChannel]) {
+      const listener = await open(at('closed'));
+      const begun = listener[Symbol.asyncIterator]();
+      listener.removeAllListeners(); // the loops need none
+      await listener.close();
+      for (const loop of [begun, listener[Symbol.asyncIterator](), listener]) {
+        expect((await loop[Symbol.asyncIterator]().next()).done).to.equal(true);
+      }
+    }
+  });
+
+  it('keep for a loop what comes before and between its turns', async () => {
+    const listener = await listen(at('early'));
+    const loop = listener[Symbol.asyncIterator]();
+    const conns = await Promise.all([1, 2, 3].map(() => dial(at('early'))));
+    while (listener.connections.size < 3) await once(listener, 'connection');
+    const taken = [(await loop.next()).value, (await loop.next()).value] as Conn[];
+    expect(taken).to.deep.equal([...listener.connections].slice(0, 2));
+    await loop.return!();
+    expect((await loop.next()).done).to.equal(true);
+    expect(listener.connections.size).to.equal(3); // the one that nobody took is open
+    expect(listener.eventNames()).to.deep.equal([]);
+    for (const conn of [...conns, ...listener.connections]) conn.destroy();
+    await listener.close();
+  });
+
+  it('accept nobody for a moment: no loop ends by it, and later connections come', async () => {
+    const servers: net.Server[] = [];
+    const own = createServer; // the binding changes
+    net.createServer = ((...args: Parameters<typeof createServer>) => {
+      servers.push(own(...args));
+      return servers.at(-1);
+    }) as typeof createServer;
+    syncBuiltinESMExports();
+    const listener = await listen(at('lacking')).finally(() => {
+      net.createServer = own;
+      syncBuiltinESMExports();
+    });
+    const lack = Object.assign(new Error('accept EMFILE'), { code: 'EMFILE', syscall: 'accept' });
+    const loop = listener[Symbol.asyncIterator]();
+    const next = loop.next();
+    // Nobody listens for `error`; somebody does; and one who waits by `once` gets it.
+    servers[0]!.emit('error', lack);
+    listener.once('error', () => {});
+    servers[0]!.emit('error', lack);
+    const waiting = rejected(once(listener, 'connection'));
+    servers[0]!.emit('error', lack);
+    expect((await waiting).code).to.equal('EMFILE');
+    expect(listener.listenerCount('error')).to.equal(0);
+    const conn = await dial(at('lacking'));
+    const { value: other } = (await next) as { value: Conn };
+    conn.end('x');
+    expect(String(await readAll(other))).to.equal('x');
+    other.destroy();
+    await listener.close();
+    expect((await loop.next()).done).to.equal(true);
   });
 
   it('a signal destroys the connection that it helped to make', async () => {
