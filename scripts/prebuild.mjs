@@ -68,6 +68,7 @@ async function build(target) {
   for (const source of library.sources) {
     objects.push(await compileLibrary(target, library, source));
   }
+  if (target.libc === 'glibc') objects.push(await compileStat(target));
   const folder = join('prebuilds', target.folder);
   mkdirSync(folder, { recursive: true });
   const path = join(folder, target.file);
@@ -126,6 +127,12 @@ function compile(target, source) {
     ],
     object,
   );
+}
+
+/** See there. @returns the object's path */
+function compileStat({ zig: system }) {
+  const flags = ['-target', system, '-O2', '-fPIC', '-D_GNU_SOURCE', '-ffunction-sections'];
+  return zigRun(['cc', ...flags, '-c', 'scripts/prebuild/stat.c'], join(work, `${system}-stat.o`));
 }
 
 /** One source of the C++ library; see libcxx.mjs. @returns the object's path */

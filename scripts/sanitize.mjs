@@ -27,8 +27,15 @@ const skipped = new Set([
   'ring-corrupt.test.js',
   'ring-death.test.js',
 ]);
-/** AddressSanitizer keeps every page from being locked. */
-const unlockable = 'lock and unlock hold pages|lock beyond the limit';
+/**
+ * AddressSanitizer keeps every page from being locked, and has mappings and memory of its own, which
+ * two tests that count those would take for ours.
+ */
+const unsuited = [
+  ...['lock and unlock hold pages', 'lock beyond the limit'],
+  'hundreds of regions keeps nothing of them',
+  'on a file system of 64 MiB: honest dials go through memory',
+].join('|');
 const common = ['-std=c++20', '-g', '-O1', '-fno-omit-frame-pointer', '-pthread', ...defines];
 
 threads();
@@ -72,15 +79,7 @@ function addon() {
   const runtimes = ['libasan.so', 'libubsan.so'].map(name =>
     execFileSync('g++', [`-print-file-name=${name}`], { encoding: 'utf8' }).trim(),
   );
-  const options = [
-    '--no-config',
-    '--timeout',
-    '120000',
-    '--exit',
-    '--grep',
-    unlockable,
-    '--invert',
-  ];
+  const options = ['--no-config', '--timeout', '120000', '--exit', '--grep', unsuited, '--invert'];
   const hooks = ['--require', 'dist/test/support/hooks.js'];
   const reporter = ['--reporter', 'dist/test/support/reporter.js'];
   const { status } = spawnSync(

@@ -10,6 +10,7 @@ import { readFileSync } from 'node:fs';
  * @property {{ name: string, version?: string }[]} imports the symbols it asks for
  * @property {string[]} exports
  * @property {boolean} [stays] ELF: it asks not to be unloaded
+ * @property {boolean} [hasThreadData] ELF: it has variables of which each thread has its own
  * @property {string} [system] Mach-O: the oldest macOS it runs on
  * @property {boolean} [signed] Mach-O: it carries a signature
  */
@@ -37,6 +38,7 @@ function readElf(file) {
     const at = long(file, 40) + i * file.readUInt16LE(58);
     return {
       type: file.readUInt32LE(at + 4),
+      flags: long(file, at + 8),
       offset: long(file, at + 24),
       size: long(file, at + 32),
       link: file.readUInt32LE(at + 40),
@@ -77,7 +79,8 @@ function readElf(file) {
     if (tag === 1) libraries.push(name(dynamic, long(file, at + 8)));
     if (tag === 0x6ffffffb) stays = (long(file, at + 8) & 8) !== 0;
   }
-  return { format: 'elf', arch, libraries, imports, exports, stays };
+  const hasThreadData = sections.some(({ flags }) => (flags & 0x400) !== 0);
+  return { format: 'elf', arch, libraries, imports, exports, stays, hasThreadData };
 }
 
 function readMachO(file) {

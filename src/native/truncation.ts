@@ -1,4 +1,4 @@
-import { fstatSync, readSync } from 'node:fs';
+import { fstatSync, readSync, statfsSync } from 'node:fs';
 import { ShmError, systemError } from '../errors.js';
 
 /**
@@ -20,7 +20,8 @@ export function shorterThan(
 }
 
 /**
- * Why mapped pages of a file could not be reached: it was cut short, or its file system failed.
+ * Why mapped pages of a file could not be reached: it was cut short, its file system failed, or has
+ * no room for a page that was never reserved.
  *
  * @param fd of the file; -1 where this thread has none
  */
@@ -31,17 +32,30 @@ export function lostPages(
   operation: string,
   address: string,
 ): ShmError {
-  let found = 'pages that were lost';
-  if (fd !== -1) {
-    try {
-      const { size } = fstatSync(fd);
-      if (size < offset + length) found = `${size}`;
-      // A file system that died, or a device that cannot be read, shows here.
-      else for (const at of [offset, offset + length - 1]) readSync(fd, Buffer.alloc(1), 0, 1, at);
-    } catch (cause) {
-      return systemError(cause, operation, address);
-    }
+  const fail = (code: string, detail: string) => new ShmError(code, detail, operation, address);
+  const expected = `expected a file of at least ${offset + length} bytes`;
+  if (fd === -1) return fail('ERR_TRUNCATED', `${expected}, got pages that were lost`);
+  try {
+    const { size } = fstatSync(fd);
+    if (size < offset + length) return fail('ERR_TRUNCATED', `${expected}, got ${size}`);
+    // A file system that died, or a device that cannot be read, shows here.
+    for (const at of [offset, offset + length - 1]) readSync(fd, Buffer.alloc(1), 0, 1, at);
+  } catch (cause) {
+    return systemError(cause, operation, address);
   }
-  const detail = `expected a file of at least ${offset + length} bytes, got ${found}`;
-  return new ShmError('ERR_TRUNCATED', detail, operation, address);
+  if (isFull(fd)) {
+    return fail('ENOSPC', 'pages of a file with holes were lost: its file system is full');
+  }
+  return fail('ERR_TRUNCATED', `${expected}, got pages that were lost`);
+}
+
+/** Whether the file system that an open file is on has no room left, as far as that can be known. */
+function isFull(fd: number): boolean {
+  if (process.platform !== 'linux') return false;
+  try {
+    const { blocks, bavail } = statfsSync(`/proc/self/fd/${fd}`);
+    return blocks > 0 && bavail === 0;
+  } catch {
+    return false;
+  }
 }

@@ -111,6 +111,18 @@ describe('A full file system', function () {
       unlinkSync(join(full, 'far'));
     });
 
+    it('a store into a hole for which there is no room is ENOSPC at the next call', () => {
+      const sparse = join(full, 'sparse');
+      writeFileSync(sparse, '');
+      truncateSync(sparse, 2 * size);
+      const file = openFile(sparse, { access: 'read-write' });
+      file.bytes.fill(1);
+      expect(thrown(() => file.at(0))).to.include({ code: 'ENOSPC', operation: 'file.at' });
+      expect(thrown(() => file.sync()).message).to.contain('full');
+      file.close();
+      unlinkSync(sparse);
+    });
+
     it('openFile leaves no file that it made', () => {
       const made = join(full, 'made');
       const error = thrown(() =>

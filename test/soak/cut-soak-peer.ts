@@ -121,6 +121,7 @@ const breaks: (() => unknown)[] = [
 const actions = part === 'breaks' ? breaks : uses;
 let stopping = false;
 process.on('message', () => (stopping = true));
+process.on('disconnect', () => process.exit(1)); // its maker was killed
 while (!stopping) {
   try {
     await actions[pick(actions.length)]!();

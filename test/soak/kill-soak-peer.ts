@@ -103,6 +103,7 @@ const actions: (() => unknown)[] = [
   () => reap(),
 ];
 
+process.on('disconnect', () => process.exit(1)); // its maker was killed
 process.send!('ready');
 for (;;) {
   try {

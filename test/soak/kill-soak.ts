@@ -108,8 +108,12 @@ function bundle(): string {
 
 const script = bundle();
 
+const children = new Set<ChildProcess>();
+
 function start(number: number): ChildProcess {
-  return fork(script, [home, String(next(2 ** 31)), String(number)]);
+  const child = fork(script, [home, String(next(2 ** 31)), String(number)]);
+  children.add(child);
+  return child.once('exit', () => children.delete(child));
 }
 
 async function killSeveral(number: number): Promise<void> {
@@ -169,7 +173,11 @@ try {
   console.log(
     `${kills} killed in ${rounds} rounds, ${records} records committed, none lost, nothing left`,
   );
+} catch (error) {
+  console.error(`after ${kills} killed in ${rounds} rounds, ${records} records:`);
+  throw error;
 } finally {
+  for (const child of children) child.kill('SIGKILL');
   ledgerFile.close();
   rmSync(home, { recursive: true });
   rmSync(script);
