@@ -1,20 +1,24 @@
-// Makes one file of what `mmap-transport/auto` loads, from dist/: it is loaded before each program
-// and in each of its children, and seventy files take several times as long. Modules are run when
-// they are first asked for, so what memory needs costs next to nothing before.
+// Makes few files of the seventy that `mmap-transport/auto` loads, from dist/: it is loaded before
+// each program and in each of its children, and that many take several times as long. What memory
+// needs is a file of its own, which a process loads when it needs it.
+import { rmSync } from 'node:fs';
 import { build } from 'esbuild';
 
+const outdir = 'dist/src/bundle';
+rmSync(outdir, { recursive: true, force: true });
 await build({
-  entryPoints: ['dist/src/transport/auto/install.js'],
+  entryPoints: ['install', 'ring-traffic'].map(name => `dist/src/transport/auto/${name}.js`),
   // As deep as the sources: they find the addon from where they lie.
-  outfile: 'dist/src/bundle/auto.cjs',
+  outdir,
   bundle: true,
+  // Modules that both have are there once.
+  splitting: true,
+  chunkNames: 'shared',
   platform: 'node',
-  format: 'cjs',
+  format: 'esm',
   target: 'node20',
   // Names stay: they are in what a stack trace shows.
   minifyWhitespace: true,
   minifySyntax: true,
-  define: { 'import.meta.url': 'bundleUrl' },
-  banner: { js: "const bundleUrl = require('node:url').pathToFileURL(__filename).href;" },
   logLevel: 'warning',
 });
