@@ -18,8 +18,8 @@ import { isMainThread } from 'node:worker_threads';
 
 type Install = typeof import('./install.js');
 
-/** `npm run setup` makes it: what lies in this folder, in few files. */
-const bundle = '../../bundle/install.js';
+/** `npm run setup` makes it: what lies in this folder, in two files. */
+const bundle = '../../bundle/install.cjs';
 
 if (isMainThread && process.env.MMAP_TRANSPORT_AUTO !== '0') {
   // At once: between the turns of the event loop in which Node loads modules by `import`, a cluster
@@ -29,7 +29,7 @@ if (isMainThread && process.env.MMAP_TRANSPORT_AUTO !== '0') {
     const require = createRequire(import.meta.url);
     (require(bundle) as Install).install(import.meta.url);
   } catch {
-    // This file is itself a part of a bundle.
+    // This file is itself a part of somebody's bundle.
     void import('./install.js').then(({ install }) => install(import.meta.url));
   }
 }
