@@ -67,7 +67,7 @@ function pack() {
     : Object.values(packed);
   const wanted = new Set(targets.map(({ folder, file }) => `prebuilds/${folder}/${file}`));
   const allowed =
-    /^(package\.json|README\.md|CHANGELOG\.md|LICENSE|dist\/src\/[\w/-]+\.(js|d\.ts)|dist\/src\/bundle\/auto\.cjs|dist\/(bench|vendor)\/[\w/-]+\.js|dist\/vendor\/THIRD-PARTY\.md)$/;
+    /^(package\.json|README\.md|CHANGELOG\.md|LICENSE|dist\/src\/[\w/-]+\.(js|d\.ts)|dist\/src\/bundle\/[\w-]+\.cjs|dist\/(bench|vendor)\/[\w/-]+\.js|dist\/vendor\/THIRD-PARTY\.md)$/;
   for (const { path } of files) {
     if (!wanted.delete(path) && !allowed.test(path)) throw new Error(`nobody needs ${path}`);
   }

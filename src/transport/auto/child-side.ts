@@ -1,6 +1,13 @@
-import { type ControlMessage, hello, opened, refusal } from './control-messages.js';
+import {
+  type ControlMessage,
+  hello,
+  opened,
+  refusal,
+  type SerializationMode,
+} from './control-messages.js';
 import { debug } from './debug.js';
 import { type Handshake, IpcEnd } from './ipc-end.js';
+import { loadTraffic } from './load-traffic.js';
 import type { IpcTarget } from './node-ipc.js';
 
 /**
@@ -9,8 +16,6 @@ import type { IpcTarget } from './node-ipc.js';
  * `MMAP_TRANSPORT_AUTO` can be another number.
  */
 const messagesBefore = Number(process.env.MMAP_TRANSPORT_AUTO) || 24;
-
-type Rings = typeof import('./shared-rings.js');
 
 /** Where this process has an IPC channel to the process that has made it. */
 export function hookProcess(): void {
@@ -21,7 +26,6 @@ export function hookProcess(): void {
 class ChildHandshake implements Handshake {
   readonly #end: IpcEnd;
   #left = messagesBefore;
-  #loading: Promise<Rings> | undefined;
   passed: (() => void) | undefined = () => {
     if (--this.#left > 0) return;
     this.passed = undefined;
@@ -33,29 +37,19 @@ class ChildHandshake implements Handshake {
   }
 
   received(message: ControlMessage): void {
-    if (message.act === 'welcome') {
-      this.#loading ??= import('./shared-rings.js');
-      this.#loading.catch(() => undefined); // reported when it is needed
-    } else if (message.act === 'offer') {
-      void this.#open(message.path, message.mode);
-    }
+    // Both ends load it at the same time. What fails is reported when it is needed.
+    if (message.act === 'welcome') void loadTraffic().catch(() => undefined);
+    else if (message.act === 'offer') void this.#open(message.path, message.mode);
   }
 
-  async #open(...args: Parameters<Rings['SharedRings']['open']>): Promise<void> {
+  async #open(path: string, mode: SerializationMode): Promise<void> {
     const end = this.#end;
     try {
-      this.#loading ??= import('./shared-rings.js');
-      const { SharedRings } = await this.#loading;
+      const { RingTraffic } = await loadTraffic();
       if (end.hasEnded) return;
-      const rings = SharedRings.open(...args);
-      rings.unlink();
-      if (!rings.ringPeer()) {
-        rings.close();
-        throw new Error('the parent cannot be woken from here');
-      }
-      end.receiveBy(rings);
+      end.receiveBy(RingTraffic.open(end, path, mode));
       end.sendControl(opened);
-      end.sendBy(rings);
+      end.sendByRing();
     } catch (error) {
       const { message } = error as Error;
       debug('goes on over the socket: %s', message);

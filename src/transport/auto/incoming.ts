@@ -4,6 +4,7 @@ import { WaitRetry } from '../ring/wait-retry.js';
 import { debug } from './debug.js';
 import type { Internals, IpcTarget } from './node-ipc.js';
 import type { ReadState, SharedRings } from './shared-rings.js';
+import type { TrafficEnd } from './traffic-end.js';
 
 /** Bytes handed out in one go, about what Node reads from a socket at once. */
 const batchBytes = 64 * 1024;
@@ -16,7 +17,7 @@ export class Incoming {
   readonly #target: IpcTarget;
   readonly #internals: Internals;
   readonly #scope: ListenerScope;
-  #rings: SharedRings | undefined;
+  readonly #rings: SharedRings;
   /** Whether the next message is in the ring. */
   #isInRing = false;
   readonly #retry = new WaitRetry(
@@ -24,19 +25,15 @@ export class Incoming {
     error => debug('looks from time to time: %s', error.message),
   );
 
-  constructor(target: IpcTarget, internals: Internals, scope: ListenerScope) {
+  constructor({ target, internals, scope }: TrafficEnd, rings: SharedRings) {
     this.#target = target;
     this.#internals = internals;
     this.#scope = scope;
-  }
-
-  use(rings: SharedRings): void {
     this.#rings = rings;
   }
 
   /** The other end has said over the socket that it goes on in the ring. */
   switched(): void {
-    if (!this.#rings) return;
     this.#isInRing = true;
     this.#deliver();
   }
@@ -60,7 +57,7 @@ export class Incoming {
   }
 
   #await(): void {
-    if (this.#isInRing && this.#rings && !this.#rings.closed) this.#rings.awaitInput();
+    if (this.#isInRing && !this.#rings.closed) this.#rings.awaitInput();
   }
 
   #deliverSoon(): void {
@@ -70,7 +67,7 @@ export class Incoming {
   /** Emits what is in the ring, as Node does with what it has read at once: within one tick. */
   #deliver(): void {
     const rings = this.#rings;
-    if (!rings || rings.closed || !this.#isInRing) return;
+    if (rings.closed || !this.#isInRing) return;
     let state: ReadState | undefined;
     try {
       state = rings.read(this.#emit, batchBytes);
@@ -109,7 +106,7 @@ export class Incoming {
     const rings = this.#rings;
     let count = 0;
     let state: ReadState = 'empty';
-    if (!rings || rings.closed) return { state, count };
+    if (rings.closed) return { state, count };
     try {
       state = rings.read(message => {
         count++;

@@ -19,15 +19,18 @@ import { isMainThread } from 'node:worker_threads';
 
 type Install = typeof import('./install.js');
 
+/** `npm run setup` makes it: what lies in this folder, in two files. */
+const bundle = '../../bundle/install.cjs';
+
 if (isMainThread && process.env.MMAP_TRANSPORT_AUTO !== '0') {
   // At once: between the turns of the event loop in which Node loads modules by `import`, a cluster
-  // worker would lose messages that come before its program has a listener for them. And all of it
-  // from one file: the seventy that it is made of take several times as long.
+  // worker would lose messages that come before its program has a listener for them. And from a
+  // bundle of ours: the seventy files that it is made of take several times as long.
   try {
     const require = createRequire(import.meta.url);
-    (require('../../bundle/auto.cjs') as Install).install(import.meta.url);
+    (require(bundle) as Install).install(import.meta.url);
   } catch {
-    // This file is itself a part of a bundle.
+    // This file is itself a part of somebody's bundle.
     void import('./install.js').then(({ install }) => install(import.meta.url));
   }
 }

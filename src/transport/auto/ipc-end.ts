@@ -1,13 +1,17 @@
 import { nextTick } from '../../timers.js';
-import { atExit } from '../../native/at-exit.js';
 import { ListenerScope } from '../ring/listener-scope.js';
 import { type ControlMessage, isControl, isHandleAnswer } from './control-messages.js';
 import { debug } from './debug.js';
 import { EarlyMessages } from './early-messages.js';
-import { Incoming } from './incoming.js';
-import { findInternals, type Internals, type IpcTarget, type Send } from './node-ipc.js';
-import { Outgoing } from './outgoing.js';
-import type { SharedRings } from './shared-rings.js';
+import {
+  type Control,
+  findInternals,
+  type Internals,
+  type IpcTarget,
+  type Send,
+} from './node-ipc.js';
+import type { RingTraffic } from './ring-traffic.js';
+import type { TrafficEnd } from './traffic-end.js';
 
 /** What the two processes agree on, as one of them sees it. */
 export interface Handshake {
@@ -22,20 +26,19 @@ export interface Handshake {
  * One process's end of an IPC channel of Node: `process` in a child, a ChildProcess in its parent.
  * Node's own functions stay in charge; what they send and receive goes through here.
  */
-export class IpcEnd {
+export class IpcEnd implements TrafficEnd {
   readonly name: string;
-  readonly #target: IpcTarget;
-  readonly #internals: Internals;
-  readonly #plainSend: Send;
+  readonly target: IpcTarget;
+  readonly internals: Internals;
+  readonly plainSend: Send;
+  readonly control: Control | undefined;
+  readonly scope = new ListenerScope('MMAP_AUTO');
   readonly #plainDisconnect: () => void;
-  readonly #outgoing: Outgoing;
-  readonly #incoming: Incoming;
   #handshake: Handshake | undefined;
-  #rings: SharedRings | undefined;
+  #traffic: RingTraffic | undefined;
   /** Node sends again what had to wait for the peer's answer to a handle. */
   #isResending = false;
   #hasEnded = false;
-  #leaveAtExit: (() => void) | undefined;
 
   /**
    * @param isChild whether `target` is this process
@@ -55,57 +58,51 @@ export class IpcEnd {
 
   private constructor(target: IpcTarget, internals: Internals, isChild: boolean) {
     this.name = isChild ? 'parent' : `child ${String((target as { pid?: number }).pid)}`;
-    this.#target = target;
-    this.#internals = internals;
-    this.#plainSend = target._send.bind(target);
+    this.target = target;
+    this.internals = internals;
+    this.control = isChild ? internals.control : undefined;
+    this.plainSend = target._send.bind(target);
     this.#plainDisconnect = target._disconnect.bind(target);
-    this.#incoming = new Incoming(target, internals, new ListenerScope('MMAP_AUTO'));
-    this.#outgoing = new Outgoing(target, this.#plainSend, isChild ? internals.control : undefined);
     this.#hook(isChild);
   }
 
   /** Sends over the socket, unless that has ended. */
   sendControl(message: ControlMessage): void {
-    if (this.#target.connected) this.#plainSend(message, undefined, true, undefined);
+    if (this.target.connected) this.plainSend(message, undefined, true, undefined);
   }
 
   get hasEnded(): boolean {
     return this.#hasEnded;
   }
 
-  /** The other end may use these rings from now on. */
-  receiveBy(rings: SharedRings): void {
-    this.#rings = rings;
-    this.#leaveAtExit = atExit(() => this.#outgoing.flushAtExit());
-    this.#incoming.use(rings);
-    rings.listen(
-      (error, temporary) => this.#incoming.inputCame(error, temporary),
-      (error, temporary) => this.#outgoing.roomCame(error, temporary),
-    );
+  /** The other end may use its ring from now on. */
+  receiveBy(traffic: RingTraffic): void {
+    this.#traffic = traffic;
   }
 
   /** And so may this one. */
-  sendBy(rings: SharedRings): void {
-    this.#outgoing.use(rings);
-    debug('%s: messages go through %s', this.name, rings.path);
+  sendByRing(): void {
+    if (this.#traffic?.start()) {
+      debug('%s: messages go through %s', this.name, this.#traffic.path);
+    }
   }
 
   /** Goes on over the socket; nothing was sent by the rings. */
   giveUp(): void {
-    this.#leaveAtExit?.();
-    this.#outgoing.stop();
-    this.#rings?.close();
+    this.#traffic?.close();
+    this.#traffic = undefined;
   }
 
   #hook(isChild: boolean): void {
-    const target = this.#target;
-    const { pipe } = this.#internals;
+    const target = this.target;
+    const { pipe } = this.internals;
     target._send = (message, handle, options, callback) => {
       // Node's own answers to handles, and what it sends for the second time, go as they are.
       if (typeof options === 'boolean' || this.#isResending) {
-        return this.#plainSend(message, handle, options, callback);
+        return this.plainSend(message, handle, options, callback);
       }
-      const result = this.#outgoing.send(message, handle, options, callback);
+      const send = this.#traffic?.send ?? this.plainSend;
+      const result = send(message, handle, options, callback);
       this.#handshake?.passed?.();
       return result;
     };
@@ -119,7 +116,7 @@ export class IpcEnd {
     const { onread } = pipe;
     pipe.onread = bytes => {
       if (bytes) {
-        this.#incoming.collect();
+        this.#traffic?.collect();
         onread.call(pipe, bytes);
       } else {
         this.#socketEnded(() => onread.call(pipe));
@@ -129,7 +126,7 @@ export class IpcEnd {
 
   /** Takes out what the two ends tell each other; no listener sees it. */
   #emitter(isChild: boolean): IpcTarget['emit'] {
-    const target = this.#target;
+    const target = this.target;
     // Looked up each time, as it would be without us: the module `domain` replaces it.
     const plainEmit = (args: [event: string | symbol, ...values: unknown[]]) =>
       (Object.getPrototypeOf(target) as IpcTarget).emit.apply(target, args);
@@ -157,34 +154,34 @@ export class IpcEnd {
   }
 
   #received(message: ControlMessage): void {
-    if (message.act === 'switch') this.#incoming.switched();
+    if (message.act === 'switch') this.#traffic?.switched();
     else this.#handshake?.received(message);
   }
 
   /** Node's `_disconnect`, once everything has been sent that was accepted. */
   #disconnect(): void {
-    if (this.#outgoing.isWaiting) {
-      this.#outgoing.whenFlushed(() => {
+    if (this.#traffic?.isWaiting) {
+      this.#traffic.whenFlushed(() => {
         // Where Node waits for the answer to a handle, it calls this again.
-        if (this.#target._handleQueue === null && !this.#hasEnded) this.#disconnect();
+        if (this.target._handleQueue === null && !this.#hasEnded) this.#disconnect();
       });
       return;
     }
-    this.#incoming.collect();
+    this.#traffic?.collect();
     this.#plainDisconnect();
     this.#end();
   }
 
   /** The socket ended: the peer has disconnected, or has died. First comes what is in the ring. */
   #socketEnded(proceed: () => void): void {
-    const isDisconnecting = !this.#target.connected && this.#target.channel;
-    this.#outgoing.stop();
-    const isAfterMessages = this.#incoming.collectRest();
+    const isDisconnecting = !this.target.connected && this.target.channel;
+    this.#traffic?.stop();
+    const isAfterMessages = this.#traffic?.collectRest() ?? false;
     this.#end();
     const end = () => {
       // A listener may have disconnected meanwhile, or this end was about to.
-      if (isDisconnecting && this.#target.channel) this.#plainDisconnect();
-      else if (this.#target.channel) proceed();
+      if (isDisconnecting && this.target.channel) this.#plainDisconnect();
+      else if (this.target.channel) proceed();
     };
     if (isAfterMessages) nextTick(end);
     else end();
@@ -193,10 +190,8 @@ export class IpcEnd {
   #end(): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
-    this.#leaveAtExit?.();
-    this.#outgoing.stop();
     this.#handshake?.ended();
     this.#handshake = undefined;
-    this.#rings?.close();
+    this.#traffic?.close();
   }
 }

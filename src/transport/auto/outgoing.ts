@@ -13,6 +13,7 @@ import {
   type SendCallback,
 } from './node-ipc.js';
 import type { SharedRings } from './shared-rings.js';
+import type { TrafficEnd } from './traffic-end.js';
 
 /** With more than this waiting, `send` says false, as Node's does. */
 const highWaterMark = 2 * 65536;
@@ -41,7 +42,6 @@ const exitPatience = 1000;
 export class Outgoing {
   readonly #target: IpcTarget;
   readonly #plainSend: Send;
-  /** Keeps the process alive while something waits; a parent is by its child. */
   readonly #control: Control | undefined;
   #rings: SharedRings | undefined;
   #usesRing = false;
@@ -56,11 +56,7 @@ export class Outgoing {
     error => debug('looks from time to time: %s', error.message),
   );
 
-  /**
-   * @param plainSend Node's `_send`
-   * @param control of a child
-   */
-  constructor(target: IpcTarget, plainSend: Send, control: Control | undefined) {
+  constructor({ target, plainSend, control }: TrafficEnd) {
     this.#target = target;
     this.#plainSend = plainSend;
     this.#control = control;

@@ -9,8 +9,9 @@ import {
 } from './control-messages.js';
 import { debug } from './debug.js';
 import { type Handshake, IpcEnd } from './ipc-end.js';
+import { loadTraffic } from './load-traffic.js';
 import type { IpcTarget } from './node-ipc.js';
-import type { SharedRings } from './shared-rings.js';
+import type { RingTraffic } from './ring-traffic.js';
 
 interface SpawnOptions {
   serialization?: SerializationMode;
@@ -59,7 +60,7 @@ function hook(prototype: Prototype): void {
 class ParentHandshake implements Handshake {
   readonly #end: IpcEnd;
   readonly #mode: SerializationMode;
-  #rings: SharedRings | undefined;
+  #traffic: RingTraffic | undefined;
   #isAsked = false;
 
   constructor(end: IpcEnd, mode: SerializationMode) {
@@ -83,12 +84,11 @@ class ParentHandshake implements Handshake {
     const end = this.#end;
     try {
       end.sendControl(welcome);
-      const { SharedRings } = await import('./shared-rings.js');
+      const { RingTraffic } = await loadTraffic();
       if (end.hasEnded) return;
-      const rings = SharedRings.create(this.#mode);
-      this.#rings = rings;
-      end.receiveBy(rings);
-      end.sendControl(offer(rings.path, this.#mode));
+      this.#traffic = RingTraffic.create(end, this.#mode);
+      end.receiveBy(this.#traffic);
+      end.sendControl(offer(this.#traffic.path, this.#mode));
     } catch (error) {
       debug('%s: goes on over the socket: %s', end.name, (error as Error).message);
       this.#giveUp();
@@ -96,19 +96,17 @@ class ParentHandshake implements Handshake {
   }
 
   #opened(): void {
-    const rings = this.#rings;
-    if (!rings || rings.closed) return;
-    rings.unlink();
+    this.#traffic?.unlink();
     // Where its doorbell is out of reach, only the child uses the rings.
-    if (rings.ringPeer()) this.#end.sendBy(rings);
+    if (this.#traffic) this.#end.sendByRing();
   }
 
   #giveUp(): void {
-    if (this.#rings) this.#end.giveUp();
-    this.#rings = undefined;
+    if (this.#traffic) this.#end.giveUp();
+    this.#traffic = undefined;
   }
 
   ended(): void {
-    this.#rings = undefined;
+    this.#traffic = undefined;
   }
 }

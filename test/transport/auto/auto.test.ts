@@ -1,9 +1,10 @@
 import { expect } from 'chai';
+import { autoEntry } from '../../support/auto-entry.js';
 import { outcome, sibling, startNode } from '../../support/processes.js';
 import { scenarios } from './scenarios.js';
 
 const script = sibling(import.meta.url, './scenario.js');
-const entry = new URL('../../../src/transport/auto/index.js', import.meta.url).href;
+const entry = autoEntry();
 const preload = ['--import', entry];
 
 /** What a program saw. */

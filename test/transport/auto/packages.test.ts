@@ -1,8 +1,9 @@
 import { expect } from 'chai';
+import { autoEntry } from '../../support/auto-entry.js';
 import { outcome, sibling, startNode } from '../../support/processes.js';
 
 const script = sibling(import.meta.url, './packages-app.js');
-const entry = new URL('../../../src/transport/auto/index.js', import.meta.url).href;
+const entry = autoEntry();
 
 /** Packages that call `process.send`, each in a cluster of three workers. */
 const packages = ['prom-client', 'rate-limiter-flexible', 'log4js', '@socket.io/cluster-adapter'];

@@ -3,10 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { autoEntry } from '../../support/auto-entry.js';
 import { outcome, startNode } from '../../support/processes.js';
 
 const root = fileURLToPath(new URL('../../../../', import.meta.url));
 const name = 'mmap-transport/auto';
+autoEntry();
 const environment = { ...process.env };
 delete environment.NODE_OPTIONS;
 

@@ -2,9 +2,10 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { autoEntry } from '../../support/auto-entry.js';
 import { outcome, sibling, startNode } from '../../support/processes.js';
 
-const entry = new URL('../../../src/transport/auto/index.js', import.meta.url).href;
+const entry = autoEntry();
 const script = sibling(import.meta.url, './crowd.js');
 
 describe('regions of mmap-transport/auto', function () {
