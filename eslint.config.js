@@ -71,6 +71,8 @@ export default defineConfig(
         performance: 'readonly',
         process: 'readonly',
         URL: 'readonly',
+        fetch: 'readonly',
+        setTimeout: 'readonly',
       },
     },
   },

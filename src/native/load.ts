@@ -1,46 +1,37 @@
-import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
+import Module from 'node:module';
 import { ShmError } from '../errors.js';
+import { addonFile, besideBundle, here, isBundled, root, variable } from './addon-file.js';
 
 /**
- * Loads the addon: what was built in a clone, else the prebuilt one for this platform.
+ * Loads the addon.
  *
  * @throws {ShmError} `ERR_UNSUPPORTED`, with what is missing and what to do
  */
 export function loadAddon(): unknown {
-  const require = createRequire(import.meta.url);
-  const root = fileURLToPath(new URL('../../../', import.meta.url));
-  let path: string | undefined;
+  const path = findAddon('load');
   try {
-    path = finder(require).path(root);
-    return require(path);
+    // Not `createRequire` by its name, which webpack replaces.
+    return Module.createRequire(here)(path);
   } catch (cause) {
-    throw new ShmError('ERR_UNSUPPORTED', explain(path, root, cause), 'load', root, cause);
+    throw failure('load', path, cause);
   }
 }
 
-interface Finder {
-  path: (root: string) => string;
-}
-
-/** It looks at a file of /etc for the C library, which Node's permission model may forbid. */
-function finder(require: NodeJS.Require): Finder {
-  const name = 'node-gyp-build';
+/** The path of the addon. @throws {ShmError} as {@link loadAddon} */
+export function findAddon(operation: string): string {
   try {
-    return require(name) as Finder;
+    return addonFile();
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'ERR_ACCESS_DENIED') throw cause;
-  }
-  const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } };
-  process.env.LIBC = header.glibcVersionRuntime === undefined ? 'musl' : 'glibc';
-  try {
-    return require(name) as Finder;
-  } finally {
-    delete process.env.LIBC;
+    throw failure(operation, undefined, cause);
   }
 }
 
-function explain(path: string | undefined, root: string, cause: unknown): string {
+function failure(operation: string, path: string | undefined, cause: unknown): ShmError {
+  const place = isBundled ? here : root;
+  return new ShmError('ERR_UNSUPPORTED', explain(path, cause), operation, place, cause);
+}
+
+function explain(path: string | undefined, cause: unknown): string {
   const { code, message } = cause as NodeJS.ErrnoException;
   const { platform, arch, version, versions } = process;
   if (versions.electron !== undefined) {
@@ -53,6 +44,7 @@ function explain(path: string | undefined, root: string, cause: unknown): string
   if (code === 'ERR_ACCESS_DENIED' || code === 'ERR_DLOPEN_DISABLED') {
     return `Node's permission model forbids it; allow --allow-addons and --allow-fs-read=${root}`;
   }
+  if (path === undefined && isBundled) return explainBundle();
   if (path === undefined) {
     return (
       `there is no addon for ${platform} ${arch}; the package brings those for linux x64 and ` +
@@ -60,6 +52,43 @@ function explain(path: string | undefined, root: string, cause: unknown): string
       '`npm run setup`, which needs a C++ compiler'
     );
   }
+  const named = process.env[variable] ? `, which ${variable} names,` : '';
   const needs = platform === 'linux' ? ', which needs glibc 2.28 or musl 1.2,' : '';
-  return `the addon ${path}${needs} does not load in Node ${version}: ${message}`;
+  return `the addon ${path}${named || needs} does not load in Node ${version}: ${message}`;
+}
+
+declare const __webpack_require__: unknown;
+
+/** The bundler that can be recognized, and its line that leaves a package out; else some of them. */
+function bundler(): { name: string; line: string } {
+  if (process.env.NEXT_RUNTIME !== undefined) {
+    return { name: 'Next.js', line: "`serverExternalPackages: ['mmap-transport']`" };
+  }
+  if (typeof __webpack_require__ === 'function') {
+    const line =
+      "webpack: `externals: { 'mmap-transport': 'module mmap-transport' }`; " +
+      'ncc: `-e mmap-transport`';
+    return { name: 'webpack or ncc', line };
+  }
+  const line =
+    "esbuild: `--external:mmap-transport`; Rollup, Rolldown: `external: ['mmap-transport']`; " +
+    "Vite: `ssr: { external: ['mmap-transport'] }`";
+  return { name: 'a bundler', line };
+}
+
+function explainBundle(): string {
+  const { name, line } = bundler();
+  const beside =
+    `copy the addon beside the program as ${besideBundle}, or set ${variable} to its path before the ` +
+    'package is loaded (docs/bundlers.md)';
+  if (isSingleExecutable()) return `a single executable has no addon in it: ${beside}`;
+  return (
+    `${name} has put this package into ${here}, and its addon was left behind. Leave the package ` +
+    `out of the bundle (${line}); or ${beside}`
+  );
+}
+
+function isSingleExecutable(): boolean {
+  const sea = process.getBuiltinModule?.('node:sea') as { isSea?: () => boolean } | undefined;
+  return sea?.isSea?.() ?? false;
 }
