@@ -40,7 +40,7 @@ declare const __filename: string;
 
 function ownFile(): string {
   // Empty in what esbuild makes of it for CommonJS.
-  const { url } = import.meta as { url?: string };
+  const url = import.meta.url as string | undefined;
   if (url?.startsWith('file:')) return fileURLToPath(url);
   return typeof __filename === 'string' ? resolve(__filename) : process.execPath;
 }
