@@ -7,6 +7,11 @@ import { types } from 'node:util';
  */
 export type ShmErrorCode =
   /**
+   * Node's permission model forbids a file, a directory or a socket.
+   * To do: Allow the files by `--allow-fs-read` and `--allow-fs-write`, sockets by `--allow-net`.
+   */
+  | 'ERR_ACCESS_DENIED'
+  /**
    * Something that was closed is used: a file, segment, ring, channel, bus, listener or arena;
    * or it was closed while a call was waiting.
    * To do: Close it when its last user is done; end loops on `close`, and look at `closed` where
@@ -39,7 +44,8 @@ export type ShmErrorCode =
    */
   | 'ERR_INVALID_ARG_TYPE'
   /**
-   * `bus.request`: the peer has no handler, and set none within a second of the first request.
+   * `bus.request`: the peer has no handler, and set none within a second of the first request; or
+   * 16 MiB of requests wait for one already.
    * To do: Call `bus.onRequest` there right after joining, or ask another peer.
    */
   | 'ERR_NO_HANDLER'

@@ -31,6 +31,8 @@ interface RegionOptions {
   directory?: string;
   /** What errors call it. @default 'region.create' */
   operation?: string;
+  /** Pages come in on first touch; else all at once. @default false */
+  lazy?: boolean;
 }
 
 interface KeptRegionOptions {
@@ -63,10 +65,12 @@ export class Region {
   readonly #mapping: NativeMapping;
   /** Cancels what would happen at the end of the process. */
   readonly #stayOpen: () => void;
+  readonly #lazy: boolean;
   #closed = false;
 
-  private constructor(file: SegmentFile, prefault: 0 | 1, operation: string) {
+  private constructor(file: SegmentFile, prefault: 0 | 1, operation: string, lazy = false) {
     this.path = file.path;
+    this.#lazy = lazy;
     try {
       const { fd, size, path } = file;
       this.#mapping = new addon.Mapping(fd, 0, size, Access.readWrite, prefault, path);
@@ -96,10 +100,18 @@ export class Region {
     kind = 'region',
     directory,
     operation = 'region.create',
+    lazy = false,
   }: RegionOptions): Region {
     checkMappable(operation, bytes);
     const home = reapedOnce(regionDirectory(directory));
-    return useNewSegment(operation, kind, bytes, home, file => new Region(file, 1, operation));
+    const prefault = lazy ? 0 : 1;
+    return useNewSegment(
+      operation,
+      kind,
+      bytes,
+      home,
+      file => new Region(file, prefault, operation, lazy),
+    );
   }
 
   /**
@@ -140,17 +152,21 @@ export class Region {
    * checked first, and then {@link populate} may be called.
    *
    * @param options.bytes the size it must have; a file of any other is not mapped
+   * @param options.lazy {@link populate} does nothing
    * @throws {ShmError} `ENOENT` where it is gone, `ERR_UNSAFE_FILE` where the file is not
    *   a plain file of this user's that only this user can open; `ERR_OUT_OF_RANGE` where it
    *   has another size, or is longer than a view can address; `ERR_CORRUPT` where it is empty;
    *   `ERR_INVALID_ARG`
    */
-  static open(path: FilePath, options: { bytes?: number; operation?: string } = {}): Region {
-    const { operation = 'region.open' } = options;
+  static open(
+    path: FilePath,
+    options: { bytes?: number; operation?: string; lazy?: boolean } = {},
+  ): Region {
+    const { operation = 'region.open', lazy } = options;
     const file = openSegment(operation, absolutePath(operation, path), true);
     try {
       if (options.bytes !== undefined) checkOffered(file, options.bytes, operation);
-      return new Region(file, 0, operation);
+      return new Region(file, 0, operation, lazy);
     } finally {
       closeQuietly(file.fd);
     }
@@ -170,6 +186,7 @@ export class Region {
 
   /** Enters pages into the page table at once instead of one fault each; a hint. */
   populate(offset = 0, length = this.bytes.length - offset): void {
+    if (this.#lazy) return;
     try {
       this.#mapping.advise(offset, length, populateAdvice);
     } catch {

@@ -66,7 +66,7 @@ export class SharedRings extends LinkedRings<Producer, Consumer> {
   static open(path: string, mode: SerializationMode): SharedRings {
     const region = Region.open(path);
     return SharedRings.#take(region, mode, () => {
-      const [input, output]: [RegionMemory, RegionMemory] = halves(region);
+      const [input, output]: [RegionMemory, RegionMemory] = halves(region, 0);
       return [Ring.attach(output), Ring.attach(input)];
     });
   }

@@ -7,6 +7,12 @@ import type { Peer } from './peer.js';
 /** Milliseconds that requests wait for a handler, from the first one on. */
 const handlerPatience = 1000;
 
+/** Bytes of requests that wait for it, as they travelled; those beyond are refused at once. */
+const mostWaiting = 16 * 1024 * 1024;
+
+/** What a request that waits takes besides its value. */
+const requestOverhead = 256;
+
 /** Answers what other peers ask this one. */
 export class Answers<T> {
   readonly #id: string;
@@ -14,6 +20,7 @@ export class Answers<T> {
   /** Over when requests no longer wait for a handler. */
   #patience: Promise<void> | undefined;
   #handlerSet: (() => void) | undefined;
+  #waitingBytes = 0;
 
   /** @param id this peer's own */
   constructor(id: string) {
@@ -25,11 +32,11 @@ export class Answers<T> {
     this.#handlerSet?.();
   }
 
-  /** Never rejects. */
-  async answer(peer: Peer, id: number, value: T): Promise<void> {
+  /** Never rejects. @param bytes that the request took on its way */
+  async answer(peer: Peer, id: number, value: T, bytes = 0): Promise<void> {
     const { reply } = EnvelopeKind;
     try {
-      if (!this.#handler) await this.#handlerComes();
+      if (!this.#handler) await this.#waitForHandler(bytes + requestOverhead);
       if (!this.#handler) {
         const detail = 'the peer has no handler; it sets one by onRequest';
         throw new ShmError('ERR_NO_HANDLER', detail, 'bus.request', this.#id);
@@ -40,6 +47,14 @@ export class Answers<T> {
       // Also where the answer cannot be sent as it is.
       await postFailure(peer, id, failureOf(error)).catch(() => {}); // nobody waits
     }
+  }
+
+  async #waitForHandler(bytes: number): Promise<void> {
+    // One alone always waits.
+    if (this.#waitingBytes > 0 && this.#waitingBytes + bytes > mostWaiting) return;
+    this.#waitingBytes += bytes;
+    await this.#handlerComes();
+    this.#waitingBytes -= bytes;
   }
 
   /** A bus that has just been joined may still get its handler. */

@@ -295,7 +295,7 @@ export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
       if (this.listening && this.#held.size === 0) this.emit('message', value as T, peer.id);
       else this.#held.add(value, peer.id, bytes ?? 0);
     } else if (kind === EnvelopeKind.request) {
-      void this.#answers.answer(peer, id, value as T);
+      void this.#answers.answer(peer, id, value as T, bytes);
     } else if (kind === EnvelopeKind.reply) {
       this.#pending.answer(peer, id, asked => asked.resolve(value));
     } else if (kind === EnvelopeKind.failure) {

@@ -9,13 +9,25 @@ interface EarlyLink {
   readonly order: LinkOrder;
 }
 
-/** Links of peers that are not known yet, or whose id is still another one's; unread. */
+/** Links that may wait for their peer; each holds descriptors of this process. */
+const mostLinks = 256;
+
+/**
+ * Links of peers that are not known yet, or whose id is still another one's; unread. Where they are
+ * too many, those that have waited longest give way: an honest peer is known within milliseconds.
+ */
 export class EarlyLinks {
   readonly #links = new Map<string, EarlyLink[]>();
+  #count = 0;
 
   /** @param isExpected whether it may still become a peer, when time is over */
   keep(instance: string, link: EarlyLink, isExpected: () => boolean): void {
-    this.#links.set(instance, [...(this.#links.get(instance) ?? []), link]);
+    const [longest] = this.#links.keys();
+    if (this.#count >= mostLinks) this.drop(longest!);
+    const links = this.#links.get(instance) ?? [];
+    links.push(link);
+    this.#links.set(instance, links);
+    this.#count++;
     waitAside(link.channel);
     void delay(handshakeTimeout, { ref: false }).then(() => {
       if (!isExpected()) this.drop(instance);
@@ -25,6 +37,7 @@ export class EarlyLinks {
   take(instance: string): EarlyLink[] {
     const links = this.#links.get(instance) ?? [];
     this.#links.delete(instance);
+    this.#count -= links.length;
     return links;
   }
 

@@ -1,4 +1,4 @@
-import type { ShmError } from '../../errors.js';
+import { ShmError } from '../../errors.js';
 import { delay } from '../../timers.js';
 import type { Channel } from '../channel/channel.js';
 import type { MessageRings } from '../channel/message-rings.js';
@@ -46,6 +46,12 @@ export interface LinkEvents {
   /** Dialling is over, with a link or without. */
   dialled(): void;
 }
+
+/**
+ * Links to one peer that may be open at a time. An honest peer has two or three; more where links
+ * break while nothing is read. Each holds descriptors of this process.
+ */
+const mostLinks = 64;
 
 /** Errors of dialling a peer that is about to leave, or slow: nothing to report. */
 const passing = ['ECONNREFUSED', 'ENOENT', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ERR_CLOSED'];
@@ -106,6 +112,11 @@ export class PeerLinks {
 
   /** Takes a link that the other side has dialled. */
   accept(channel: Channel<Envelope>, { serial, seen }: LinkOrder): void {
+    if (this.#channels.size >= mostLinks) {
+      const detail = `expected at most ${mostLinks} links of one peer`;
+      channel.on('error', () => {}).refuse(new ShmError('ERR_PROTOCOL', detail, 'bus.receive'));
+      return;
+    }
     const own = this.#own?.closed === false ? this.#own : undefined;
     // The other side knew the own link, and has dialled all the same: it has given that up.
     const isInstead = own !== undefined && seen >= this.#serial;

@@ -50,6 +50,9 @@ export interface HandshakeContext {
 /** How long a refused peer is given to read why, in milliseconds. */
 const refusalTime = 500;
 
+/** Bytes that are read of it meanwhile, and dropped: more than an honest peer says by then. */
+const mostIgnored = 256 * 1024;
+
 export function sendMessage(socket: Socket, kind: HandshakeKind, body: object): void {
   socket.write(encode(kind, body));
 }
@@ -155,7 +158,13 @@ export function refuse(socket: Socket, error: Error): void {
   const { code = 'ERR_PROTOCOL' } = error as NodeJS.ErrnoException;
   const detail = error.message.replace(/^[A-Z_]+: /, '').slice(0, 400);
   socket.on('error', () => {}); // it may have gone
-  socket.resume(); // what it still sends must not keep it from reading this
+  // What it still sends must not keep it from reading this.
+  let ignored = 0;
+  socket.on('data', (chunk: Buffer) => {
+    ignored += chunk.length;
+    if (ignored > mostIgnored) socket.destroy();
+  });
+  socket.resume();
   socket.end(encode(HandshakeKind.error, { code, detail }));
   setTimeout(() => socket.destroy(), refusalTime).unref();
 }

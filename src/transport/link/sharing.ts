@@ -95,7 +95,9 @@ export function makeRegion<E extends RingPair>(
 ): Shared<E> {
   needBells('region.create'); // else both sides use the socket
   const bytes = linkBytes(capacity);
-  const region = Region.create({ bytes, kind: 'link', ...(directory && { directory }) });
+  // Entering all pages at once would be the longest part of a dial, most of which use few.
+  const options = { bytes, kind: 'link', lazy: true } as const;
+  const region = Region.create({ ...options, ...(directory && { directory }) });
   return adopt(region, () => {
     writeNonce(region, Field.dialerNonce, nonce);
     const [output, input] = halves(region);
@@ -130,12 +132,12 @@ export function takeRegion<E extends RingPair>(
 ): Shared<E> {
   needBells('region.open');
   const path = join(directory, offer.name);
-  const region = Region.open(path, { bytes: linkBytes(offer.capacity) });
+  const region = Region.open(path, { bytes: linkBytes(offer.capacity), lazy: true });
   const shared = adopt(region, () => {
     checkNonce(region, Field.dialerNonce, offer.nonce);
-    const [input, output] = halves(region);
+    const [input, output] = halves(region, 0);
     for (const { words } of [input, output]) {
-      // Opening a ring waits for a header that is not finished. The dialer's has to be.
+      // The dialer's have to be finished.
       if (loadWord(words, Field.magic) === 0) throw new Fallback('the region holds no rings');
     }
     return kind.open(output, input);

@@ -35,9 +35,9 @@ function writeConstants(words: Int32Array, magic: number, capacity: number, kept
  * @throws {ShmError} `ERR_CORRUPT` where it is not a ring of that kind, `ERR_VERSION`
  */
 export function checkHeader(memory: RingMemory, magic: number, operation: string): number {
-  const { words } = memory;
-  if (words.byteLength >= leastBytes && loadWord(words, Field.magic) === 0) {
-    memory.wait(Field.magic, 0, openTimeout);
+  const { words, patience = openTimeout } = memory;
+  if (patience > 0 && words.byteLength >= leastBytes && loadWord(words, Field.magic) === 0) {
+    memory.wait(Field.magic, 0, patience);
   }
   const capacity = headerCapacity(memory, magic, operation);
   memory.populate(ringHeaderBytes + capacity);

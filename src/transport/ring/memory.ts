@@ -18,6 +18,13 @@ export interface RingMemory {
   readonly plain: Uint8Array<ArrayBuffer>;
   /** What errors call it. */
   readonly address: string;
+  /**
+   * Milliseconds that opening a ring blocks while its header is still being made. 0 for what a peer
+   * has offered, which could hold this thread up by it.
+   *
+   * @default 100
+   */
+  readonly patience?: number | undefined;
   /** Blocks while the header word is `expected`; false after `timeout` milliseconds. */
   wait(field: number, expected: number, timeout: number): boolean;
   wake(field: number): void;
@@ -68,6 +75,7 @@ export class RegionMemory implements RingMemory {
   readonly words: Int32Array;
   readonly plain: Uint8Array<ArrayBuffer>;
   readonly address: string;
+  readonly patience: number | undefined;
   readonly #region: Region;
   readonly #locks: Record<Role, number>;
   // A lock belongs to the open file, which does not see its own locks as taken.
@@ -77,8 +85,9 @@ export class RegionMemory implements RingMemory {
   readonly last: Int32Array;
   lastValue: number | undefined;
 
-  constructor(region: Region, offset = 0, bytes = region.bytes.length - offset) {
+  constructor(region: Region, offset = 0, bytes = region.bytes.length - offset, patience?: number) {
     this.#region = region;
+    this.patience = patience;
     this.#offset = offset;
     this.#locks = roleLocks(offset);
     this.words = new Int32Array(region.buffer, offset, Math.floor(bytes / 4));
@@ -146,13 +155,17 @@ export class RegionMemory implements RingMemory {
 /**
  * Two rings of one size, one after the other, in one region.
  *
+ * @param patience see {@link RingMemory.patience}
  * @throws {ShmError} `ERR_CORRUPT` where no two rings can fill it
  */
-export function halves(region: Region): [RegionMemory, RegionMemory] {
+export function halves(region: Region, patience?: number): [RegionMemory, RegionMemory] {
   const bytes = region.bytes.length / 2;
   if (bytes % 8 !== 0 || bytes < ringHeaderBytes + minCapacity) {
     const detail = `expected two rings of one size, got ${2 * bytes} bytes`;
     throw new ShmError('ERR_CORRUPT', detail, 'region.open', region.path);
   }
-  return [new RegionMemory(region, 0, bytes), new RegionMemory(region, bytes, bytes)];
+  return [
+    new RegionMemory(region, 0, bytes, patience),
+    new RegionMemory(region, bytes, bytes, patience),
+  ];
 }

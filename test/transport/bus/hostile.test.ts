@@ -61,10 +61,13 @@ describe('A bus with a peer that sends garbage', function () {
     return linkedChannel(link, raw).on('error', () => {});
   }
 
+  /** The instance of the last one that intruded. */
+  let intruder: string;
+
   /** A peer like any other up to what it will send, and its link to the victim. */
   async function intrude(id: string, sharedMemory: boolean) {
-    const instance = randomBytes(6).toString('hex');
-    const greeting = { id, instance, capacity: 65536 };
+    intruder = randomBytes(6).toString('hex');
+    const greeting = { id, instance: intruder, capacity: 65536 };
     const joined = once(victim, 'join');
     const presence = await dial({ ...greeting, purpose: 'presence' }, false);
     await joined;
@@ -143,6 +146,37 @@ describe('A bus with a peer that sends garbage', function () {
       while (victim.peers.has('intruder')) await nextTurn();
     });
   }
+
+  it('keeps a bounded number of links that a peer piles up, and of those that no peer has', async () => {
+    const { presence, link } = await intrude('intruder', false);
+    const instance = randomBytes(6).toString('hex');
+    const more: Channel<Uint8Array>[] = [];
+    const pile = async (greeting: object, count: number) => {
+      const links: Channel<Uint8Array>[] = [];
+      for (let i = 0; i < count; i++) {
+        const one = await dial({ capacity: 65536, ...greeting, purpose: 'link' }, false);
+        links.push(one.on('message', () => {}));
+      }
+      more.push(...links);
+      return links;
+    };
+    // Nobody has that instance: they wait, and the first give way to the last.
+    const strange = await pile({ id: 'nobody', instance }, 150);
+    const stranger = await pile({ id: 'nobody', instance: '0'.repeat(12) }, 150);
+    const open = (links: Channel<Uint8Array>[]) => links.filter(one => !one.closed).length;
+    // Before their time is over, which is 5 seconds.
+    let start = performance.now();
+    while (open(strange) > 0 && performance.now() < start + 3000) await nextTurn();
+    expect(open(strange)).to.equal(0);
+    expect(open(stranger)).to.equal(150);
+    const known = await pile({ id: 'intruder', instance: intruder }, 80);
+    start = performance.now();
+    while (open(known) > 63 && performance.now() < start + 3000) await nextTurn();
+    expect(open(known)).to.equal(63); // and the one it had
+    expect(errors).to.deep.equal([]);
+    await isWell();
+    await Promise.all([link, presence, ...more].map(one => one.close()));
+  });
 
   it('makes another link in place of a broken one', async () => {
     const both = ['one', 'other'].map(id => Bus.join(`${name} of two`, { id, codec: refusing }));

@@ -44,6 +44,27 @@ describe('A listener', function () {
     await gone;
   }
 
+  it('reads little of one that it has refused, however much that sends', async () => {
+    const address = await open();
+    const socket = connect({ path: address, allowHalfOpen: true });
+    const closed = new Promise<void>(resolve => socket.once('close', () => resolve()));
+    socket.on('error', () => {});
+    socket.resume();
+    const chunk = Buffer.alloc(65_536, 'A');
+    // The kernel has taken what was called back without an error.
+    let taken = 0;
+    const send = (error?: Error | null) => {
+      if (error || socket.destroyed) return;
+      taken += chunk.length;
+      setImmediate(() => socket.write(chunk, send));
+    };
+    socket.write(chunk, send);
+    await closed;
+    // What is read at once, what is read later, and what lies in the kernel.
+    expect(taken).to.be.below(4 * 2 ** 20);
+    await serves();
+  });
+
   const wrong: [title: string, bytes: Buffer, code: string, detail: RegExp][] = [
     ['random bytes', noise(7, 100_000), 'ERR_PROTOCOL', /speaks mmap-transport, got/],
     [

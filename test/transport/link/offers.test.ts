@@ -14,11 +14,19 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { expect } from 'chai';
-import { type Conn, dial, listen, type Listener } from '../../../src/index.js';
-import { linkBytes, makeRegion } from '../../../src/transport/link/sharing.js';
-import { streamKind } from '../../../src/transport/conn/stream-rings.js';
+import { type Conn, dial, listen, type Listener, ShmError } from '../../../src/index.js';
+import {
+  discard,
+  linkBytes,
+  type LinkKind,
+  makeRegion,
+  takeRegion,
+} from '../../../src/transport/link/sharing.js';
+import { type StreamRings, streamKind } from '../../../src/transport/conn/stream-rings.js';
+import { storeWord } from '../../../src/transport/ring/atomics.js';
+import { Field } from '../../../src/transport/ring/layout.js';
 import { leftLinks, socketPath } from '../../support/platform.js';
 import { readBytes } from '../conn/conn-pairs.js';
 import { collect, held, scratch, skip } from '../../native/support.js';
@@ -115,6 +123,40 @@ describe('A listener that is offered', function () {
     await unmapped();
     writeFileSync(file(), Buffer.alloc(bytes), { mode: 0o600 });
     expect(await says()).to.match(/different files under one name/);
+  });
+
+  it('one whose rings come and go is not kept by them', () => {
+    const { region, ends } = makeRegion(streamKind('park'), capacity, undefined, nonce);
+    const kind: LinkKind<StreamRings> = {
+      ...streamKind('park'),
+      open(output, input) {
+        // As the dialer can, at any moment.
+        storeWord(output.words, Field.magic, 0);
+        output.wait = () => expect.fail('it waited for the dialer');
+        return streamKind('park').open(output, input);
+      },
+    };
+    const offer = { name: basename(region.path), capacity, nonce };
+    const take = () => takeRegion(kind, dirname(region.path), offer, nonce, true);
+    expect(take).to.throw(ShmError, /ERR_CORRUPT: expected the magic of a ring, got 0/);
+    discard({ region, ends });
+  });
+
+  it('16 MiB each way touches what is used of them', async function () {
+    if (process.platform !== 'linux') skip(this, 'there is no smaps');
+    const big = await listen(path('big'), conn => conn.pipe(conn));
+    const conn = await dial(path('big'), { capacity: 16 * 2 ** 20 });
+    expect(conn.transport).to.equal('shared-memory');
+    conn.write('hello');
+    expect(String(await readBytes(conn, 5))).to.equal('hello');
+    // Of both sides' mappings, which are in this process.
+    const maps = readFileSync('/proc/self/smaps', 'utf8').split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m);
+    const links = maps.filter(map => map.includes('/link-'));
+    expect(links.length).to.be.at.least(2);
+    const resident = links.map(map => Number(/^Rss: +(\d+) kB$/m.exec(map)![1]));
+    expect(resident.reduce((sum, one) => sum + one)).to.be.below(1024);
+    conn.destroy();
+    await big.close();
   });
 
   it('a link, a FIFO, or a file that others may open', async () => {
