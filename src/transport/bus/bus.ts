@@ -293,7 +293,7 @@ export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
     if (this.closed) return; // a listener that answered would fail; requests of its own have failed
     if (kind === EnvelopeKind.message) {
       if (this.listening && this.#held.size === 0) this.emit('message', value as T, peer.id);
-      else this.#held.add(value, peer.id, bytes ?? 0);
+      else peer.countHeld(this.#held.add(value, peer.id, bytes ?? 0));
     } else if (kind === EnvelopeKind.request) {
       void this.#answers.answer(peer, id, value as T, bytes);
     } else if (kind === EnvelopeKind.reply) {

@@ -36,12 +36,15 @@ export class HeldMessages {
     return this.#messages.length - this.#taken;
   }
 
-  add(value: unknown, from: string, bytes: number): void {
+  /** @returns the bytes */
+  add(value: unknown, from: string, bytes: number): number {
     this.#messages.push({ value, from, bytes });
     this.#bytes += bytes;
-    if (this.#bytes < this.#capacity || this.#isPaused) return;
-    this.#isPaused = true;
-    this.#pause(true);
+    if (this.#bytes >= this.#capacity && !this.#isPaused) {
+      this.#isPaused = true;
+      this.#pause(true);
+    }
+    return bytes;
   }
 
   /** @param deliver hands one out, as long as somebody listens. What it throws is thrown */

@@ -110,6 +110,7 @@ export class Mesh {
     );
     this.#host = {
       instance,
+      maxMessage: this.#limits.maxMessage,
       codec: () => this.#codec(),
       dial: ({ instance: to, capacity: bytes }, order, early, signal) =>
         this.#dialer.dial(to, 'link', { ...order, capacity: bytes, early, signal }),

@@ -23,6 +23,9 @@ export interface HoldEvents {
 export class MessageHold {
   readonly #events: HoldEvents;
   readonly #presences: ReadonlySet<Channel<Envelope>>;
+  readonly #mostUnderWay: number;
+  /** Bytes of messages that came since this side asked for none. */
+  #underWay = 0;
   /** Counts this side's changes of mind; 0: it has said nothing. */
   #word = 0;
   #isHolding = false;
@@ -32,9 +35,13 @@ export class MessageHold {
   #isHeld = false;
   #isAnswered = true;
 
-  /** @param presences to the peer, the open ones among them */
-  constructor(presences: ReadonlySet<Channel<Envelope>>, events: HoldEvents) {
+  /**
+   * @param presences to the peer, the open ones among them
+   * @param mostUnderWay bytes of messages that an honest peer may have sent before it agreed
+   */
+  constructor(presences: ReadonlySet<Channel<Envelope>>, mostUnderWay: number, events: HoldEvents) {
     this.#presences = presences;
+    this.#mostUnderWay = mostUnderWay;
     this.#events = events;
   }
 
@@ -47,9 +54,21 @@ export class MessageHold {
   hold(isHolding: boolean): void {
     if (isHolding === this.#isHolding) return;
     this.#isHolding = isHolding;
+    this.#underWay = 0;
     this.#word++;
     this.#isSaid = false;
     this.flush();
+  }
+
+  /**
+   * A message has come that nobody listens for.
+   *
+   * @returns whether the peer sends on and on, though it was asked not to
+   */
+  count(bytes: number): boolean {
+    if (!this.#isHolding) return false;
+    this.#underWay += bytes;
+    return this.#underWay > this.#mostUnderWay;
   }
 
   /** A presence is gone, and maybe what was said over it. */

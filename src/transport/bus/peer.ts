@@ -24,6 +24,8 @@ const answerOverhead = 256;
 export interface PeerCallbacks extends Omit<LinkMaker, 'dial'> {
   /** Of the bus's own peer. */
   readonly instance: string;
+  /** Bytes of one message. */
+  readonly maxMessage: number;
   /** Makes a codec that no channel uses. */
   codec(): RangeCodec<Envelope>;
   /** Dials the peer for a link. */
@@ -86,7 +88,8 @@ export class Peer {
       earlyChannel: rings => host.earlyChannel(rings),
       channel: link => host.channel(link),
     };
-    this.#hold = new MessageHold(this.#presences, {
+    // What a ring holds, and one that replaced it.
+    this.#hold = new MessageHold(this.#presences, 4 * capacity + host.maxMessage, {
       acknowledged: () => this.#links.setPaused(false),
       released: () => this.#mayDrain(),
     });
@@ -144,14 +147,16 @@ export class Peer {
     this.#links.accept(channel, order);
   }
 
-  /**
-   * Stops or goes on handing over messages: the rest waits at the peer. Until that has agreed to send
-   * none, requests and answers wait with them.
-   */
+  /** Stops or goes on handing over messages. Until the peer has agreed to send none, all else waits, too. */
   setPaused(paused: boolean): void {
     // Of one that has left everything is taken in: nobody else has it.
     this.#links.setPaused(paused && this.#reason === undefined);
     this.#hold.hold(paused);
+  }
+
+  /** A message of it waits for a listener. One that agrees to send none, and does, is not read. */
+  countHeld(bytes: number): void {
+    if (this.present && this.#hold.count(bytes)) this.#links.setPaused(true);
   }
 
   setRef(refed: boolean): void {

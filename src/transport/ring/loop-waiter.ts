@@ -97,6 +97,9 @@ export class LoopWaiter implements Parked, Polled {
     if (this.#state === 'polling' && !this.#mayPoll) {
       this.stop();
       this.park();
+    } else if (this.#state === 'parked' && refed && this.#role.spin === Infinity) {
+      this.stop();
+      this.start();
     }
   }
 

@@ -2,9 +2,12 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { Bus } from '../../../src/index.js';
-import { Channel } from '../../../src/transport/channel/channel.js';
-import { type Envelope, EnvelopeKind } from '../../../src/transport/bus/envelope.js';
+import { type Envelope, envelopeCodec, EnvelopeKind } from '../../../src/transport/bus/envelope.js';
 import { MessageHold } from '../../../src/transport/bus/message-hold.js';
+import { PeerDirectory } from '../../../src/transport/bus/peer-directory.js';
+import type { Channel } from '../../../src/transport/channel/channel.js';
+import { channelKind, linkedChannel } from '../../../src/transport/channel/link-kind.js';
+import { dialLink } from '../../../src/transport/link/dial-link.js';
 import { random } from '../../support/traffic.js';
 import { Buses, count, Counted, until } from './support.js';
 
@@ -87,6 +90,41 @@ describe('A bus on which nobody listens for messages', function () {
     expect(counted.map(({ wrong }) => wrong)).to.deep.equal([undefined, undefined]);
   });
 
+  it('is not filled by a peer that agrees to send no messages, and sends them', async () => {
+    const bus = await buses.join('here', { capacity, maxMessage: 10_000 });
+    const place = new PeerDirectory(buses.name, undefined);
+    const address = place.address(place.others()[0]);
+    const kind = channelKind({});
+    const content = { ...kind, name: `bus, ${kind.name}` };
+    const greeting = { id: 'liar', instance: place.instance, capacity, serial: 1, seen: 0 };
+    async function dial(purpose: string) {
+      const options = { greeting: { ...greeting, purpose }, sharedMemory: purpose === 'link' };
+      const link = await dialLink(address, content, options);
+      return linkedChannel(link, envelopeCodec(undefined)).on('error', () => {});
+    }
+    const presence = await dial('presence');
+    const { hold, holding, message } = EnvelopeKind;
+    let asked = 0;
+    presence.on('message', ({ kind: word, id }) => {
+      if (word !== hold) return;
+      asked++;
+      presence.send({ kind: holding, id, value: undefined });
+    });
+    const link = await dial('link');
+    const value = 'x'.repeat(500);
+    for (let idle = 0; idle < 20; idle++) {
+      while (link.send({ kind: message, id: 0, value })) idle = 0;
+      await sleep(5);
+    }
+    expect(asked).to.equal(1);
+    // Its own bound, what an honest peer may have under way, and not much more.
+    const most = capacity + 4 * capacity + 10_008;
+    expect(bus.stats().heldMessages * 500).to.be.within(2 * capacity, most + 1000);
+    const left = once(bus, 'leave');
+    await Promise.all([presence.close(), link.close()]);
+    await left;
+  });
+
   it('loses and reorders nothing where listeners come and go', async () => {
     const [bus, ...others] = await buses.meet(['here', 'a', 'b'], { capacity });
     const next = random(7);
@@ -120,7 +158,7 @@ describe('What two peers agree on about messages', () => {
     const presence = (of: typeof a) =>
       ({ send: (envelope: Envelope) => !of.isFull && of.said.push(envelope) > 0 }) as never;
     const presences = new Set<Channel<Envelope>>([presence(a), presence(b)]);
-    const hold = new MessageHold(presences, {
+    const hold = new MessageHold(presences, 1000, {
       acknowledged: () => events.push('acknowledged'),
       released: () => events.push('released'),
     });
@@ -138,6 +176,16 @@ describe('What two peers agree on about messages', () => {
     hold.received(word(release, 4));
     hold.received(word(holdKind, 3));
     expect([hold.isHeld, ...events]).to.deep.equal([false, 'released']);
+  });
+
+  it('is broken by one that sends on and on', () => {
+    const { hold } = side();
+    expect(hold.count(5000)).to.equal(false);
+    for (let times = 0; times < 2; times++) {
+      hold.hold(true);
+      expect([hold.count(600), hold.count(400), hold.count(1)]).to.deep.equal([false, false, true]);
+      hold.hold(false);
+    }
   });
 
   it('is said once there is room, only the last word', () => {

@@ -1,5 +1,8 @@
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { Channel } from '../../../src/index.js';
+import { pollers } from '../../../src/transport/ring/pollers.js';
 import { outcome, startAlone } from '../../support/processes.js';
 
 const index = new URL('../../../src/index.js', import.meta.url).href;
@@ -70,4 +73,27 @@ describe('A channel that was opened by its handle', function () {
       expect([code, stdout, stderr]).to.deep.equal([0, 'second\n', '']);
     });
   }
+
+  it('polls again, waiting by busy, where one listens for each message anew', async () => {
+    const channel = Channel.create({ wait: 'busy' });
+    const other = Channel.open(channel.handle);
+    const add = pollers.add.bind(pollers);
+    let polls = 0;
+    pollers.add = waiter => {
+      polls++;
+      add(waiter);
+    };
+    try {
+      for (let i = 0; i < 5; i++) {
+        const came = once(channel, 'message');
+        await sleep(5); // it waits
+        expect(polls).to.equal(i + 1);
+        other.send(i);
+        expect(await came).to.deep.equal([i]);
+      }
+    } finally {
+      pollers.add = add;
+    }
+    await Promise.all([channel.close(), other.close()]);
+  });
 });
