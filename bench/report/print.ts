@@ -30,7 +30,14 @@ export function coreToCoreLine({ coreToCore }: Results): string | undefined {
   return `From core to core and back, in C++, before each trial that polls: median ${microseconds(trips.median)} µs, ${all}.`;
 }
 
+/** What a reader of the tables has to know first. */
+const legend = `
+× X: how many times as fast as X: as many times the messages a second, or in less time there
+and back. More than 1 is faster than X, less than 1 slower. Figures are medians of several trials.
+k, M, G: thousands, millions, billions. µs: millionths of a second.`;
+
 export function printTables(results: Results): void {
+  console.log(legend);
   const line = coreToCoreLine(results);
   if (line) console.log(`\n${line}`);
   for (const { title, columns, rows } of tables(results)) {

@@ -137,9 +137,9 @@ function roundTripTable(results: Results): Table {
       'p50',
       'lowest – highest p50',
       'p99',
-      'process.send advanced / this',
-      'Unix socket / this',
-      'this / C++',
+      '× process.send advanced',
+      '× Unix socket',
+      '× C++',
     ],
     rows: all.map(measurement => {
       const p50 = spread(measurement, 'p50');
@@ -151,7 +151,7 @@ function roundTripTable(results: Results): Table {
         microseconds(spread(measurement, 'p99').median),
         ratio(quotient(base('process-send-advanced'), measurement, 'p50')),
         ratio(quotient(base('unix-socket'), measurement, 'p50')),
-        ratio(quotient(measurement, base('cpp'), 'p50')),
+        ratio(quotient(base('cpp'), measurement, 'p50')),
       ];
     }),
   };

@@ -5,12 +5,18 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError } from 'commander';
 import { reap } from '../native/reap.js';
-import { reportAll, reportOne, directoryFor } from './region-report.js';
+import { type RegionReport, reportAll, reportOne, directoryFor } from './region-report.js';
 import { details, listTable } from './tables.js';
-import { top } from './top.js';
+import { top, watch } from './top.js';
 
 interface DirectoryOption {
   directory?: string;
+}
+
+interface ListOptions extends DirectoryOption {
+  all?: true;
+  json?: true;
+  watch?: true;
 }
 
 const packageFile = new URL('../../../package.json', import.meta.url);
@@ -32,10 +38,14 @@ const command = (name: string, description: string) =>
 command('ls', 'list all regions, who has them open and what is in them')
   .option('--all', 'doorbells too')
   .option('--json', 'as JSON, one array')
-  .action(({ directory, all, json }: DirectoryOption & { all?: true; json?: true }) => {
-    const reports = reportAll(directory).filter(({ kind }) => all || kind !== 'doorbell');
-    if (json) print(JSON.stringify(reports, null, 2));
-    else print(reports.length === 0 ? 'no regions' : listTable(reports));
+  .option('--watch', 'again every second, until q')
+  .action(async ({ directory, all, json, watch: again }: ListOptions) => {
+    const reports = () => reportAll(directory).filter(({ kind }) => all || kind !== 'doorbell');
+    const text = (found: RegionReport[], width?: number) =>
+      found.length === 0 ? 'no regions' : listTable(found, width);
+    if (json) print(JSON.stringify(reports(), null, 2));
+    else if (again) await watch(width => text(reports(), width));
+    else print(text(reports()));
   });
 
 command('stat', 'show one region and the counters in it')

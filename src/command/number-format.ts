@@ -18,11 +18,16 @@ export function count(value: number): string {
   return digits(value / size) + unit;
 }
 
+const rateUnits: [number, string][] = [
+  [1e9, 'GB/s'],
+  [1e6, 'MB/s'],
+  [1e3, 'kB/s'],
+];
+
 /** Bytes per second, in decimal units. */
 export function rate(bytesPerSecond: number): string {
-  return bytesPerSecond >= 1e9
-    ? `${digits(bytesPerSecond / 1e9)} GB/s`
-    : `${digits(bytesPerSecond / 1e6)} MB/s`;
+  const [size, unit] = rateUnits.find(([limit]) => bytesPerSecond >= limit) ?? [1, 'B/s'];
+  return `${digits(bytesPerSecond / size)} ${unit}`;
 }
 
 /** Bytes that lie somewhere, in binary units. */

@@ -92,7 +92,7 @@ function openFiles(directory: string): Map<string, OpenFile> {
 }
 
 /** Processes end meanwhile, and other users' processes cannot be read. */
-function quietly<T>(read: () => T): T | undefined {
+export function quietly<T>(read: () => T): T | undefined {
   try {
     return read();
   } catch {

@@ -1,5 +1,6 @@
 import Table from 'cli-table3';
 import type { RingStats, RoleStats } from '../transport/ring/stats.js';
+import { fitting, programOf, shortNames, terminalWidth } from './fitting.js';
 import { bytes, count } from './number-format.js';
 import type { ArenaSummary } from './inspect.js';
 import type { RegionReport } from './region-report.js';
@@ -26,18 +27,31 @@ export function table(headings: readonly string[], rows: readonly (readonly stri
     .join('\n');
 }
 
-export function listTable(reports: readonly RegionReport[]): string {
-  return table(
-    ['name', 'kind', '>size', 'state', 'processes', 'holds'],
+/** With short names, and without the programs, where a terminal is too narrow. */
+export function listTable(reports: readonly RegionReport[], width = terminalWidth()): string {
+  const short = shortNames(reports.map(({ name }) => name));
+  const rows = (isShort: boolean, withPrograms: boolean) =>
     reports.map(({ name, kind, size, state, pids, content, problem }) => [
-      name,
+      isShort ? (short.get(name) ?? name) : name,
       kind,
       bytes(size),
       state,
       pids?.join(' ') ?? '?',
+      ...(withPrograms ? [programsOf(pids)] : []),
       problem ?? (content ? summary(content) : ''),
-    ]),
-  );
+    ]);
+  const headings = ['name', 'kind', '>size', 'state', 'processes', 'holds'];
+  const withProgram = [...headings.slice(0, -1), 'program', 'holds'];
+  function* texts() {
+    yield table(withProgram, rows(false, true));
+    yield table(withProgram, rows(true, true));
+    yield table(headings, rows(true, false));
+  }
+  return fitting(width, texts());
+}
+
+function programsOf(pids: readonly number[] | undefined): string {
+  return [...new Set(pids?.map(programOf))].filter(name => name !== undefined).join(' ');
 }
 
 function summary(content: NonNullable<RegionReport['content']>): string {

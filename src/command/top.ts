@@ -1,8 +1,9 @@
-import { cursorTo, clearScreenDown } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RingStats, RoleStats } from '../transport/ring/stats.js';
+import { fitting, programOf, shortNames } from './fitting.js';
 import { bytes, count, rate } from './number-format.js';
 import { type RegionReport, reportAll } from './region-report.js';
+import { Screen } from './screen.js';
 import { stateOf, table } from './tables.js';
 
 interface TopOptions {
@@ -15,13 +16,34 @@ interface TopOptions {
 
 /** A ring at one moment. */
 interface Sample {
+  readonly name: string;
+  readonly number: number;
   readonly stats: RingStats;
   /** Milliseconds. */
   readonly time: number;
 }
 
 const headings = [
-  ...['region', 'from', 'to', '>used', '>of', '>messages/s', '>bytes', '>full/s', '>wakes/s'],
+  'region',
+  'from',
+  'to',
+  '>used',
+  '>of',
+  '>messages/s',
+  '>bytes/s',
+  '>full/s',
+  '>wakes/s',
+];
+/** Where a terminal is too narrow for these. */
+const narrowHeadings = [
+  'region',
+  'from',
+  'to',
+  '>used',
+  '>msg/s',
+  '>bytes/s',
+  '>full/s',
+  '>wakes/s',
 ];
 
 /**
@@ -37,10 +59,20 @@ export async function top({ directory, interval, count: times = Infinity }: TopO
     const reports = reportAll(directory);
     const now = sample(reports);
     const rows = rates(before, now);
-    if (screen) screen.show(height => frame(reports, rows.slice(0, height)));
-    else process.stdout.write(`${frame(reports, rows)}\n\n`);
+    if (screen) screen.show((height, width) => frame(reports, rows.slice(0, height), width));
+    else process.stdout.write(`${frame(reports, rows, Infinity)}\n\n`);
     before = now;
   }
+}
+
+/** Shows a text anew every second: in a terminal in place, until `q`; else one after the other. */
+export async function watch(text: (width: number) => string): Promise<void> {
+  const stop = new AbortController();
+  using screen = process.stdout.isTTY ? new Screen(() => stop.abort()) : undefined;
+  do {
+    if (screen) screen.show((_height, width) => text(width));
+    else process.stdout.write(`${text(Infinity)}\n\n`);
+  } while (await passed(1000, stop.signal));
 }
 
 /** False if it was stopped meanwhile. */
@@ -53,16 +85,19 @@ function sample(reports: readonly RegionReport[]): Map<string, Sample> {
   const samples = new Map<string, Sample>();
   for (const { name, content } of reports) {
     if (!content || !('rings' in content)) continue;
-    content.rings.forEach((stats, index) => samples.set(keyOf(name, index), { stats, time }));
+    content.rings.forEach((stats, index) => {
+      const number = index + 1;
+      samples.set(`${name} ${number}`, { name, number, stats, time });
+    });
   }
   return samples;
 }
 
-const keyOf = (name: string, index: number) => `${name} ${index + 1}`;
-
 interface Rates {
-  /** The region's name, and which of its rings. */
-  readonly key: string;
+  /** The region's name. */
+  readonly name: string;
+  /** Which of its rings, from 1. */
+  readonly number: number;
   readonly stats: RingStats;
   /** Per second; absent in the first report. */
   readonly bytes?: number;
@@ -73,13 +108,14 @@ interface Rates {
 
 /** The busiest first. */
 function rates(before: ReadonlyMap<string, Sample>, now: ReadonlyMap<string, Sample>): Rates[] {
-  const rows = [...now].map(([key, { stats, time }]): Rates => {
+  const rows = [...now].map(([key, { name, number, stats, time }]): Rates => {
     const old = before.get(key);
-    if (!old) return { key, stats };
+    if (!old) return { name, number, stats };
     const perSecond = (read: (stats: RingStats) => number) =>
       ((read(stats) - read(old.stats)) * 1000) / (time - old.time);
     return {
-      key,
+      name,
+      number,
       stats,
       bytes: perSecond(({ bytesWritten }) => bytesWritten),
       records: perSecond(({ recordsWritten }) => recordsWritten),
@@ -90,87 +126,45 @@ function rates(before: ReadonlyMap<string, Sample>, now: ReadonlyMap<string, Sam
   return rows.sort((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0));
 }
 
-function frame(reports: readonly RegionReport[], rows: readonly Rates[]): string {
+function frame(reports: readonly RegionReport[], rows: readonly Rates[], width: number): string {
   const many = (value: number | undefined) => (value === undefined ? '' : count(value));
-  const lines = rows.map(({ key, stats, ...row }) => [
-    key,
-    roleCell(stats.producer),
-    roleCell(stats.consumer),
-    `${Math.round((100 * stats.used) / stats.capacity)} %`,
-    bytes(stats.capacity),
-    many(row.records),
-    row.bytes === undefined ? '' : rate(row.bytes),
-    many(row.full),
-    many(row.wakes),
-  ]);
+  const short = shortNames(reports.map(({ name }) => name));
+  const lines = (isShort: boolean, isNarrow: boolean, withPrograms: boolean) =>
+    rows.map(({ name, number, stats, ...row }) => [
+      `${isShort ? (short.get(name) ?? name) : name} ${number}`,
+      roleCell(stats.producer),
+      roleCell(stats.consumer),
+      `${Math.round((100 * stats.used) / stats.capacity)} %`,
+      ...(isNarrow ? [] : [bytes(stats.capacity)]),
+      many(row.records),
+      row.bytes === undefined ? '' : rate(row.bytes).replace('/s', ''),
+      many(row.full),
+      many(row.wakes),
+      ...(withPrograms ? [programsOf(stats)] : []),
+    ]);
   const size = reports.reduce((sum, report) => sum + report.size, 0);
   const leftOver = reports.filter(({ state }) => state === 'left over').length;
   const title =
     `${reports.length} regions, ${bytes(size)}` +
     (leftOver > 0 ? `; ${leftOver} left over by killed processes, see reap` : '');
-  return `${title}\n\n${table(headings, lines)}`;
+  function* texts() {
+    yield table([...headings, 'programs'], lines(false, false, true));
+    yield table([...headings, 'programs'], lines(true, false, true));
+    yield table(headings, lines(true, false, false));
+    yield table(narrowHeadings, lines(true, true, false));
+  }
+  return `${title}\n\n${fitting(width, texts())}`;
+}
+
+function programsOf({ producer, consumer }: RingStats): string {
+  const [from, to] = [producer, consumer].map(({ pid }) =>
+    pid === 0 ? '' : (programOf(pid) ?? ''),
+  );
+  return from === to ? from! : `${from!} → ${to!}`;
 }
 
 function roleCell(role: RoleStats): string {
   if (role.pid === 0) return '–';
   const state = stateOf(role);
   return state === 'attached' ? String(role.pid) : `${role.pid} ${state}`;
-}
-
-/** `q`, Ctrl-C and Ctrl-D. */
-const endKeys = ['q', '\u0003', '\u0004'];
-
-const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-
-/** The terminal's alternate screen, which leaves the previous content as it was. */
-class Screen {
-  readonly #onStop: () => void;
-  readonly #onKeys = (keys: Buffer) => {
-    // Several keys may arrive at once.
-    if (endKeys.some(key => keys.includes(key))) this.#onStop();
-  };
-  /** After `fg` the terminal is as the shell left it. */
-  readonly #onContinue = () => this.#enter();
-  readonly #draw = () => {
-    // A terminal that does not know its size says 0.
-    const height = process.stdout.rows || 24;
-    const width = process.stdout.columns || 80;
-    const lines = this.#text(height)
-      .split('\n')
-      .slice(0, height - 1);
-    cursorTo(process.stdout, 0, 0);
-    clearScreenDown(process.stdout);
-    process.stdout.write(lines.map(line => line.slice(0, width)).join('\n'));
-  };
-  #text: (height: number) => string = () => '';
-
-  constructor(onStop: () => void) {
-    this.#onStop = onStop;
-    for (const signal of signals) process.once(signal, onStop);
-    process.on('SIGCONT', this.#onContinue);
-    process.stdout.on('resize', this.#draw);
-    process.stdin.on('data', this.#onKeys);
-    this.#enter();
-  }
-
-  #enter(): void {
-    process.stdout.write('\u001b[?1049h\u001b[?25l');
-    if (process.stdin.isTTY) process.stdin.setRawMode(true);
-    this.#draw();
-  }
-
-  /** @param text makes the text for a terminal of `height` lines */
-  show(text: (height: number) => string): void {
-    this.#text = text;
-    this.#draw();
-  }
-
-  [Symbol.dispose](): void {
-    for (const signal of signals) process.off(signal, this.#onStop);
-    process.off('SIGCONT', this.#onContinue);
-    process.stdout.off('resize', this.#draw);
-    process.stdin.off('data', this.#onKeys).pause();
-    if (process.stdin.isTTY) process.stdin.setRawMode(false);
-    process.stdout.write('\u001b[?25h\u001b[?1049l');
-  }
 }
