@@ -8,8 +8,11 @@ import { cannotRun } from './platform.js';
 
 const onWindows = process.platform === 'win32';
 
+/** Bytes of regions that a test has at one time, at most; Docker gives 64 MiB of /dev/shm. */
+const mostMemory = 512 * 1024 * 1024;
+
 // Every run has a region directory of its own, which its children inherit.
-const directory = makeRegionHome('mmap-transport-test-');
+const directory = makeRegionHome('mmap-transport-test-', mostMemory);
 process.env.MMAP_TRANSPORT_DIR = directory;
 
 export const mochaHooks = {
