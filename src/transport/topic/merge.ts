@@ -63,7 +63,11 @@ async function anyReadable<T>(sources: readonly Source<T>[], signal: AbortSignal
   const stop = () => others.abort();
   signal.addEventListener('abort', stop);
   try {
-    const waits = sources.map(({ subscription }) => subscription.readable({ signal: others.signal }));
+    const waits = sources.map(({ subscription }) =>
+      subscription.readable({ signal: others.signal }).catch((error: unknown) => {
+        if (!subscription.closed) throw error; // closed by its topic: it is left out from now on
+      }),
+    );
     for (const wait of waits) wait.catch(() => {});
     await Promise.race(waits);
   } finally {

@@ -57,6 +57,7 @@ export class TopicReader {
   #epoch = 0;
   #size = 0;
   #released = 0;
+  #noted = 0;
   #missed = 0;
   #discarded = 0;
   #gap: Gap | undefined;
@@ -226,6 +227,7 @@ export class TopicReader {
         this.note();
       }
       if (tail !== this.#head) return true;
+      if (this.#noted !== this.#head) this.note();
       if (this.#released !== this.#head) this.release();
       return false;
     }
@@ -239,6 +241,7 @@ export class TopicReader {
   }
 
   note(): void {
+    this.#noted = this.#head;
     this.#slot.note(this.position, this.#missed, this.#discarded);
   }
 
@@ -305,7 +308,7 @@ export class TopicReader {
       // The slice that `position` lies in may have lost its beginning, and its anchor is the next.
       if (!isThere) break;
       if (!place && this.#oldestByte() === oldest) {
-        if (position - oldest <= this.#capacity / 4 + this.#sliceBytes) break;
+        if (position < this.#oldest().position) break;
         throw fail();
       }
       if (place) return this.#goTo(place);
