@@ -5,10 +5,11 @@ import { existingDirectory, regionDirectory } from '../../native/directory.js';
 import type { FilePath } from '../../native/paths.js';
 import { reapLeftOver } from '../../native/reap.js';
 import { Region } from '../../native/region.js';
+import type { CodecOption } from '../codec/types.js';
 import { checkHeader, formatHeader, keptEnds, topicBytes, type TopicConstants } from './header.js';
-import { Field } from './layout.js';
+import { codecNumbers, Field } from './layout.js';
 import { RegionTopicMemory } from './memory.js';
-import { checkName } from './options.js';
+import { checkName, type TopicCreateOptions } from './options.js';
 
 /** A topic's memory, and what stands at its head. */
 export interface OpenTopic {
@@ -33,22 +34,26 @@ export function makeTopic(
   const operation = 'topic.create';
   const home = isNamed ? regionDirectory(directory) : undefined;
   const file = isNamed ? fileName(wanted.name) : undefined;
-  return retried(() => {
-    try {
-      const region = Region.create({
-        ...{ bytes: topicBytes(wanted), kind: 'topic', operation, name: file },
-        ...(directory !== undefined && { directory }),
-      });
-      const memory = new RegionTopicMemory(region);
-      formatHeader(memory.words, memory.plain, wanted);
-      memory.wake(Field.magic);
-      return { memory, constants: wanted };
-    } catch (error) {
-      if (file === undefined || (error as ShmError).code !== 'EEXIST') throw error;
-    }
-    const path = join(home!, file);
-    return reapLeftOver(path) ? undefined : take(path, operation);
-  }, operation, wanted.name);
+  return retried(
+    () => {
+      try {
+        const region = Region.create({
+          ...{ bytes: topicBytes(wanted), kind: 'topic', operation, name: file },
+          ...(directory !== undefined && { directory }),
+        });
+        const memory = new RegionTopicMemory(region);
+        formatHeader(memory.words, memory.plain, wanted);
+        memory.wake(Field.magic);
+        return { memory, constants: wanted };
+      } catch (error) {
+        if (file === undefined || (error as ShmError).code !== 'EEXIST') throw error;
+      }
+      const path = join(home!, file);
+      return reapLeftOver(path) ? undefined : take(path, operation);
+    },
+    operation,
+    wanted.name,
+  );
 }
 
 /** The same for one that is kept in a file. */
@@ -56,7 +61,10 @@ export function makeKept(wanted: TopicConstants, path: FilePath): OpenTopic {
   const operation = 'topic.create';
   try {
     const ends = keptEnds(wanted);
-    return checked(Region.createKept({ bytes: topicBytes(wanted), path, ends, operation }), operation);
+    return checked(
+      Region.createKept({ bytes: topicBytes(wanted), path, ends, operation }),
+      operation,
+    );
   } catch (error) {
     if ((error as ShmError).code !== 'EEXIST') throw error;
     return checked(Region.open(path, { operation }), operation);
@@ -115,14 +123,40 @@ function checked(region: Region, operation: string): OpenTopic {
   }
 }
 
-function retried(
-  attempt: () => OpenTopic | undefined,
-  operation: string,
-  name: string,
-): OpenTopic {
+function retried(attempt: () => OpenTopic | undefined, operation: string, name: string): OpenTopic {
   for (let tries = operation === 'topic.open' ? 1 : mostTries; tries > 0; tries--) {
     const made = attempt();
     if (made) return made;
   }
   throw new ShmError('ENOENT', 'there is no topic of that name', operation, name);
+}
+
+/** @throws {ShmError} `ERR_INVALID_ARG` where a topic is there that is another than was asked for */
+export function checkSame<T>(
+  operation: string,
+  { constants, memory }: OpenTopic,
+  { capacity, codec }: TopicCreateOptions<T>,
+): void {
+  const fail = (what: string, there: string | number, wanted: string | number) => {
+    const detail = `the topic is there with ${what} ${there}, and was to have ${wanted}`;
+    return new ShmError('ERR_INVALID_ARG', detail, operation, memory.address);
+  };
+  const number = numberOf(codec);
+  if (constants.codec !== number) {
+    throw fail('codec', nameOfCodec(constants.codec), nameOfCodec(number));
+  }
+  if (capacity !== undefined && capacity !== constants.capacity) {
+    throw fail('capacity', constants.capacity, capacity);
+  }
+}
+
+/** What stands in the header for a codec. */
+export function numberOf<T>(codec: CodecOption<T> | undefined): number {
+  if (codec === undefined) return codecNumbers.structured;
+  return typeof codec === 'string' ? codecNumbers[codec] : codecNumbers.custom;
+}
+
+function nameOfCodec(number: number): string {
+  const found = Object.entries(codecNumbers).find(([, value]) => value === number);
+  return found?.[0] ?? 'unknown';
 }

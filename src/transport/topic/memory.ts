@@ -85,7 +85,8 @@ export class RegionTopicMemory implements TopicMemory {
     const isKept = loadWord(words, Field.kept) !== 0;
     const isWhole = !isKept || words[words.length - 1] === topicMagic;
     if (isWhole && loadWord(words, Field.magic) === topicMagic) return undefined;
-    const detail = 'expected the topic that was there, got zeros: its file was cut, and has grown again';
+    const detail =
+      'expected the topic that was there, got zeros: its file was cut, and has grown again';
     return new ShmError('ERR_TRUNCATED', detail, operation, this.address);
   }
 

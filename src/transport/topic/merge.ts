@@ -35,13 +35,16 @@ export function merge<T>(
     return undefined;
   }
 
+  function leaveOut(isOver: (source: Source<T>) => boolean): void {
+    for (let i = open.length - 1; i >= 0; i--) if (isOver(open[i]!)) open.splice(i, 1);
+  }
+
   const iterator = iterate<Merged<T>>(async ({ signal }) => {
     for (;;) {
+      leaveOut(({ subscription }) => subscription.closed);
       const found = next();
       if (found) return found;
-      for (let i = open.length - 1; i >= 0; i--) {
-        if (open[i]!.subscription.isOver()) open.splice(i, 1);
-      }
+      leaveOut(({ subscription }) => subscription.isOver());
       if (open.length === 0) {
         close();
         return null;

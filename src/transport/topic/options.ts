@@ -86,7 +86,8 @@ const aPosition: Rule = (operation, name, value) => {
 const behaviours: readonly unknown[] = ['skip', 'wait'] satisfies SubscribeOptions['whenBehind'][];
 
 const aBehaviour: Rule = (operation, name, value) => {
-  if (!behaviours.includes(value)) throw invalidArgument(operation, name, "'skip' or 'wait'", value);
+  if (!behaviours.includes(value))
+    throw invalidArgument(operation, name, "'skip' or 'wait'", value);
 };
 
 export const subscribeRules = {
@@ -113,7 +114,7 @@ export function checkName(operation: string, name: unknown): asserts name is str
   const isName =
     typeof name === 'string' &&
     name !== '' &&
-    !/[/\\\0]/.test(name) && // eslint-disable-line no-control-regex
+    !/[/\\\0]/.test(name) &&
     Buffer.byteLength(name) <= maxNameBytes;
   if (isName) return;
   const expected = `a name of at most ${maxNameBytes} bytes without slashes`;

@@ -1,6 +1,7 @@
 import { loadPosition, loadWord } from '../ring/atomics.js';
 import {
   anchorIndex,
+  Counter,
   epochBytes,
   Field,
   isRecord,
@@ -42,9 +43,11 @@ export interface Place {
 const sizeOf = (length: number): number => (length + recordHeaderBytes + 15) & -16;
 
 /**
- * Finds the sequence at a position by walking to it from the last anchor before.
+ * Finds the sequence at a position by walking to it from the last anchor before. That of a boundary
+ * at the tail itself belongs to a record that is not published, and may be half written.
  *
- * @param from a position up to which nothing is overwritten
+ * @param from nothing behind it is overwritten
+ * @param tail as it was before this is called
  * @returns undefined: no record starts there, or what lies before it is damaged
  */
 export function walkTo(
@@ -52,12 +55,15 @@ export function walkTo(
   capacity: number,
   position: number,
   from: number,
+  tail: number,
 ): Place | undefined {
+  if (position === 0) return { position: 0, sequence: 0 };
   const floats = floatView(memory);
   const sliceBytes = capacity / slices;
+  const last = Math.floor((position === tail ? position - 1 : position) / sliceBytes) * sliceBytes;
   // A record of a quarter of the capacity reaches over four boundaries.
   const first = Math.max(0, Math.ceil(from / sliceBytes) * sliceBytes);
-  for (let at = Math.floor(position / sliceBytes) * sliceBytes; at >= first; at -= sliceBytes) {
+  for (let at = last; at >= first; at -= sliceBytes) {
     const anchor = anchorIndex(at % (sliceBytes * slices), sliceBytes);
     const start = { position: floats[anchor]!, sequence: floats[anchor + 1]! };
     if (!(start.position >= at && start.position <= position)) continue;
@@ -80,4 +86,17 @@ function walk(memory: TopicMemory, capacity: number, start: Place, end: number) 
     if (kind === Kind.data) sequence++;
   }
   return position === end ? { position, sequence } : undefined;
+}
+
+/**
+ * Where a publisher goes on. What a power failure has damaged before the tail costs the count of the
+ * records, not the topic.
+ */
+export function findEnd(memory: TopicMemory, capacity: number): Place & { intent: number } {
+  const intent = loadIntent(memory.words);
+  const position = loadTail(memory.words);
+  const place = walkTo(memory, capacity, position, intent - capacity, position);
+  const counted = floatView(memory)[Counter.records]!;
+  const sequence = place?.sequence ?? (Number.isSafeInteger(counted) ? counted : 0);
+  return { position, sequence, intent };
 }

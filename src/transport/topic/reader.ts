@@ -1,17 +1,9 @@
 import { outOfRange, type ShmError } from '../../errors.js';
 import { fenceReads, loadPosition } from '../ring/atomics.js';
-import {
-  anchorIndex,
-  Counter,
-  Field,
-  isRecord,
-  Kind,
-  maxPayload,
-  recordHeaderBytes,
-  slices,
-} from './layout.js';
-import { floatView, recordViews, type TopicMemory } from './memory.js';
-import { loadIntent, loadTail, type Place, walkTo } from './positions.js';
+import { Field, Kind, recordHeaderBytes, slices } from './layout.js';
+import { recordViews, type TopicMemory } from './memory.js';
+import { Places } from './places.js';
+import { loadIntent, loadTail, type Place } from './positions.js';
 import type { ReaderSlot } from './reader-slot.js';
 
 /** Where a reader begins. */
@@ -42,12 +34,11 @@ export class TopicReader {
   readonly #slot: ReaderSlot;
   readonly #memory: TopicMemory;
   readonly #words: Int32Array;
-  readonly #floats: Float64Array;
+  readonly #places: Places;
   readonly #recordWords: Int32Array;
   readonly #sequences: Float64Array;
   readonly #capacity: number;
   readonly #mask: number;
-  readonly #sliceBytes: number;
   /** Low halves of where the next record starts, and up to where records are known to be there. */
   #head = 0;
   #tail = 0;
@@ -68,18 +59,17 @@ export class TopicReader {
     this.#slot = slot;
     this.#memory = memory;
     this.#words = memory.words;
-    this.#floats = floatView(memory);
+    this.#places = new Places(memory, capacity);
     this.#capacity = capacity;
     this.#mask = capacity - 1;
-    this.#sliceBytes = capacity / slices;
     const views = recordViews(memory, capacity);
     this.records = views.records;
     this.#recordWords = views.recordWords;
     this.#sequences = views.sequences;
     const now = loadTail(this.#words);
     slot.hold(now);
-    if (from === 'now') this.#goTo(this.#atTail());
-    else if (from === 'oldest') this.#goTo(this.#oldest());
+    if (from === 'now') this.#goTo(this.#places.atTail());
+    else if (from === 'oldest') this.#goTo(this.#places.oldest());
     else this.#continueFrom(from);
     slot.hold(this.position);
     // Its publisher may have gone on before it saw that.
@@ -179,7 +169,7 @@ export class TopicReader {
   /** Goes on where the writer will not be soon, with a gap. A copy was thrown away. */
   lap(): void {
     this.#discarded++;
-    this.#skipTo(this.#behindTail());
+    this.#skipTo(this.#places.behindTail());
   }
 
   #skipTo(place: Place): void {
@@ -187,7 +177,8 @@ export class TopicReader {
     const records = place.sequence - this.#sequence;
     const before = this.#gap;
     this.#gap = {
-      records: before && before.records === undefined ? undefined : (before?.records ?? 0) + records,
+      records:
+        before && before.records === undefined ? undefined : (before?.records ?? 0) + records,
       bytes: (before?.bytes ?? 0) + place.position - position,
     };
     this.#missed += records;
@@ -245,78 +236,20 @@ export class TopicReader {
     this.#slot.note(this.position, this.#missed, this.#discarded);
   }
 
-  #atTail(): Place {
-    for (let tries = mostTries; tries > 0; tries--) {
-      const position = loadTail(this.#words);
-      const place = walkTo(this.#memory, this.#capacity, position, this.#oldestByte());
-      if (place && loadIntent(this.#words) - position <= this.#capacity / 2) return place;
-      // What lies before the tail is damaged; or the publisher has gone a lap meanwhile.
-      if (loadTail(this.#words) === position) return { position, sequence: this.#counted() };
-    }
-    return this.#behindTail();
-  }
-
-  #counted(): number {
-    const records = this.#floats[Counter.records]!;
-    return Number.isSafeInteger(records) ? records : 0;
-  }
-
-  #oldestByte(): number {
-    return Math.max(0, loadIntent(this.#words) - this.#capacity);
-  }
-
-  #oldest(): Place {
-    return this.#anchorFrom(() => Math.ceil(this.#oldestByte() / this.#sliceBytes));
-  }
-
-  /** The first slice boundary at least a quarter of the capacity behind the tail. */
-  #behindTail(): Place {
-    return this.#anchorFrom(() => {
-      const tail = loadTail(this.#words);
-      return Math.max(0, Math.floor((tail - this.#capacity / 4) / this.#sliceBytes));
-    });
-  }
-
-  /** Under SYNC overrun: the anchor counts if it was not overwritten by then. @param pick a slice */
-  #anchorFrom(pick: () => number): Place {
-    for (let tries = mostTries; tries > 0; tries--) {
-      const boundary = pick() * this.#sliceBytes;
-      const index = anchorIndex(boundary, this.#sliceBytes);
-      const place = { position: this.#floats[index]!, sequence: this.#floats[index + 1]! };
-      fenceReads();
-      if (loadIntent(this.#words) - boundary > this.#capacity) continue;
-      const isNext =
-        place.position >= boundary && place.position - boundary <= this.#capacity / 4 + 16;
-      if (isNext && place.position <= loadTail(this.#words) && place.sequence >= 0) return place;
-      break;
-    }
-    return { position: loadTail(this.#words), sequence: this.#counted() };
-  }
-
   #continueFrom(from: bigint): void {
     const tail = loadTail(this.#words);
     const position = Number(from);
-    const expected = `a position of this topic, from 0n to ${tail}n, where a record starts`;
-    const fail = () => outOfRange('topic.subscribe', 'from', expected, from);
-    if (from < 0n || position > tail) throw fail();
-    this.#slot.hold(position);
-    for (let tries = mostTries; tries > 0; tries--) {
-      const oldest = this.#oldestByte();
-      if (position < oldest) break;
-      const place = walkTo(this.#memory, this.#capacity, position, oldest);
-      const isThere = loadIntent(this.#words) - position <= this.#capacity;
-      // The slice that `position` lies in may have lost its beginning, and its anchor is the next.
-      if (!isThere) break;
-      if (!place && this.#oldestByte() === oldest) {
-        if (position < this.#oldest().position) break;
-        throw fail();
-      }
-      if (place) return this.#goTo(place);
+    const isWithin = from >= 0n && position <= tail;
+    if (isWithin) this.#slot.hold(position);
+    const place = isWithin && this.#places.at(position, tail);
+    if (place === false) {
+      const expected = `a position of this topic, from 0n to ${tail}n, where a record starts`;
+      throw outOfRange('topic.subscribe', 'from', expected, from);
     }
-    const place = this.#oldest();
-    const records = undefined;
-    this.#gap = { records, bytes: place.position - position };
-    this.#goTo(place);
+    if (place) return this.#goTo(place);
+    const oldest = this.#places.oldest();
+    this.#gap = { records: undefined, bytes: oldest.position - position };
+    this.#goTo(oldest);
   }
 
   /**
@@ -330,32 +263,16 @@ export class TopicReader {
     if (cut) throw cut;
     const isKept = this.#words[Field.kept] !== 0;
     if (!isKept) throw this.#corrupt(detail);
-    this.#skipTo(this.#behindDamage());
-  }
-
-  #behindDamage(): Place {
-    const tail = loadTail(this.#words);
-    const sliceBytes = this.#sliceBytes;
-    const position = this.position;
-    for (let at = (Math.floor(position / sliceBytes) + 1) * sliceBytes; at < tail; at += sliceBytes) {
-      const anchor = anchorIndex(at, sliceBytes);
-      const place = { position: this.#floats[anchor]!, sequence: this.#floats[anchor + 1]! };
-      const isAhead = place.position > position && place.position < tail;
-      if (isAhead && place.sequence >= this.#sequence && this.#isAt(place)) return place;
-    }
-    const sequence = Math.max(this.#sequence, this.#counted());
-    return { position: tail, sequence };
-  }
-
-  #isAt({ position, sequence }: Place): boolean {
-    const index = position % this.#capacity;
-    if (index % 16 !== 0) return false;
-    const [length, kind] = this.#recordWords.subarray(index / 4, index / 4 + 2);
-    const isSound = isRecord(length!, kind!, this.#capacity - index);
-    return isSound && length! <= maxPayload(this.#capacity) && this.#sequences[index / 8 + 1] === sequence;
+    this.#skipTo(this.#places.behindDamage({ position: this.position, sequence: this.#sequence }));
   }
 
   #corrupt(detail: string): ShmError {
     return this.#slot.error('ERR_CORRUPT', 'read', `${detail} at position ${this.position}`);
+  }
+
+  /** What a handler looked at in place does not count. */
+  overrun(): ShmError {
+    const detail = 'what the handler looked at was overwritten meanwhile';
+    return this.#slot.error('ERR_OVERRUN', 'drain', detail);
   }
 }

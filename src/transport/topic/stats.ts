@@ -45,7 +45,7 @@ export interface TopicStats {
 
 /** What is in a topic and who uses it; also of one in use, whose numbers go on changing. */
 export function readTopicStats(
-  { words, isLocked }: Pick<TopicMemory, 'words'> & { isLocked(lock: number): boolean },
+  { words, isLocked }: Pick<TopicMemory, 'words'> & { isLocked: (lock: number) => boolean },
   { name, capacity }: TopicConstants,
 ): TopicStats {
   const floats = new Float64Array(words.buffer, words.byteOffset, headerBytes / 8);
@@ -60,7 +60,8 @@ export function readTopicStats(
     const mode = loadWord(words, at + Slot.mode);
     readers.push({
       pid: loadWord(words, at + Slot.pid),
-      whenBehind: mode === ReaderMode.wait ? 'wait' : mode === ReaderMode.dropped ? 'dropped' : 'skip',
+      whenBehind:
+        mode === ReaderMode.wait ? 'wait' : mode === ReaderMode.dropped ? 'dropped' : 'skip',
       behind: Math.max(0, position - counter(at / 2 + SlotCounter.position)),
       missed: counter(at / 2 + SlotCounter.missed),
       discarded: counter(at / 2 + SlotCounter.discarded),

@@ -1,7 +1,6 @@
 import type { ShmError } from '../../errors.js';
 import { checkOptions, anAbortSignal, notConstructed } from '../../native/arguments.js';
-import { clearImmediate, Limit, now } from '../../timers.js';
-import type { RangeCodec } from '../codec/types.js';
+import { clearImmediate, now } from '../../timers.js';
 import { waitSync } from '../ring/blocking-wait.js';
 import { iterate } from '../ring/iterate.js';
 import { nextTurn } from '../ring/listener-scope.js';
@@ -11,31 +10,18 @@ import { aTimeout } from '../ring/option-rules.js';
 import type { WaitOptions } from '../ring/wait-queue.js';
 import { WaitRetry } from '../ring/wait-retry.js';
 import { checkTimeout } from '../ring/wait-strategy.js';
+import { EndWatch } from './end-watch.js';
 import type { EndReason, SubscriptionEvents } from './options.js';
+import { PendingReads } from './pending-reads.js';
 import { none, type TopicReader } from './reader.js';
 import type { ReaderSlot } from './reader-slot.js';
+import type { SubscriptionParts } from './subscription-parts.js';
+import { ValueReader } from './value-reader.js';
 
 /** Messages handed out before the event loop gets its turn. */
 const messagesPerTurn = 256;
 
 const waitRules = { signal: anAbortSignal, timeout: aTimeout };
-
-/** What a subscription is made of. */
-export interface SubscriptionParts<T> {
-  readonly slot: ReaderSlot;
-  readonly reader: TopicReader;
-  readonly codec: RangeCodec<T>;
-  readonly adapts: boolean;
-  /** A user's codec, which must see only what counts. */
-  readonly copies: boolean;
-  readonly follow: boolean;
-  readonly closed: (subscription: Subscription<T>) => void;
-}
-
-interface Read {
-  resolve(): void;
-  reject(error: Error): void;
-}
 
 /**
  * One reader of a topic, at its own position. Take what comes by events, by `for await`, or by
@@ -49,21 +35,17 @@ interface Read {
 export class Subscription<T = unknown> extends MessageEmitter<SubscriptionEvents<T>> {
   readonly #slot: ReaderSlot;
   readonly #reader: TopicReader;
-  readonly #codec: RangeCodec<T>;
-  readonly #copies: boolean;
+  readonly #values: ValueReader<T>;
   readonly #follow: boolean;
-  readonly #onClosed: (subscription: Subscription<T>) => void;
+  readonly #onClosed: () => void;
   readonly #waiter: LoopWaiter;
   readonly #retry: WaitRetry;
-  readonly #reads: Read[] = [];
-  #copy: Buffer = Buffer.alloc(0);
+  readonly #end: EndWatch;
+  readonly #reads = new PendingReads();
   #flowing = false;
   #inListener = false;
   #draining = false;
   #turn: NodeJS.Immediate | undefined;
-  #ended: EndReason | undefined;
-  /** The publisher whose end was reported. */
-  #endedInstance = -1;
   #refed = true;
 
   /** @internal Use {@link Topic.subscribe}. */
@@ -72,13 +54,13 @@ export class Subscription<T = unknown> extends MessageEmitter<SubscriptionEvents
     super('MMAP_SUBSCRIPTION');
     this.#slot = parts.slot;
     this.#reader = parts.reader;
-    this.#codec = parts.codec;
-    this.#copies = parts.copies;
+    this.#values = new ValueReader(parts);
     this.#follow = parts.follow;
     this.#onClosed = parts.closed;
+    this.#end = new EndWatch(this.#slot, this.#reader, parts.follow);
     this.#waiter = new LoopWaiter(
       this.#slot,
-      this.#ready,
+      this.#end.ready,
       (error, temporary) => this.scope.run(this.#woken, error, temporary),
       parts.adapts,
     );
@@ -98,7 +80,7 @@ export class Subscription<T = unknown> extends MessageEmitter<SubscriptionEvents
 
   /** Why nothing comes any more; undefined: something may. */
   get ended(): EndReason | undefined {
-    return this.#ended;
+    return this.#end.reason;
   }
 
   get closed(): boolean {
@@ -123,13 +105,13 @@ export class Subscription<T = unknown> extends MessageEmitter<SubscriptionEvents
     for (;;) {
       const next = this.tryTake();
       if (next) return next.value;
-      if (this.#hasEnded() || limit === 0) return undefined;
+      if (this.#end.hasEnded() || limit === 0) return undefined;
       try {
         const left = start === 0 ? limit : Math.max(0, limit - (now() - start));
-        if (!waitSync(this.#slot, 'readSync', this.#ready, left)) return undefined;
+        if (!waitSync(this.#slot, 'readSync', this.#end.ready, left)) return undefined;
       } catch (error) {
         if ((error as ShmError).code !== 'ERR_PEER_DIED') throw error;
-        this.#endAs('died', this.#slot.instance);
+        this.#end.died();
         if (!this.#follow) return undefined;
       }
     }
@@ -151,31 +133,23 @@ export class Subscription<T = unknown> extends MessageEmitter<SubscriptionEvents
     limit = Number.POSITIVE_INFINITY,
   ): number {
     this.#checkOpen('drain');
-    const reader = this.#reader;
-    let count = 0;
     this.#draining = true;
+    let count: number;
     try {
-      while (count < limit) {
-        const length = reader.next();
-        if (length === none) break;
-        if (reader.hasGap) this.#tellGap();
-        const goOn = handler(reader.records, reader.offset, length);
-        if (reader.isLapped()) {
-          reader.lap();
-          const detail = 'what the handler looked at was overwritten meanwhile';
-          throw this.#slot.error('ERR_OVERRUN', 'drain', detail);
-        }
-        reader.advance();
-        count++;
-        if (goOn === false || this.closed) break;
-      }
+      count = this.#values.drain(handler, limit, this.#goesOn);
     } finally {
       this.#draining = false;
-      if (!this.closed) reader.note();
+      if (!this.closed) this.#reader.note();
     }
     this.#slot.checkMemory('drain');
     return count;
   }
+
+  /** Tells a gap before the record behind it. @returns whether anything may be read on */
+  readonly #goesOn = (): boolean => {
+    if (!this.closed && this.#reader.hasGap) this.#tellGap();
+    return !this.closed;
+  };
 
   /** @internal The next record if there is one; nothing waits. */
   tryTake(): { readonly value: T } | undefined {
@@ -184,11 +158,8 @@ export class Subscription<T = unknown> extends MessageEmitter<SubscriptionEvents
     for (;;) {
       const length = reader.next();
       if (length === none) return undefined;
-      if (reader.hasGap) {
-        this.#tellGap();
-        if (this.closed) return undefined;
-      }
-      const value = this.#decode(length);
+      if (reader.hasGap && !this.#goesOn()) return undefined;
+      const value = this.#values.read(length);
       if (value === undefined) {
         reader.lap();
         continue;
@@ -199,64 +170,29 @@ export class Subscription<T = unknown> extends MessageEmitter<SubscriptionEvents
     }
   }
 
-  /**
-   * The record as it is. Built-in codecs read it where it lies, which takes no trust in the bytes; a
-   * user's gets a copy that counts. Undefined: it was overwritten meanwhile.
-   */
-  #decode(length: number): { readonly value: T } | undefined {
-    const { records, offset } = this.#reader;
-    if (this.#copies) {
-      if (this.#copy.length < length) this.#copy = Buffer.allocUnsafeSlow(2 * length + 8);
-      records.copy(this.#copy, 0, offset, offset + length);
-      if (this.#reader.isLapped()) return undefined;
-      return { value: this.#codec.decode(this.#copy, 0, length) };
-    }
-    try {
-      const value = this.#codec.decode(records, offset, offset + length);
-      return this.#reader.isLapped() ? undefined : { value };
-    } catch (error) {
-      if (this.#reader.isLapped()) return undefined;
-      throw error;
-    }
-  }
-
   /** @internal Resolves once there is a record, or the end. */
   async readable(options: WaitOptions = {}): Promise<void> {
     checkOptions('subscription.read', options, waitRules);
     this.#checkOpen('read');
-    const { signal, timeout = Number.POSITIVE_INFINITY } = options;
-    signal?.throwIfAborted();
-    if (this.#ready()) return;
-    await new Promise<void>((resolve, reject) => {
-      const settle = (then: () => void) => {
-        limit.clear();
-        const at = this.#reads.indexOf(read);
-        if (at >= 0) this.#reads.splice(at, 1);
-        if (this.#reads.length === 0 && !this.#flowing) this.#waiter.stop();
-        then();
-      };
-      const read: Read = {
-        resolve: () => settle(resolve),
-        reject: error => settle(() => reject(error)),
-      };
-      const limit = new Limit(timeout, signal, read.resolve, read.reject);
-      this.#reads.push(read);
-      this.#waiter.start();
-    });
+    options.signal?.throwIfAborted();
+    if (this.#end.ready()) return;
+    const read = this.#reads.add(options, () => !this.#flowing && this.#waiter.stop());
+    this.#waiter.start();
+    await read;
   }
 
   /** @internal The publisher is gone, and all is read. */
   isOver(): boolean {
-    return this.closed || this.#hasEnded();
+    return this.closed || this.#end.hasEnded();
   }
 
   /** @internal The next one; null: the end, or the time ran out. */
   async read(options?: WaitOptions): Promise<{ readonly value: T } | null> {
     for (;;) {
-      if (this.closed && this.#ended) return null;
+      if (this.closed && this.#end.reason) return null;
       const next = this.tryTake();
       if (next) return next;
-      if (this.#hasEnded()) return null;
+      if (this.#end.hasEnded()) return null;
       await this.readable(options);
     }
   }
@@ -291,8 +227,8 @@ export class Subscription<T = unknown> extends MessageEmitter<SubscriptionEvents
     this.#reader.note();
     this.#slot.close();
     const error = this.#slot.error('ERR_CLOSED', 'read', 'the subscription was closed');
-    for (const read of [...this.#reads]) read.reject(error);
-    this.#onClosed(this);
+    this.#reads.reject(error);
+    this.#onClosed();
     nextTurn(() => this.scope.run(() => this.emit('close')));
   }
 
@@ -317,46 +253,17 @@ export class Subscription<T = unknown> extends MessageEmitter<SubscriptionEvents
     throw this.#slot.error('ERR_CLOSED', operation, 'the subscription was closed');
   }
 
-  /** The state is loaded before the topic is looked at again: it is stored last. */
-  readonly #ready = (): boolean => {
-    if (this.#reader.isBehind) return true;
-    const { instance } = this.#slot;
-    if (instance === 0 || instance === this.#endedInstance) return false;
-    return this.#slot.publisherLeft() && !this.#reader.isBehind;
-  };
-
-  /** Whether the publisher is gone, and all is read; of one, said once where a successor may come. */
-  #hasEnded(): boolean {
-    const { instance } = this.#slot;
-    if (this.#ended !== undefined && instance === this.#endedInstance) return !this.#follow;
-    this.#ended = undefined;
-    if (instance === 0 || !this.#slot.publisherLeft() || this.#reader.isBehind) return false;
-    this.#endAs('closed', instance);
-    return !this.#follow;
-  }
-
-  #endAs(reason: EndReason, instance: number): void {
-    this.#ended = reason;
-    this.#endedInstance = instance;
-  }
-
   readonly #woken = (error?: ShmError, temporary = false): void => {
     if (temporary) return this.#retry.failed(error!, this.#refed);
     this.#retry.succeeded();
     if (error && error.code !== 'ERR_PEER_DIED') return this.#fail(error);
     if (error) {
-      const { instance } = this.#slot;
-      if (instance === this.#endedInstance) return this.#wait();
-      this.#endAs('died', instance);
+      if (!this.#end.died()) return this.#waiter.start();
       if (this.#flowing) return this.#tellEnd();
     }
-    for (const read of [...this.#reads]) read.resolve();
+    this.#reads.resolve();
     if (this.#flowing) this.#receive();
   };
-
-  #wait(): void {
-    this.#waiter.start();
-  }
 
   /** Hands out what is there, a turn's worth, then waits for more. */
   #receive(): void {
@@ -385,10 +292,8 @@ export class Subscription<T = unknown> extends MessageEmitter<SubscriptionEvents
       this.#flowing = false;
       return;
     }
-    const reported = this.#endedInstance;
-    this.#hasEnded();
-    if (this.#endedInstance === reported) this.#wait();
-    else this.#tellEnd();
+    if (this.#end.isNew()) this.#tellEnd();
+    else this.#waiter.start();
   }
 
   #again(): void {
@@ -404,7 +309,7 @@ export class Subscription<T = unknown> extends MessageEmitter<SubscriptionEvents
 
   /** In the next turn: what the last message's listener does by microtasks and ticks is done then. */
   #tellEnd(): void {
-    const reason = this.#ended!;
+    const reason = this.#end.reason!;
     this.#turn = nextTurn(() =>
       this.scope.run(() => {
         try {
@@ -418,9 +323,8 @@ export class Subscription<T = unknown> extends MessageEmitter<SubscriptionEvents
   }
 
   #fail(error: ShmError): void {
-    for (const read of [...this.#reads]) read.reject(error);
-    if (this.closed) return;
-    if (!this.#flowing) return;
+    this.#reads.reject(error);
+    if (this.closed || !this.#flowing) return;
     this.close();
     nextTurn(() => this.scope.run(() => this.emit('error', error)));
   }

@@ -3,9 +3,9 @@ import { checkOptions, isObject, notConstructed } from '../../native/arguments.j
 import { atExit } from '../../native/at-exit.js';
 import type { FilePath } from '../../native/paths.js';
 import { rangeCodec } from '../codec/codec.js';
-import type { CodecOption, RangeCodec } from '../codec/types.js';
+import type { RangeCodec } from '../codec/types.js';
 import { parseAdaptive, parseStrategy } from '../ring/wait-strategy.js';
-import { findTopic, makeKept, makeTopic, type OpenTopic } from './find.js';
+import { checkSame, findTopic, makeKept, makeTopic, numberOf, type OpenTopic } from './find.js';
 import { codecNumbers, maxPayload } from './layout.js';
 import { merge, type Merged } from './merge.js';
 import {
@@ -104,21 +104,11 @@ export class Topic<T = unknown> {
     publishes?: number,
   ): Topic<T> {
     try {
-      const { constants, memory } = open;
-      const { codec, capacity } = options;
-      const fail = (name: string, there: string | number, wanted: unknown) => {
-        const detail = `the topic is there with ${name} ${there}, and was to have ${String(wanted)}`;
-        return new ShmError('ERR_INVALID_ARG', detail, operation, memory.address);
-      };
-      if (constants.codec !== numberOf(codec)) {
-        throw fail('codec', nameOfCodec(constants.codec), nameOfCodec(numberOf(codec)));
-      }
-      if (capacity !== undefined && capacity !== constants.capacity) {
-        throw fail('capacity', constants.capacity, capacity);
-      }
+      const { constants } = open;
+      checkSame(operation, open, options);
       return new Topic<T>({
         ...open,
-        codec: rangeCodec(codec, maxPayload(constants.capacity), operation),
+        codec: rangeCodec(options.codec, maxPayload(constants.capacity), operation),
         copies: constants.codec === codecNumbers.custom,
         ...(publishes !== undefined && { publishes }),
       });
@@ -236,8 +226,8 @@ export class Topic<T = unknown> {
     const slot = new ReaderSlot(memory, spin, whenBehind === 'wait');
     try {
       const reader = new TopicReader(slot, this.capacity, from);
-      const closed = (one: Subscription<T>) => this.#subscriptions.delete(one);
-      const subscription = new Subscription<T>({
+      const closed = () => this.#subscriptions.delete(subscription);
+      const subscription: Subscription<T> = new Subscription<T>({
         ...{ slot, reader, codec, copies, adapts, follow, closed },
       });
       this.#subscriptions.add(subscription);
@@ -258,7 +248,7 @@ export class Topic<T = unknown> {
     topics: readonly Topic<T>[],
     options: Omit<SubscribeOptions, 'from'> & { from?: 'now' | 'oldest' } = {},
   ): AsyncIterableIterator<Merged<T>> {
-    if (!Array.isArray(topics) || !topics.every(isTopic)) {
+    if (!Array.isArray(topics) || !(topics as unknown[]).every(isTopic)) {
       throw invalidArgument('topic.merge', 'topics', 'an array of topics', topics);
     }
     const sources: { name: string; subscription: Subscription<T> }[] = [];
@@ -266,7 +256,7 @@ export class Topic<T = unknown> {
       for (const { subscription } of sources) subscription.close();
     };
     try {
-      for (const topic of topics) {
+      for (const topic of topics as readonly Topic<T>[]) {
         sources.push({ name: topic.name, subscription: topic.subscribe(options) });
       }
     } catch (error) {
@@ -322,14 +312,4 @@ export class Topic<T = unknown> {
 
 function isTopic(value: unknown): boolean {
   return isObject(value) && typeof (value as Partial<Topic>).subscribe === 'function';
-}
-
-function numberOf<T>(codec: CodecOption<T> | undefined): number {
-  if (codec === undefined) return codecNumbers.structured;
-  return typeof codec === 'string' ? codecNumbers[codec] : codecNumbers.custom;
-}
-
-function nameOfCodec(number: number): string {
-  const found = Object.entries(codecNumbers).find(([, value]) => value === number);
-  return found?.[0] ?? 'unknown';
 }

@@ -15,7 +15,7 @@ import {
   slices,
 } from './layout.js';
 import { floatView, recordViews } from './memory.js';
-import { loadIntent, loadTail, walkTo } from './positions.js';
+import { findEnd } from './positions.js';
 import type { PublisherRole } from './publisher-role.js';
 import { ReaderBells } from './reader-bells.js';
 
@@ -56,8 +56,6 @@ export class TopicWriter<T> {
   /** The record that was refused, to be waited for. */
   #needed = 0;
   #encoding = false;
-  #wakes: number;
-  #fulls: number;
 
   /**
    * Goes on behind the last record that the publisher before has published.
@@ -82,26 +80,16 @@ export class TopicWriter<T> {
     this.#bells = new ReaderBells(memory);
     this.#awaited = new AwaitedReaders(memory, capacity, patience);
     this.#maxLength = maxPayload(capacity);
-    this.#claimedTotal = loadIntent(words);
-    this.#claimed = this.#claimedTotal | 0;
+    const end = findEnd(memory, capacity);
+    this.#claimedTotal = end.intent;
+    this.#claimed = end.intent | 0;
     this.#epoch = loadWord(words, Field.epoch);
-    const tail = loadTail(words);
-    this.#tail = tail | 0;
+    this.#tail = end.position | 0;
     this.#published = this.#tail;
     this.#anchored = (this.#tail + this.#sliceBytes - 1) & -this.#sliceBytes;
-    this.#sequence = this.#findSequence(tail);
-    this.#wakes = this.#floats[Counter.wakes]!;
-    this.#fulls = this.#floats[Counter.fullCount]!;
+    this.#sequence = end.sequence;
     role.look = () => this.#awaited.giveUpOn(this.#end());
     this.#waits = new WaitQueue<boolean>(role, 'topic.ready', () => this.#hasRoom());
-  }
-
-  /** What a power failure has damaged before the tail costs the count, not the topic. */
-  #findSequence(tail: number): number {
-    const from = this.#claimedTotal - this.#capacity;
-    const place = walkTo(this.#role.memory, this.#capacity, tail, from);
-    const counted = this.#floats[Counter.records]!;
-    return place?.sequence ?? (Number.isSafeInteger(counted) ? counted : 0);
   }
 
   get records(): number {
@@ -262,7 +250,7 @@ export class TopicWriter<T> {
 
   #held(size: number): false {
     this.#needed = size;
-    this.#floats[Counter.fullCount] = ++this.#fulls;
+    this.#floats[Counter.fullCount]!++;
     if (this.#published !== this.#tail) this.#publishTail();
     this.#awaited.giveUpOn(this.#end());
     return false;
@@ -315,8 +303,7 @@ export class TopicWriter<T> {
   }
 
   #wake(): void {
-    this.#wakes += this.#bells.wake();
-    this.#floats[Counter.wakes] = this.#wakes;
+    this.#floats[Counter.wakes]! += this.#bells.wake();
   }
 
   #checkOpen(operation: string): void {

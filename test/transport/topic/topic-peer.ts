@@ -10,6 +10,11 @@ switch (what) {
     process.send!('ready');
     break;
   }
+  case 'keep': {
+    Topic.create<number>('kept', { path: argument, capacity: 4096 }).publishBatch([0, 1, 2]);
+    process.send!('ready');
+    break;
+  }
   case 'hold':
     Topic.open(handle()).subscribe({ whenBehind: 'wait' });
     process.send!('ready');

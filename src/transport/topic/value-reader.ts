@@ -1,0 +1,67 @@
+import type { RangeCodec } from '../codec/types.js';
+import { none, type TopicReader } from './reader.js';
+
+/** Makes values of records that may be overwritten meanwhile. */
+export class ValueReader<T> {
+  readonly #reader: TopicReader;
+  readonly #codec: RangeCodec<T>;
+  readonly #copies: boolean;
+  #copy: Buffer = Buffer.alloc(0);
+
+  constructor(of: {
+    readonly reader: TopicReader;
+    readonly codec: RangeCodec<T>;
+    /** A user's codec, which must see only what counts. */
+    readonly copies: boolean;
+  }) {
+    this.#reader = of.reader;
+    this.#codec = of.codec;
+    this.#copies = of.copies;
+  }
+
+  /**
+   * The record that `next` found. Built-in codecs read it where it lies, which takes no trust in the
+   * bytes; a user's gets a copy that counts.
+   *
+   * @returns undefined: it was overwritten meanwhile
+   */
+  read(length: number): { readonly value: T } | undefined {
+    const { records, offset } = this.#reader;
+    if (this.#copies) {
+      if (this.#copy.length < length) this.#copy = Buffer.allocUnsafeSlow(2 * length + 8);
+      records.copy(this.#copy, 0, offset, offset + length);
+      if (this.#reader.isLapped()) return undefined;
+      return { value: this.#codec.decode(this.#copy, 0, length) };
+    }
+    try {
+      const value = this.#codec.decode(records, offset, offset + length);
+      return this.#reader.isLapped() ? undefined : { value };
+    } catch (error) {
+      if (this.#reader.isLapped()) return undefined;
+      throw error;
+    }
+  }
+
+  /** See {@link Subscription.drain}. @param goesOn asked before each record */
+  drain(
+    handler: (bytes: Buffer, offset: number, length: number) => unknown,
+    limit: number,
+    goesOn: () => boolean,
+  ): number {
+    const reader = this.#reader;
+    let count = 0;
+    while (count < limit) {
+      const length = reader.next();
+      if (length === none || !goesOn()) break;
+      const isLast = handler(reader.records, reader.offset, length) === false;
+      if (reader.isLapped()) {
+        reader.lap();
+        throw reader.overrun();
+      }
+      reader.advance();
+      count++;
+      if (isLast) break;
+    }
+    return count;
+  }
+}
