@@ -80,7 +80,7 @@ export class ReaderSlot implements Sleeper, BlockingSleeper {
 
   /**
    * Has the publisher wait for this reader from a position on, where that was asked for. It sees so
-   * when it claims more the next time, which is never a whole lap.
+   * when it claims more the next time: a claim that had begun may come yet, see {@link TopicReader}.
    */
   hold(position: number): void {
     if (!this.#waits) return;
@@ -88,6 +88,7 @@ export class ReaderSlot implements Sleeper, BlockingSleeper {
     storeWord(this.#words, this.#at + Slot.mode, ReaderMode.wait);
     setBits(this.#words, Field.waitedFor + (this.#number >> 5), 1 << (this.#number & 31));
     countUp(this.#words, Field.joins);
+    this.#wakePublisher(); // which may wait for where this reader was held before
   }
 
   /** SYNC release, where the publisher waits for this reader: it may overwrite what is before. */

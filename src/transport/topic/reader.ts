@@ -66,15 +66,25 @@ export class TopicReader {
     this.records = views.records;
     this.#recordWords = views.recordWords;
     this.#sequences = views.sequences;
-    const now = loadTail(this.#words);
-    slot.hold(now);
-    if (from === 'now') this.#goTo(this.#places.atTail());
+    slot.hold(loadTail(this.#words));
+    if (from === 'now') this.#beginNow();
     else if (from === 'oldest') this.#goTo(this.#places.oldest());
     else this.#continueFrom(from);
     slot.hold(this.position);
-    // Its publisher may have gone on before it saw that.
-    this.#released = this.#head;
     this.note();
+  }
+
+  /**
+   * A publisher that is to wait goes on until it sees that, and one claim more, of a quarter of the
+   * capacity and a slice at most: unless it is near enough by then, this begins anew.
+   */
+  #beginNow(): void {
+    for (let tries = mostTries; tries > 0; tries--) {
+      this.#goTo(this.#places.atTail());
+      if (!this.#slot.waits) return;
+      this.#slot.hold(this.position);
+      if (loadIntent(this.#words) - this.position <= this.#capacity / 2) return;
+    }
   }
 
   /** Where the next record starts, or will. */

@@ -207,7 +207,7 @@ export class Subscription<T = unknown> extends MessageEmitter<SubscriptionEvents
     return this.#setRef(true);
   }
 
-  /** This subscription no longer keeps the process alive. */
+  /** It no longer keeps the process alive. */
   unref(): this {
     return this.#setRef(false);
   }
@@ -226,8 +226,7 @@ export class Subscription<T = unknown> extends MessageEmitter<SubscriptionEvents
     this.#waiter.close();
     this.#reader.note();
     this.#slot.close();
-    const error = this.#slot.error('ERR_CLOSED', 'read', 'the subscription was closed');
-    this.#reads.reject(error);
+    this.#reads.reject(this.#slot.error('ERR_CLOSED', 'read', 'the subscription was closed'));
     this.#onClosed();
     nextTurn(() => this.scope.run(() => this.emit('close')));
   }
