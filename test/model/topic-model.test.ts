@@ -11,7 +11,7 @@ const scenarios: { readonly name: string; readonly bounds: TopicBounds }[] = [
   },
   {
     name: 'one that is waited for',
-    bounds: { capacity: 2, messages: 4, readers: 1, waits: true },
+    bounds: { capacity: 2, messages: 5, readers: 1, waits: true },
   },
   {
     name: 'the publisher is killed at any step',
