@@ -83,7 +83,7 @@ export class ReaderSlot implements Sleeper, BlockingSleeper {
    * when it claims more the next time: a claim that had begun may come yet, see {@link TopicReader}.
    */
   hold(position: number): void {
-    if (!this.#waits) return;
+    if (!this.#waits || this.#closed) return;
     storePosition(this.#words, this.#at + Slot.head, position | 0);
     storeWord(this.#words, this.#at + Slot.mode, ReaderMode.wait);
     setBits(this.#words, Field.waitedFor + (this.#number >> 5), 1 << (this.#number & 31));
@@ -93,7 +93,7 @@ export class ReaderSlot implements Sleeper, BlockingSleeper {
 
   /** SYNC release, where the publisher waits for this reader: it may overwrite what is before. */
   release(position: number): void {
-    if (!this.#waits) return;
+    if (!this.#waits || this.#closed) return;
     storePosition(this.#words, this.#at + Slot.head, position | 0);
     if (loadWord(this.#words, this.#at + Slot.mode) === ReaderMode.dropped) this.hold(position);
     this.#wakePublisher();
@@ -113,6 +113,7 @@ export class ReaderSlot implements Sleeper, BlockingSleeper {
 
   /** For people to read. */
   note(position: number, missed: number, discarded: number): void {
+    if (this.#closed) return; // and another reader may have the place
     const at = this.#at / 2;
     this.#floats[at + SlotCounter.position] = position;
     this.#floats[at + SlotCounter.missed] = missed;

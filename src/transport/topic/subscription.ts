@@ -123,7 +123,7 @@ export class Subscription<T = unknown> extends MessageEmitter<SubscriptionEvents
    *
    * @param handler gets the record area, and where in it the record is; valid during the call only.
    *   False ends the drain after this record.
-   * @param limit records at most. @default all that are there
+   * @param limit records at most. @default all, up to a capacity's worth
    * @returns how many there were
    * @throws {ShmError} `ERR_OVERRUN`: the last record that the handler got was overwritten meanwhile;
    *   the next call goes on behind a gap. `ERR_CLOSED`, `ERR_CORRUPT`, `ERR_TRUNCATED`

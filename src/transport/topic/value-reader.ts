@@ -1,4 +1,6 @@
+import { invalidArgument, outOfRange } from '../../errors.js';
 import type { RangeCodec } from '../codec/types.js';
+import { recordHeaderBytes } from './layout.js';
 import { none, type TopicReader } from './reader.js';
 
 /** Makes values of records that may be overwritten meanwhile. */
@@ -48,9 +50,17 @@ export class ValueReader<T> {
     limit: number,
     goesOn: () => boolean,
   ): number {
+    if (typeof handler !== 'function') {
+      throw invalidArgument('subscription.drain', 'handler', 'a function', handler);
+    }
+    if (typeof limit !== 'number' || !(limit >= 0)) {
+      throw outOfRange('subscription.drain', 'limit', 'a number of at least 0', limit);
+    }
     const reader = this.#reader;
+    // A publisher that is as fast as this would keep it here for ever.
+    const mostBytes = reader.records.length;
     let count = 0;
-    while (count < limit) {
+    for (let bytes = 0; count < limit && bytes < mostBytes; bytes += recordHeaderBytes) {
       const length = reader.next();
       if (length === none || !goesOn()) break;
       const isLast = handler(reader.records, reader.offset, length) === false;
@@ -59,6 +69,7 @@ export class ValueReader<T> {
         throw reader.overrun();
       }
       reader.advance();
+      bytes += length;
       count++;
       if (isLast) break;
     }
