@@ -51,7 +51,7 @@ describe('Topic', () => {
     using text = Topic.create<string>(undefined, { codec: 'string' });
     using structured = Topic.create();
     using own = Topic.create<number>(undefined, { codec });
-    const readers = [bytes, text, structured, own].map(topic => (topic).subscribe());
+    const readers = [bytes, text, structured, own].map(topic => topic.subscribe());
     bytes.publish(Buffer.alloc(3, 7));
     text.publish('a ½ 𝄞');
     for (const value of [{ a: 1, b: [2, 'c'] }, new Map([[1, 2]])]) structured.publish(value);

@@ -1,38 +1,9 @@
-import type { ChildProcess } from 'node:child_process';
 import { expect } from 'chai';
-import { Topic } from '../../../src/index.js';
-import { message, sibling, start } from '../../support/processes.js';
-import type { TortureResult } from './torture-reader.js';
-
-const script = sibling(import.meta.url, './torture-reader.js');
-
-async function run(capacity: number, discards: number, looks: boolean, readers = 1) {
-  using topic = Topic.create<Uint8Array>(undefined, { capacity, codec: 'bytes' });
-  const args = [JSON.stringify(topic.handle), String(discards), String(looks)];
-  const children: ChildProcess[] = Array.from({ length: readers }, () => start(script, args));
-  await Promise.all(children.map(child => message(child)));
-  let results: TortureResult[] | undefined;
-  void Promise.all(children.map(child => message<TortureResult>(child))).then(
-    all => (results = all),
-    () => (results = []),
-  );
-  const record = new Uint32Array(topic.maxLength / 4);
-  const bytes = new Uint8Array(record.buffer);
-  for (let number = 0; results === undefined;) {
-    for (let i = 0; i < 200; i++) {
-      // Of all lengths, so that headers lie where payloads did.
-      const words = 1 + ((number * 7919) % record.length);
-      record.fill(number++, 0, words);
-      topic.publish(bytes.subarray(0, 4 * words));
-    }
-    await new Promise(resolve => setImmediate(resolve));
-  }
-  return results;
-}
+import { torture } from './torture.js';
 
 describe('Topic under torture', () => {
   it('never delivers a record that was overwritten while it was copied', async () => {
-    const results = await run(4096, 3000, true);
+    const results = await torture(4096, 3000, true);
     console.log(`      ${JSON.stringify(results[0])}`);
     expect(results[0]).to.include({ torn: 0 });
     expect(results[0]!.errors).to.deep.equal([]);
@@ -40,7 +11,7 @@ describe('Topic under torture', () => {
   });
 
   it('would, without the look after the copy', async () => {
-    const [result] = await run(4096, Infinity, false);
+    const [result] = await torture(4096, Infinity, false);
     expect(result!.torn + result!.errors.length).to.be.above(0);
   });
 });
