@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { expect } from 'chai';
 import { type Subscription, Topic } from '../../../src/index.js';
+import { sweeps } from '../../../src/transport/ring/parking.js';
 import { message, sibling, start } from '../../support/processes.js';
 import { rejected, thrown } from '../../support/errors.js';
 
@@ -194,6 +195,28 @@ describe('Topic', () => {
     await all;
   });
 
+  it('wakes sleepers by their bells alone, not by looks from time to time', async () => {
+    sweeps.enabled = false;
+    try {
+      using topic = Topic.create<number>(undefined, { capacity: 4096 });
+      const reader = topic.subscribe({ wait: { spin: 0 }, whenBehind: 'wait' });
+      for (let i = 0; i < 5; i++) {
+        const next = reader[Symbol.asyncIterator]().next();
+        await new Promise(resolve => setTimeout(resolve, 5));
+        expect(topic.stats().readers[0]!.sleeping).to.equal(true);
+        topic.publish(i);
+        expect((await next).value).to.equal(i);
+      }
+      while (topic.publish(1));
+      const ready = topic.ready();
+      await new Promise(resolve => setTimeout(resolve, 5));
+      takeAll(reader);
+      await ready;
+    } finally {
+      sweeps.enabled = true;
+    }
+  });
+
   it('is held back by the slowest reader that asked for it, and by no other', async () => {
     using topic = Topic.create<number>(undefined, { capacity: 4096 });
     const slow = topic.subscribe({ whenBehind: 'wait' });
@@ -266,7 +289,17 @@ describe('Topic', () => {
       a: 1,
       get b() {
         topic.publish('within');
+        topic.reserve(1)!.set([7]); // the codec's way to write 7
+        topic.abort();
         return 2;
+      },
+    });
+    topic.publish({
+      a: 'in place',
+      get b() {
+        topic.reserve(100)!.fill(0);
+        topic.abort();
+        return 3;
       },
     });
     const failing = {
@@ -276,7 +309,9 @@ describe('Topic', () => {
     };
     expect(() => topic.publish(failing)).to.throw(RangeError, 'mine');
     topic.publish('after');
-    expect(takeAll(reader)).to.deep.equal(['within', { a: 1, b: 2 }, 'after']);
+    expect(takeAll(reader)).to.deep.equal([
+      ...['within', { a: 1, b: 2 }, { a: 'in place', b: 3 }, 'after'],
+    ]);
     const closing = {
       get a() {
         topic.close();
