@@ -18,6 +18,7 @@ const tiers = {
     'transport/link',
     'transport/channel',
   ],
+  'transport/topic': ['native', 'transport/ring', 'transport/codec'],
   'transport/cluster': ['native', 'transport/bus'],
   'transport/auto': ['native', 'transport/ring', 'transport/codec', 'transport/link'],
   'transport/piscina': ['native', 'transport/ring'],

@@ -62,6 +62,13 @@ export type ShmErrorCode =
    */
   | 'ERR_OUT_OF_RANGE'
   /**
+   * What a handler of `subscription.drain` looked at in place was overwritten meanwhile: the reader
+   * was lapped. What the handler made of it may be wrong.
+   * To do: Drop that result and go on: the next call goes on behind a `gap`. Give the topic more
+   * capacity, or read copies.
+   */
+  | 'ERR_OVERRUN'
+  /**
    * The peer has closed its end, and what is sent would never be read. What it had sent before
    * can still be read.
    * To do: Stop sending; on a bus, wait for `join` of its successor.
@@ -108,7 +115,12 @@ export type ShmErrorCode =
    */
   | 'ERR_TOO_LARGE'
   /**
-   * Another program cut the mapped file, or that of a ring; what was beyond its new end is gone.
+   * `topic.subscribe`: a topic has at most 1,024 readers, and as many are there.
+   * To do: Close subscriptions that are not needed; read once in each process and pass it on there.
+   */
+  | 'ERR_TOO_MANY_READERS'
+  /**
+   * Another program cut the mapped file, or that of a ring or topic; what was beyond its new end is gone.
    * To do: Replace files by `rename` instead of truncating them. Close the mapping and open it
    * again.
    */

@@ -31,6 +31,19 @@ export type { WaitOptions } from './transport/ring/wait-queue.js';
 export { Ring, type RingHandle, type RingOptions } from './transport/ring/ring.js';
 export type { RingStats, RoleStats } from './transport/ring/stats.js';
 export type { WaitStrategy } from './transport/ring/wait-strategy.js';
+export { Topic } from './transport/topic/topic.js';
+export { Subscription } from './transport/topic/subscription.js';
+export type { Merged } from './transport/topic/merge.js';
+export type {
+  EndReason,
+  SubscribeOptions,
+  SubscriptionEvents,
+  TopicCreateOptions,
+  TopicHandle,
+  TopicOptions,
+} from './transport/topic/options.js';
+export type { From, Gap } from './transport/topic/reader.js';
+export type { TopicReaderStats, TopicStats } from './transport/topic/stats.js';
 export { Conn, type ConnOptions } from './transport/conn/conn.js';
 export type { OnRead } from './transport/conn/onread.js';
 export { dial, type DialOptions } from './transport/conn/dial.js';

@@ -14,6 +14,10 @@ import {
 } from '../transport/piscina/arena-layout.js';
 import { isUnderWay } from '../transport/piscina/task-slots.js';
 import { readStats, type RingStats } from '../transport/ring/stats.js';
+import { readConstants } from '../transport/topic/header.js';
+import { topicMagic } from '../transport/topic/layout.js';
+import { lockOffset } from '../transport/topic/memory.js';
+import { readTopicStats, type TopicStats } from '../transport/topic/stats.js';
 
 const operation = 'region.inspect';
 
@@ -32,6 +36,7 @@ export interface ArenaSummary {
 export type RegionContent =
   | { readonly kind: 'ring' | 'channel' | 'connection'; readonly rings: readonly RingStats[] }
   | { readonly kind: 'arena'; readonly arena: ArenaSummary }
+  | { readonly kind: 'topic'; readonly topic: TopicStats }
   | { readonly kind: 'memory' };
 
 /**
@@ -43,10 +48,11 @@ export type RegionContent =
 export function inspect(snapshot: RegionSnapshot): RegionContent {
   const magic = snapshot.words.length > 0 ? loadWord(snapshot.words, 0) : 0;
   if (magic === arenaMagic) return { kind: 'arena', arena: inspectArena(snapshot) };
+  if (magic === topicMagic) return { kind: 'topic', topic: inspectTopic(snapshot) };
   if (magic === Magic.ring || magic === Magic.stream) return inspectRings(snapshot, magic);
   // A region still being created looks the same.
   const got = magic === 0 ? 'zeros' : String(magic);
-  const detail = `expected the magic of a ring or an arena, got ${got}`;
+  const detail = `expected the magic of a ring, a topic or an arena, got ${got}`;
   throw new ShmError('ERR_CORRUPT', detail, operation, snapshot.path);
 }
 
@@ -77,6 +83,12 @@ function inspectRings(snapshot: RegionSnapshot, magic: number): RegionContent {
   });
   if (isStream) return { kind: 'connection', rings };
   return { kind: count === 1 ? 'ring' : 'channel', rings };
+}
+
+function inspectTopic(snapshot: RegionSnapshot): TopicStats {
+  const { words, path: address } = snapshot;
+  const isLocked = (lock: number) => snapshot.isLocked(lockOffset(lock));
+  return readTopicStats({ words, isLocked }, readConstants({ words, address }, operation));
 }
 
 function inspectArena(snapshot: RegionSnapshot): ArenaSummary {

@@ -49,14 +49,14 @@ command('ls', 'list all regions, who has them open and what is in them')
   });
 
 command('stat', 'show one region and the counters in it')
-  .argument('<region>', 'its name, or its beginning; or the path of a ring in a file')
+  .argument('<region>', 'its name, or its beginning; or the path of a ring or topic in a file')
   .option('--json', 'as JSON')
   .action((region: string, { directory, json }: DirectoryOption & { json?: true }) => {
     const report = reportOne(region, directory);
     print(json ? JSON.stringify(report, null, 2) : details(report));
   });
 
-command('top', 'show what goes through all rings, the busiest first; q ends it')
+command('top', 'show what goes through all rings and topics, the busiest first; q ends it')
   .option('--interval <milliseconds>', 'time between updates', wholeNumber, 1000)
   .option('--count <n>', 'stop after this many updates', wholeNumber)
   .action(top);

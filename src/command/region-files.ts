@@ -22,7 +22,7 @@ export interface RegionFile {
   readonly size: number;
 }
 
-const order: readonly FileKind[] = ['ring', 'link', 'region', 'mem', 'bus', 'bell'];
+const order: readonly FileKind[] = ['ring', 'topic', 'link', 'region', 'mem', 'bus', 'bell'];
 
 /**
  * What this package has in a region directory. Connections have no name there: on Linux they

@@ -31,8 +31,8 @@ export function reportAll(directory?: string): RegionReport[] {
 /**
  * One region.
  *
- * @param name as `ls` has it, or the id of a MapMem; or the path of a ring that is kept in a
- *   file; or the beginning of a name or id, where that is enough
+ * @param name as `ls` has it, or the id of a MapMem; or the path of a ring or topic that is
+ *   kept in a file; or the beginning of a name or id, where that is enough
  * @throws {ShmError} `ENOENT`, `ERR_INVALID_ARG` where several begin so, `ERR_CORRUPT`, …
  */
 export function reportOne(name: string, directory?: string): RegionReport {
@@ -111,5 +111,8 @@ function reportRegion({ file, kind, ...found }: RegionFile): RegionReport {
 function isInUse(content: RegionContent): boolean {
   if (content.kind === 'arena') return content.arena.partsInUse > 0;
   if (content.kind === 'memory') return false;
+  if (content.kind === 'topic') {
+    return content.topic.publisher.state === 'live' || content.topic.readers.length > 0;
+  }
   return content.rings.some(({ producer, consumer }) => producer.alive || consumer.alive);
 }

@@ -1,6 +1,7 @@
 import Table from 'cli-table3';
 import type { RingStats, RoleStats } from '../transport/ring/stats.js';
 import { fitting, programOf, shortNames, terminalWidth } from './fitting.js';
+import type { TopicStats } from '../transport/topic/stats.js';
 import { bytes, count } from './number-format.js';
 import type { ArenaSummary } from './inspect.js';
 import type { RegionReport } from './region-report.js';
@@ -60,6 +61,7 @@ function summary(content: NonNullable<RegionReport['content']>): string {
     const { parts, partsInUse, tasks } = content.arena;
     return `${partsInUse} of ${parts} parts in use, ${tasks} tasks`;
   }
+  if (content.kind === 'topic') return topicSummary(content.topic);
   return content.rings.map(ring => `${bytes(ring.used)} of ${bytes(ring.capacity)}`).join(', ');
 }
 
@@ -74,9 +76,51 @@ export function details({ name, kind, path, size, state, pids, content }: Region
   ];
   if (pids) lines.push(['processes', pids.join(' ') || 'none seen']);
   if (content?.kind === 'arena') lines.push(...arenaLines(content.arena));
+  if (content?.kind === 'topic') lines.push(...topicLines(content.topic));
   const rings = content && 'rings' in content ? content.rings : [];
   const text = lines.map(([label, value]) => `${label.padEnd(12)}${value}`).join('\n');
-  return [text, ...rings.map((ring, index) => ringText(ring, index, rings.length))].join('\n\n');
+  const parts = content?.kind === 'topic' ? [text, readerTable(content.topic)] : [text];
+  return [...parts, ...rings.map((ring, index) => ringText(ring, index, rings.length))].join(
+    '\n\n',
+  );
+}
+
+/** Bytes that the slowest reader is behind. */
+export function furthestBehind({ readers }: TopicStats): number {
+  return readers.reduce((most, { behind }) => Math.max(most, behind), 0);
+}
+
+function topicSummary(topic: TopicStats): string {
+  const { name, readers } = topic;
+  const state = `${readers.length} readers, the slowest ${bytes(furthestBehind(topic))} behind`;
+  return name === '' ? state : `${name}: ${state}`;
+}
+
+function topicLines(topic: TopicStats): [string, string][] {
+  const { name, capacity, records, position, publisher, fullCount, wakes } = topic;
+  const { pid, state } = publisher;
+  return [
+    ['topic', name || 'without a name'],
+    ['capacity', bytes(capacity)],
+    ['published', `${count(records)} records, ${bytes(position)}`],
+    ['publisher', state === 'never' ? 'nobody yet' : `process ${pid}, ${state}`],
+    ['held back', `${count(fullCount)} times`],
+    ['woke', `${count(wakes)} sleeping readers`],
+  ];
+}
+
+function readerTable({ readers }: TopicStats): string {
+  if (readers.length === 0) return 'no readers';
+  return table(
+    ['reader', '>behind', '>missed', 'when behind', 'state'],
+    readers.map(({ pid, behind, missed, whenBehind, sleeping }) => [
+      String(pid),
+      bytes(behind),
+      count(missed),
+      whenBehind,
+      sleeping ? 'sleeping' : 'awake',
+    ]),
+  );
 }
 
 function arenaLines({ parts, partBytes, partsInUse, tasks, debug }: ArenaSummary) {

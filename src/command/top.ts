@@ -4,7 +4,8 @@ import { fitting, programOf, shortNames } from './fitting.js';
 import { bytes, count, rate } from './number-format.js';
 import { type RegionReport, reportAll } from './region-report.js';
 import { Screen } from './screen.js';
-import { stateOf, table } from './tables.js';
+import { furthestBehind, stateOf, table } from './tables.js';
+import type { TopicStats } from '../transport/topic/stats.js';
 
 interface TopOptions {
   readonly directory?: string;
@@ -18,9 +19,22 @@ interface TopOptions {
 interface Sample {
   readonly name: string;
   readonly number: number;
-  readonly stats: RingStats;
+  readonly stats: Flow;
   /** Milliseconds. */
   readonly time: number;
+}
+
+/** What is shown of a ring and of a topic alike. */
+interface Flow {
+  readonly from: string;
+  readonly to: string;
+  readonly programs: string;
+  readonly used: number;
+  readonly capacity: number;
+  readonly bytesWritten: number;
+  readonly recordsWritten: number;
+  readonly fullCount: number;
+  readonly wakes: number;
 }
 
 const headings = [
@@ -84,21 +98,47 @@ function sample(reports: readonly RegionReport[]): Map<string, Sample> {
   const time = performance.now();
   const samples = new Map<string, Sample>();
   for (const { name, content } of reports) {
+    if (content?.kind === 'topic') {
+      const stats = flowOfTopic(content.topic);
+      samples.set(name, { name: content.topic.name || name, number: 0, stats, time });
+    }
     if (!content || !('rings' in content)) continue;
-    content.rings.forEach((stats, index) => {
+    content.rings.forEach((ring, index) => {
       const number = index + 1;
+      const stats = flowOfRing(ring);
       samples.set(`${name} ${number}`, { name, number, stats, time });
     });
   }
   return samples;
 }
 
+function flowOfRing(ring: RingStats): Flow {
+  const { producer, consumer } = ring;
+  return {
+    ...ring,
+    ...{ from: roleCell(producer), to: roleCell(consumer), programs: programsOf(ring) },
+    wakes: producer.wakes + consumer.wakes,
+  };
+}
+
+/** In use is as much as the slowest reader has not read. */
+function flowOfTopic(topic: TopicStats): Flow {
+  const { publisher, readers, capacity, position, records, fullCount, wakes } = topic;
+  const { pid, state } = publisher;
+  const from = state === 'never' ? '–' : state === 'live' ? String(pid) : `${pid} ${state}`;
+  const programs = pid === 0 ? '' : (programOf(pid) ?? '');
+  return {
+    ...{ from, to: `${readers.length} readers`, programs, capacity, fullCount, wakes },
+    ...{ used: furthestBehind(topic), bytesWritten: position, recordsWritten: records },
+  };
+}
+
 interface Rates {
   /** The region's name. */
   readonly name: string;
-  /** Which of its rings, from 1. */
+  /** Which of its rings, from 1; 0: it is a topic. */
   readonly number: number;
-  readonly stats: RingStats;
+  readonly stats: Flow;
   /** Per second; absent in the first report. */
   readonly bytes?: number;
   readonly records?: number;
@@ -111,7 +151,7 @@ function rates(before: ReadonlyMap<string, Sample>, now: ReadonlyMap<string, Sam
   const rows = [...now].map(([key, { name, number, stats, time }]): Rates => {
     const old = before.get(key);
     if (!old) return { name, number, stats };
-    const perSecond = (read: (stats: RingStats) => number) =>
+    const perSecond = (read: (stats: Flow) => number) =>
       ((read(stats) - read(old.stats)) * 1000) / (time - old.time);
     return {
       name,
@@ -120,7 +160,7 @@ function rates(before: ReadonlyMap<string, Sample>, now: ReadonlyMap<string, Sam
       bytes: perSecond(({ bytesWritten }) => bytesWritten),
       records: perSecond(({ recordsWritten }) => recordsWritten),
       full: perSecond(({ fullCount }) => fullCount),
-      wakes: perSecond(({ producer, consumer }) => producer.wakes + consumer.wakes),
+      wakes: perSecond(({ wakes }) => wakes),
     };
   });
   return rows.sort((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0));
@@ -131,16 +171,16 @@ function frame(reports: readonly RegionReport[], rows: readonly Rates[], width: 
   const short = shortNames(reports.map(({ name }) => name));
   const lines = (isShort: boolean, isNarrow: boolean, withPrograms: boolean) =>
     rows.map(({ name, number, stats, ...row }) => [
-      `${isShort ? (short.get(name) ?? name) : name} ${number}`,
-      roleCell(stats.producer),
-      roleCell(stats.consumer),
+      `${isShort ? (short.get(name) ?? name) : name}${number === 0 ? '' : ` ${number}`}`,
+      stats.from,
+      stats.to,
       `${Math.round((100 * stats.used) / stats.capacity)} %`,
       ...(isNarrow ? [] : [bytes(stats.capacity)]),
       many(row.records),
       row.bytes === undefined ? '' : rate(row.bytes).replace('/s', ''),
       many(row.full),
       many(row.wakes),
-      ...(withPrograms ? [programsOf(stats)] : []),
+      ...(withPrograms ? [stats.programs] : []),
     ]);
   const size = reports.reduce((sum, report) => sum + report.size, 0);
   const leftOver = reports.filter(({ state }) => state === 'left over').length;

@@ -105,6 +105,15 @@ function reapOne(path: string): boolean {
   });
 }
 
+/** Removes one file, if nobody has it open any more. Says whether it did. */
+export function reapLeftOver(path: string): boolean {
+  try {
+    return reapOne(path);
+  } catch {
+    return false;
+  }
+}
+
 /**
  * Whether nobody has the file open any more: its last user was killed. To find out, its lease is
  * taken for a moment; a process that opens the file in that moment finds it gone.

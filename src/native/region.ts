@@ -33,6 +33,8 @@ interface RegionOptions {
   operation?: string;
   /** Pages come in on first touch; else all at once. @default false */
   lazy?: boolean;
+  /** The file's whole name, which nothing may have: `EEXIST`. @default random */
+  name?: string | undefined;
 }
 
 interface KeptRegionOptions {
@@ -101,17 +103,13 @@ export class Region {
     directory,
     operation = 'region.create',
     lazy = false,
+    name,
   }: RegionOptions): Region {
     checkMappable(operation, bytes);
     const home = reapedOnce(regionDirectory(directory));
     const prefault = lazy ? 0 : 1;
-    return useNewSegment(
-      operation,
-      kind,
-      bytes,
-      home,
-      file => new Region(file, prefault, operation, lazy),
-    );
+    const use = (file: SegmentFile) => new Region(file, prefault, operation, lazy);
+    return useNewSegment(operation, name ?? kind, bytes, home, use);
   }
 
   /**

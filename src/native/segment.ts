@@ -17,7 +17,7 @@ const blockBytes = 512;
 const tmpfsMagic = 0x0102_1994;
 
 /** Marks the files of this package, so that `reap` touches nothing else. */
-const namePattern = /^(region|ring|mem|link|bell|bus)-[0-9a-f]{24}$/;
+const namePattern = /^(region|ring|topic|mem|link|bell|bus)-[0-9a-f]{24}$/;
 
 /**
  * How long a maker waits for another process to release the lease of its new file, in milliseconds.
@@ -27,7 +27,7 @@ const leasePatience = 1000;
 /** How long an opener waits for the maker of an empty file, in milliseconds. */
 const makerPatience = 100;
 
-export type SegmentKind = 'region' | 'ring' | 'mem' | 'link';
+export type SegmentKind = 'region' | 'ring' | 'topic' | 'mem' | 'link';
 
 /** Doorbells and the marks of a bus's peers are not shared memory. */
 export type FileKind = SegmentKind | 'bell' | 'bus';
@@ -48,11 +48,12 @@ export interface SegmentFile {
 /** Makes the file, and leaves it open. */
 function createSegment(
   operation: string,
-  kind: SegmentKind,
+  kind: SegmentKind | (string & {}),
   bytes: number,
   directory: string,
 ): SegmentFile {
   checkMappable(operation, bytes, directory);
+  if (kindOfName(kind)) return createSegmentAt(operation, join(directory, kind), bytes);
   for (let attempt = 0; ; attempt++) {
     const name = `${kind}-${randomBytes(12).toString('hex')}`;
     const path = join(directory, name);
@@ -63,14 +64,14 @@ function createSegment(
 }
 
 /**
- * Makes a file with a new name in the region directory, its blocks reserved, and has it opened: where
+ * Makes a file with a new name in the region directory, or with one that is given in place of a kind, its blocks reserved, and has it opened: where
  * that fails, no file is left.
  *
  * @throws {ShmError} `ENOSPC` with the size wanted and the size free; what `use` throws
  */
 export function useNewSegment<T>(
   operation: string,
-  kind: SegmentKind,
+  kind: SegmentKind | (string & {}),
   bytes: number,
   directory: string,
   use: (file: SegmentFile) => T,

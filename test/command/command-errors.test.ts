@@ -69,7 +69,7 @@ describe('The command, where something is wrong', () => {
     const problems: [args: string[], code: number, complaint: RegExp][] = [
       [['stat', 'nothing'], 1, /^ENOENT: expected the name of a region or the path of a ring/],
       [['stat', 'ring-'], 1, /^ERR_INVALID_ARG: .*got that of ring-/],
-      [['stat', corrupt], 1, /^ERR_CORRUPT: expected the magic of a ring or an arena/],
+      [['stat', corrupt], 1, /^ERR_CORRUPT: expected the magic of a ring, a topic or an arena/],
       [['stat', script], 1, /^ERR_(CORRUPT|UNSAFE_FILE): /],
       [['stat', directory()], 1, /^ERR_UNSAFE_FILE: |^E\w+: /],
       [['stat'], 2, /missing required argument 'region'/],

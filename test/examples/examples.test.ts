@@ -47,6 +47,21 @@ describe('examples', () => {
     }
   });
 
+  it('ticks', async () => {
+    const [published, ...lines] = await run(example('ticks/main.js'));
+    expect(published).to.match(/^published 10000; /);
+    expect(lines).to.have.length(3);
+    const ends = new Set<string>();
+    for (const line of lines) {
+      const [, seen, missed, last] = /: (\d+) seen, (\d+) missed, last ([\d.]+)$/.exec(line)!;
+      expect(Number(seen) + Number(missed), line).to.equal(10_000);
+      ends.add(last!);
+    }
+    // The slow one, too, has the last price.
+    expect(ends.size).to.equal(1);
+    expect(lines.find(line => line.includes('slow'))).to.match(/, [1-9]\d* missed/);
+  });
+
   it('http-server', async () => {
     expect(await run(example('http-server.js'))).to.deep.equal([
       'a connection over shared-memory',

@@ -13,6 +13,7 @@ import {
   reap,
   Ring,
   type ShmError,
+  Topic,
 } from '../../src/index.js';
 import { clusterBus } from '../../src/transport/cluster/index.js';
 import { PayloadArena, payloadTask, runWithPayloads } from '../../src/transport/piscina/index.js';
@@ -165,6 +166,36 @@ export async function openAll(at: (name: string) => string): Promise<Opened> {
   place('consumer.drain(limit)', milliseconds, value => consumer.drain(() => {}, value));
   place('consumer.readSync', milliseconds, value => record(() => consumer.readSync(value)));
   withOptions('consumer.read', value => record(() => consumer.read(value)), waits);
+
+  const topic = Topic.create<Uint8Array>(undefined, { codec: 'bytes', capacity: 65536 });
+  const plain = Topic.create();
+  closing.push(topic, plain);
+  const reader = topic.subscribe();
+  const made = (use: () => { close(): void }) => use().close();
+  place('Topic.create(name)', ['undefined', 'digits', 'text'], value =>
+    made(() => Topic.create(value)),
+  );
+  withOptions('Topic.create', value => made(() => Topic.create(undefined, value)), {
+    ...{ codec: none, capacity, path, directory: path, readerTimeout: milliseconds },
+  });
+  place('Topic.open(topic)', [], value => made(() => Topic.open(value)));
+  withOptions('Topic.open', value => made(() => Topic.open(plain.handle, value)), {
+    ...{ codec: none, directory: path },
+  });
+  withOptions('topic.subscribe', value => made(() => topic.subscribe(value)), {
+    ...{ from: none, whenBehind: none, wait: none, follow: flag },
+  });
+  place('topic.publish', bytes, value => topic.publish(value));
+  place('topic.publishBatch', ['array'], value => topic.publishBatch(value));
+  place('topic.reserve', ['zero', 'number'], value => {
+    topic.reserve(value);
+    topic.abort();
+  });
+  place('Topic.merge', ['array'], value => void Topic.merge(value).return!());
+  const publish = () => topic.publish(Buffer.alloc(1));
+  place('subscription.readSync', milliseconds, value => (publish(), reader.readSync(value)));
+  place('subscription.drain(handler)', ['function'], value => (publish(), reader.drain(value)));
+  place('subscription.drain(limit)', milliseconds, value => reader.drain(() => {}, value));
 
   withOptions('Channel.create', value => Channel.create(value), {
     ...{ codec: none, wait: none, ...limits },

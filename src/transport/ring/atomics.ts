@@ -18,6 +18,11 @@
  *                the one place that needs sequential consistency (Dekker). Reordered, a
  *                sleeper would miss the last publish and sleep on it.
  *
+ * SYNC overrun   A topic's publisher stores `intent`, then overwrites old records (storeClaim). Its
+ *                reader copies a record, then loads `intent` (fenceReads, loadPosition), and
+ *                throws the copy away where it may have been overwritten. Reordered on either
+ *                side, it would deliver bytes of two records.
+ *
  * The alias and the shared view are two views of the same pages. See ADR-0001 for what
  * the order between them rests on.
  */
@@ -51,6 +56,41 @@ export function sleepSync(milliseconds: number): void {
 /** SYNC park, the waker's side: takes the flag, so that one publish rings only once. */
 export function takeWord(words: Int32Array, field: number): number {
   return Atomics.exchange(words, field, 0);
+}
+
+/**
+ * A claim that the writing of records follows: the load keeps what is written behind it on
+ * processors that would let plain stores pass a store (arm64). A topic's `intent`.
+ */
+export function storeClaim(words: Int32Array, field: number, position: number): void {
+  Atomics.store(words, field, position);
+  Atomics.load(words, field);
+}
+
+const fenceWord = new Int32Array(1);
+const ordersLoads = process.arch === 'x64' || process.arch === 'ia32';
+
+/**
+ * SYNC overrun, the reader's side: what was read plainly before this was read before what is loaded
+ * after it. A store does that on arm64; x64 keeps loads in their order by itself.
+ */
+export function fenceReads(): void {
+  if (!ordersLoads) Atomics.store(fenceWord, 0, 0);
+}
+
+/** Sets bits of a word that several write; says what it was. */
+export function setBits(words: Int32Array, field: number, bits: number): number {
+  return Atomics.or(words, field, bits);
+}
+
+/** Clears bits of a word that several write. */
+export function clearBits(words: Int32Array, field: number, bits: number): void {
+  Atomics.and(words, field, ~bits);
+}
+
+/** Counts up a word that several write. */
+export function countUp(words: Int32Array, field: number): void {
+  Atomics.add(words, field, 1);
 }
 
 /** Changes a word if it still is what was expected; says whether it did. */

@@ -1,18 +1,32 @@
 import type { ShmError } from '../../errors.js';
+import type { Doorbell } from '../../native/doorbell.js';
 import { now, setImmediate } from '../../timers.js';
 import { type Parked, parking } from './parking.js';
 import { type Polled, pollers } from './pollers.js';
-import type { RoleHolder } from './role-holder.js';
 
 /** A waiter that polls in vain skips polling for at most this many waits. */
 const mostSkipped = 31;
+
+/** What a {@link LoopWaiter} needs of what sleeps: the holder of a role, a reader of a topic. */
+export interface Sleeper {
+  /** Microseconds of polling before sleep. */
+  readonly spin: number;
+  readonly closed: boolean;
+  /** Writes down which bell is to be rung; before the first {@link park}. */
+  announce(bell: Doorbell, token: number): void;
+  /** SYNC park, the sleeper's side; the caller looks once more after it. */
+  park(): void;
+  unpark(): void;
+  /** The bounded look at a peer that may have died. @throws {ShmError} where it has */
+  checkPeer(operation: string): void;
+}
 
 /**
  * How the holder of a role waits on the event loop of this thread: it polls as its strategy says,
  * then parks until its peer rings.
  */
 export class LoopWaiter implements Parked, Polled {
-  readonly #role: RoleHolder;
+  readonly #role: Sleeper;
   readonly #ready: () => boolean;
   readonly #notify: (error?: ShmError, temporary?: boolean) => void;
   #state: 'idle' | 'polling' | 'parked' | 'failing' = 'idle';
@@ -35,7 +49,7 @@ export class LoopWaiter implements Parked, Polled {
    *   has much to do before it answers, is kept waiting by it. See ADR-0005.
    */
   constructor(
-    role: RoleHolder,
+    role: Sleeper,
     ready: () => boolean,
     notify: (error?: ShmError, temporary?: boolean) => void,
     adapts = false,

@@ -1,7 +1,31 @@
 import { isAbsolute } from 'node:path';
-import { DoorbellRinger } from '../../native/doorbell.js';
-import { loadWord } from './atomics.js';
+import { type Doorbell, DoorbellRinger } from '../../native/doorbell.js';
+import { loadWord, storeWord } from './atomics.js';
 import { Bell } from './layout.js';
+
+/**
+ * Writes down a thread's doorbell where its peer finds it.
+ *
+ * @param at the bell's first word
+ * @returns why it cannot be written down, or undefined
+ */
+export function writeBell(
+  { words, plain }: { readonly words: Int32Array; readonly plain: Uint8Array },
+  at: number,
+  bell: Doorbell,
+  token: number,
+): string | undefined {
+  const directory = Buffer.from(bell.directory);
+  if (directory.length > Bell.maxDirectoryBytes) {
+    const most = `a region directory's path has at most ${Bell.maxDirectoryBytes} bytes`;
+    return `${most}, got ${directory.length}: ${bell.directory}`;
+  }
+  storeWord(words, at + Bell.token, token);
+  plain.set(bell.id, (at + Bell.id) * 4);
+  storeWord(words, at + Bell.directoryLength, directory.length);
+  plain.set(directory, (at + Bell.directory) * 4);
+  return undefined;
+}
 
 /**
  * The other side's doorbell, opened when it is first rung and again when the role has got

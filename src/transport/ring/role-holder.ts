@@ -1,18 +1,12 @@
 import { ShmError } from '../../errors.js';
-import { now } from '../../timers.js';
 import { notConstructed } from '../../native/arguments.js';
 import type { Doorbell } from '../../native/doorbell.js';
 import { loadWord, storeWord, takeWord } from './atomics.js';
-import { Bell, RoleState, Waiting } from './layout.js';
+import { RoleState, Waiting } from './layout.js';
 import type { RingMemory, Role } from './memory.js';
-import { PeerBell } from './peer-bell.js';
+import { waitSync } from './blocking-wait.js';
+import { PeerBell, writeBell } from './peer-bell.js';
 import { type RoleFields, roleFields } from './role-fields.js';
-
-/** A sleeper looks after this many milliseconds whether its peer is still alive. */
-const livenessInterval = 100;
-
-/** Polls between two looks at the clock, which costs as much as several polls. */
-const pollsPerClock = 100;
 
 const wasCorrupt = 'the ring was found corrupt before';
 
@@ -179,71 +173,28 @@ export class RoleHolder {
   }
 
   /**
-   * Blocks this thread until `ready`, polling first, then asleep.
-   * SYNC park, the sleeper's side: `waiting` is stored before `ready` looks once more. A
-   * peer that published before that store is seen by the look; one that publishes after
-   * it sees the flag.
+   * Blocks this thread until `ready`, see {@link waitSync}.
    *
-   * @param timeout milliseconds, Infinity for no limit
-   * @returns false when the time ran out
    * @throws {ShmError} `ERR_PEER_DIED`, `ERR_CORRUPT`, as {@link checkPeer}
    */
   waitSync(operation: string, ready: () => boolean, timeout: number): boolean {
-    // The first looks go without the clock: what comes within a microsecond is not timed.
-    for (let i = this.spin > 0 ? pollsPerClock : 1; i > 0; i--) if (ready()) return true;
-    const start = now();
-    const asleepAfter = Math.min(start + this.spin / 1000, start + timeout);
-    let time = start;
-    let look = start + livenessInterval;
-    while (time < asleepAfter) {
-      for (let i = 0; i < pollsPerClock; i++) if (ready()) return true;
-      time = now();
-      if (time >= look) {
-        look = time + livenessInterval;
-        if (this.#checkWaiting(operation, ready)) return true;
-      }
-    }
-    for (;;) {
-      const left = timeout - (now() - start);
-      // A thread that was not scheduled until now has not looked at its peer yet.
-      if (left <= 0) return ready() || (timeout > 0 && this.#checkWaiting(operation, ready));
-      storeWord(this.#words, this.#own.waiting, Waiting.blocked);
-      try {
-        if (!ready()) {
-          this.memory.wait(this.#own.waiting, Waiting.blocked, Math.min(left, livenessInterval));
-        }
-      } finally {
-        storeWord(this.#words, this.#own.waiting, Waiting.none);
-      }
-      if (ready() || this.#checkWaiting(operation, ready)) return true;
-    }
+    return waitSync(this, operation, ready, timeout);
   }
 
-  /** Throws where the peer is gone; true where it is ready after all. */
-  #checkWaiting(operation: string, ready: () => boolean): boolean {
+  /** SYNC park, the sleeper's side: the flag first, then one more look. */
+  sleepSync(ready: () => boolean, milliseconds: number): void {
+    storeWord(this.#words, this.#own.waiting, Waiting.blocked);
     try {
-      this.checkPeer(operation);
-      return false;
-    } catch (error) {
-      if (ready()) return true; // what the peer committed before it died comes first
-      throw error;
+      if (!ready()) this.memory.wait(this.#own.waiting, Waiting.blocked, milliseconds);
+    } finally {
+      storeWord(this.#words, this.#own.waiting, Waiting.none);
     }
   }
 
   /** Writes down which bell the peer has to ring for this side; before the first {@link park}. */
   announce(bell: Doorbell, token: number): void {
-    const { bell: at } = this.#own;
-    const { plain } = this.memory;
-    const directory = Buffer.from(bell.directory);
-    if (directory.length > Bell.maxDirectoryBytes) {
-      const most = `a region directory's path has at most ${Bell.maxDirectoryBytes} bytes`;
-      const detail = `${most}, got ${directory.length}: ${bell.directory}`;
-      throw this.error('ENAMETOOLONG', 'park', detail);
-    }
-    storeWord(this.#words, at + Bell.token, token);
-    plain.set(bell.id, (at + Bell.id) * 4);
-    storeWord(this.#words, at + Bell.directoryLength, directory.length);
-    plain.set(directory, (at + Bell.directory) * 4);
+    const error = writeBell(this.memory, this.#own.bell, bell, token);
+    if (error) throw this.error('ENAMETOOLONG', 'park', error);
   }
 
   /**

@@ -1,7 +1,6 @@
 import { anAbortSignal, checkOptions, type Rule } from '../../native/arguments.js';
 import { Limit } from '../../timers.js';
-import { LoopWaiter } from './loop-waiter.js';
-import type { RoleHolder } from './role-holder.js';
+import { LoopWaiter, type Sleeper } from './loop-waiter.js';
 import { aTimeout } from './option-rules.js';
 
 /** How long {@link Producer.write} and {@link Consumer.read} wait. */
@@ -36,7 +35,7 @@ export class WaitQueue<T> {
   readonly #queue: Waiter<T>[] = [];
 
   /** @param ready whether the first of the queue may succeed now */
-  constructor(role: RoleHolder, operation: string, ready: () => boolean) {
+  constructor(role: Sleeper, operation: string, ready: () => boolean) {
     this.#operation = operation;
     this.#waiter = new LoopWaiter(role, ready, error => {
       if (error) this.fail(error);

@@ -1,0 +1,4 @@
+export interface Tick {
+  readonly symbol: string;
+  readonly price: number;
+}
