@@ -3,11 +3,15 @@ import type { ListenerScope } from '../ring/listener-scope.js';
 import { WaitRetry } from '../ring/wait-retry.js';
 import { debug } from './debug.js';
 import type { Internals, IpcTarget } from './node-ipc.js';
-import type { ReadState, SharedRings } from './shared-rings.js';
+import { capacity, type ReadState, type SharedRings } from './shared-rings.js';
 import type { TrafficEnd } from './traffic-end.js';
 
-/** Bytes handed out in one go, about what Node reads from a socket at once. */
-const batchBytes = 64 * 1024;
+/**
+ * Bytes handed out in one go, about what Node reads from a socket at once. Not less than the ring
+ * holds: what Node read from the socket behind `switch` is about to be handed out as well, and what
+ * stood in the ring by then comes before it.
+ */
+const batchBytes = capacity;
 
 /**
  * What one end receives. While the other end uses the ring, messages are read there; what it sent
@@ -20,6 +24,8 @@ export class Incoming {
   readonly #rings: SharedRings;
   /** Whether the next message is in the ring. */
   #isInRing = false;
+  /** Messages that were read, and wait for their ticks. */
+  #collected = 0;
   readonly #retry = new WaitRetry(
     () => this.#await(),
     error => debug('looks from time to time: %s', error.message),
@@ -68,6 +74,8 @@ export class Incoming {
   #deliver(): void {
     const rings = this.#rings;
     if (rings.closed || !this.#isInRing) return;
+    // A tick that was asked for before: those that were collected meanwhile come first.
+    if (this.#collected > 0) return nextTick(() => this.#deliver());
     let state: ReadState | undefined;
     try {
       state = rings.read(this.#emit, batchBytes);
@@ -110,7 +118,8 @@ export class Incoming {
     try {
       state = rings.read(message => {
         count++;
-        nextTick(this.#emit, message);
+        this.#collected++;
+        nextTick(this.#emitCollected, message);
       });
     } catch (error) {
       // What has no JSON is refused by its reader; everything else would be a fault of the peer.
@@ -123,6 +132,11 @@ export class Incoming {
     if (state === 'back') this.#isInRing = false;
     return { state, count };
   }
+
+  readonly #emitCollected = (message: unknown): void => {
+    this.#collected--;
+    this.#emit(message);
+  };
 
   /** As Node emits a message that came by the socket. */
   readonly #emit = (message: unknown): void => {

@@ -10,7 +10,7 @@ import type { SerializationMode } from './control-messages.js';
 import { type MessageCodec, messageCodec } from './message-codec.js';
 
 /** Bytes each direction holds: small, since a /dev/shm of 64 MiB has to do for hundreds of children. */
-const capacity = 64 * 1024;
+export const capacity = 64 * 1024;
 
 /** A longer message goes in pieces. */
 const longestRecord = capacity / 4;
