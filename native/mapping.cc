@@ -111,9 +111,10 @@ void Mapping::ForgetFile() {
   platform::ForgetFile(watch_);
 }
 
-void Mapping::UnlinkAfter(std::string path) {
+void Mapping::UnlinkAfter(std::string path, platform::File* file) {
   const std::lock_guard<std::mutex> guard(TheRegistry().mutex);
   unlink_after_ = std::move(path);
+  leased_.Take(file);
 }
 
 platform::Status Mapping::Protect(platform::Span span, platform::Protection protection) {

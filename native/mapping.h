@@ -36,8 +36,9 @@ class Mapping {
   // Call it before the file that it was made with is closed.
   void ForgetFile();
 
-  // Removes a name when the pages are unmapped.
-  void UnlinkAfter(std::string path);
+  // Removes a name when the pages are unmapped. Until then the file stays open, with the lease that
+  // was taken on it: nobody can begin to use what is about to go.
+  void UnlinkAfter(std::string path, platform::File* file);
 
   // Sets what the process may do with the pages, and keeps a record of it.
   platform::Status Protect(platform::Span span, platform::Protection protection);
@@ -71,6 +72,7 @@ class Mapping {
   Attachment attachment_;
   // Guarded by the registry's mutex.
   std::string unlink_after_;  // or empty
+  platform::File leased_;     // the file of that name
   size_t references_ = 1;
   size_t handles_ = 1;
   bool discard_ = false;

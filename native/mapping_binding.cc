@@ -240,10 +240,9 @@ void MappingBinding::CloseAll(bool discard) {
   }
   // Windows removes no file that is mapped: there the name goes with the last view of it.
   // What cannot be removed then either is left to the next reap, as after a crash.
-  if (remove && !platform::Unlink(owned_name_.c_str()).ok() && mapping_) {
-    mapping_->UnlinkAfter(std::move(owned_name_));
-  }
+  const bool removed = remove && platform::Unlink(owned_name_.c_str()).ok();
   if (mapping_ && file_.is_open()) mapping_->ForgetFile();
+  if (remove && !removed && mapping_) mapping_->UnlinkAfter(std::move(owned_name_), &file_);
   mapping_.Close(discard);
   owned_name_.clear();
   file_.Close();

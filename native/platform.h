@@ -31,6 +31,14 @@ class File {
   Status Duplicate(int fd);
   // Takes over a descriptor that this object will close.
   void Adopt(int fd);
+  // Takes over what another object has open.
+  void Take(File* other) {
+    Close();
+    handle_ = other->handle_;
+    descriptor_ = other->descriptor_;
+    other->handle_ = kNone;
+    other->descriptor_ = -1;
+  }
   // Gives it up, not closed.
   int Release();
   void Close();
@@ -43,7 +51,7 @@ class File {
  private:
   static constexpr intptr_t kNone = -1;
   intptr_t handle_ = kNone;
-  [[maybe_unused]] int descriptor_ = -1;  // where it is not the handle itself
+  int descriptor_ = -1;  // where it is not the handle itself
 };
 
 enum class Access { kRead, kReadWrite, kCopyOnWrite };

@@ -25,11 +25,11 @@ bool IsUnsupported(const Status& status) {
 
 // Whether blocks for all of the file would fit. What ext4, XFS and btrfs have reserved until they
 // run out stays reserved, so that asking for too much would fill the disk for everybody, by blocks
-// that cannot be given back: others may have grown the file into them. A file without a name gives
-// them back when it is closed, and a file system that says nothing of its size is not judged.
+// that cannot be given back: others may have grown the file into them. Even a file without a name
+// would fill it until it is closed. A file system that says nothing of its size is not judged.
 bool HasRoom(int fd, const struct stat& stats, uint64_t length) {
   struct statfs system;
-  if (stats.st_nlink == 0 || fstatfs(fd, &system) != 0) return true;
+  if (fstatfs(fd, &system) != 0) return true;
   if (system.f_blocks == 0 || system.f_bsize <= 0) return true;
   const uint64_t has = static_cast<uint64_t>(stats.st_blocks) * 512;
   const uint64_t unit = static_cast<uint64_t>(system.f_bsize);

@@ -1,6 +1,6 @@
 import { lstatSync, readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { isLeftOver } from '../native/reap.js';
+import { unusedState } from '../native/reap.js';
 import { type FileKind, kindOfName } from '../native/segment.js';
 
 /** A file of the region directory, or a region that has lost its name and is still in use. */
@@ -14,8 +14,9 @@ export interface RegionFile {
   /**
    * `unlinked`: connections take their name away once both sides have them open.
    * `left over`: nobody has it open; `reap` removes it.
+   * `not in use`: the same of a ring that is kept, which stays.
    */
-  readonly state: 'in use' | 'unlinked' | 'left over';
+  readonly state: 'in use' | 'unlinked' | 'left over' | 'not in use';
   /** Processes of this user that have it open, as far as can be seen; only on Linux. */
   readonly pids: readonly number[] | undefined;
   /** Bytes. */
@@ -39,7 +40,7 @@ export function findRegions(directory: string): RegionFile[] {
     const pids = users && [...(users.get(name)?.pids ?? [])];
     users?.delete(name);
     // With a known user the lease is not tried: trying it could get in that user's way.
-    const state = !pids?.length && isLeftOver(path) ? 'left over' : 'in use';
+    const state = (!pids?.length && unusedState(path)) || 'in use';
     found.push({ name, kind: kind!, path, file: path, state, pids, size });
   }
   for (const [name, { file, pids, removed }] of users ?? []) {

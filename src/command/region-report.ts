@@ -11,7 +11,7 @@ import { type RegionContent, inspect } from './inspect.js';
 export interface RegionReport extends Omit<RegionFile, 'file' | 'kind' | 'state'> {
   readonly kind: RegionContent['kind'] | 'peer of a bus' | 'doorbell' | 'unknown';
   /** A ring kept in a file may be `not in use`. */
-  readonly state: RegionFile['state'] | 'not in use';
+  readonly state: RegionFile['state'];
   readonly content?: RegionContent;
   /** Why there is no content: the region is corrupt, of another version, or gone meanwhile. */
   readonly problem?: string;

@@ -1,4 +1,4 @@
-import { closeSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, lstatSync, type Stats, statSync, unlinkSync, writeSync } from 'node:fs';
 
 /**
  * Closes a descriptor. It is gone whatever the system says, and what it was opened for is done by
@@ -29,5 +29,14 @@ export function removeQuietly(path: string): void {
 export function writeWhole(fd: number, bytes: Uint8Array, position: number): void {
   for (let done = 0; done < bytes.length;) {
     done += writeSync(fd, bytes, done, bytes.length - done, position + done);
+  }
+}
+
+/** What there is at a path; undefined where that cannot be known: opening it will say why. */
+export function lookAt(path: string, followLinks: boolean): Stats | undefined {
+  try {
+    return followLinks ? statSync(path) : lstatSync(path);
+  } catch {
+    return undefined;
   }
 }

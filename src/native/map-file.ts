@@ -2,7 +2,7 @@ import { constants, fstatSync, openSync, readSync, type Stats } from 'node:fs';
 import { dirname } from 'node:path';
 import { outOfRange, ShmError, systemError } from '../errors.js';
 import { Access, Advice, addon } from './addon.js';
-import { closeQuietly } from './descriptors.js';
+import { closeQuietly, lookAt } from './descriptors.js';
 import { checkMapOptions, type MapOptions } from './map-options.js';
 import { maxLength } from './limits.js';
 import type { MappingInfo } from './mapped-view.js';
@@ -220,15 +220,23 @@ function openPlain(name: string, { access = 'read' }: MapOptions): number {
   // O_NONBLOCK: opening a FIFO must not wait for its other end.
   const plain = constants.O_NONBLOCK ?? 0;
   const flags = plain | (access === 'read-write' ? constants.O_RDWR : constants.O_RDONLY);
+  // Opening a FIFO, even for a moment, ends the program that waits at its other end; opening a device may do anything.
+  const before = lookAt(name, true);
+  if (before) checkPlain(before, name);
   const fd = openSync(name, flags);
   try {
-    const fault = kindOf(fstatSync(fd));
-    if (!fault) return fd;
-    throw new ShmError(fault.code, `expected a plain file, got ${fault.kind}`, operation, name);
+    checkPlain(fstatSync(fd), name); // it may be another file by now
+    return fd;
   } catch (error) {
     closeQuietly(fd);
     throw error;
   }
+}
+
+function checkPlain(stats: Stats, name: string): void {
+  const fault = kindOf(stats);
+  if (!fault) return;
+  throw new ShmError(fault.code, `expected a plain file, got ${fault.kind}`, operation, name);
 }
 
 /** Its length; a file that only seems to be empty, like those of /proc, is an error. */

@@ -38,6 +38,9 @@ const rules: Record<keyof MapOptions, Rule> = {
   hugePages: aBoolean,
 };
 
+/** Permissions, with the bits of `stat().mode` that say what kind of file it is, which do nothing. */
+const mostMode = 0o177777;
+
 const accesses: readonly unknown[] = ['read', 'read-write', 'copy-on-write'];
 
 /** @throws {ShmError} `ERR_INVALID_ARG`, `ERR_OUT_OF_RANGE` */
@@ -60,5 +63,9 @@ export function checkMapOptions(operation: string, options: MapOptions): void {
     if (!Number.isSafeInteger(value) || value < 0) {
       throw outOfRange(operation, name, 'a whole number of 0 or more', value);
     }
+  }
+  // Node ends the process over a mode of more than 31 bits.
+  if (mode !== undefined && mode > mostMode) {
+    throw outOfRange(operation, 'mode', 'a whole number from 0 to 0o7777', mode);
   }
 }

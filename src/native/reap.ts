@@ -5,6 +5,7 @@ import { wallClock } from '../timers.js';
 import { addon } from './addon.js';
 import { closeQuietly } from './descriptors.js';
 import { existingDirectory } from './directory.js';
+import { isKeptRing } from './kept.js';
 import { kindOfName, noFollow, openOwnFile, unlinkQuietly } from './segment.js';
 import { trace } from './trace.js';
 
@@ -98,7 +99,8 @@ function namesIn(home: string): string[] {
 
 function reapOne(path: string): boolean {
   if (isBell(path)) return isBellDead(path) && unlinkQuietly(path);
-  return withExclusiveLock(path, () => {
+  return withExclusiveLock(path, fd => {
+    if (isKeptRing(path, fd)) return false;
     // The socket of a bus's peer lies beside the file that is under its lease.
     if (kindOfName(basename(path)) === 'bus') unlinkQuietly(`${path}.sock`);
     return unlinkQuietly(path);
@@ -115,12 +117,19 @@ export function reapLeftOver(path: string): boolean {
 }
 
 /**
- * Whether nobody has the file open any more: its last user was killed. To find out, its lease is
+ * Whether nobody has the file open any more: its last user was killed, or it is a ring that is
+ * kept, which {@link reap} leaves alone. To find out, its lease is
  * taken for a moment; a process that opens the file in that moment finds it gone.
  */
-export function isLeftOver(path: string): boolean {
-  if (isBell(path)) return isBellDead(path);
-  return withExclusiveLock(path, () => true);
+export function unusedState(path: string): 'left over' | 'not in use' | undefined {
+  if (isBell(path)) return isBellDead(path) ? 'left over' : undefined;
+  let isKept = false;
+  const isUnused = withExclusiveLock(path, fd => {
+    isKept = isKeptRing(path, fd);
+    return true;
+  });
+  if (!isUnused) return undefined;
+  return isKept ? 'not in use' : 'left over';
 }
 
 const isBell = (path: string) => kindOfName(basename(path)) === 'bell';
@@ -137,7 +146,7 @@ function isBellDead(path: string): boolean {
 /**
  * Runs an action under the lease of a file on which nobody else has one; otherwise returns false.
  */
-function withExclusiveLock(path: string, act: () => boolean): boolean {
+function withExclusiveLock(path: string, act: (fd: number) => boolean): boolean {
   let fd: number;
   try {
     ({ fd } = openOwnFile('region.reap', path, constants.O_RDWR | noFollow));
@@ -145,7 +154,7 @@ function withExclusiveLock(path: string, act: () => boolean): boolean {
     return false; // gone already, or not ours to open
   }
   try {
-    return leasedAlone(fd) && act();
+    return leasedAlone(fd) && act(fd);
   } finally {
     closeQuietly(fd);
   }

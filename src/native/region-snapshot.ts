@@ -28,7 +28,7 @@ export class RegionSnapshot {
     this.path = path;
     // A descriptor of another process is a link, too.
     const flags = constants.O_RDONLY | (file === path ? noFollow : 0);
-    const { fd, size } = openOwnFile(operation, path, flags, { file });
+    const { fd, size } = openOwnFile(operation, path, flags, file);
     try {
       checkMappable(operation, size, path);
       this.#mapping = new addon.Mapping(fd, 0, size, Access.read, 0, path);

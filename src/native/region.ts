@@ -1,9 +1,10 @@
-import { basename, dirname } from 'node:path';
+import { dirname } from 'node:path';
 import { ShmError, systemError } from '../errors.js';
 import { Access, addon, type NativeMapping, populateAdvice } from './addon.js';
 import { atExit } from './at-exit.js';
 import { closeQuietly, writeWhole } from './descriptors.js';
 import { regionDirectory } from './directory.js';
+import { goesWithLastUser } from './kept.js';
 import { checkMappable } from './limits.js';
 import { makeFile } from './new-file.js';
 import { absolutePath, type FilePath } from './paths.js';
@@ -11,7 +12,6 @@ import { reapExcept } from './reap.js';
 import {
   checkOffered,
   explainFull,
-  kindOfName,
   leaseNew,
   openSegment,
   type SegmentFile,
@@ -87,7 +87,7 @@ export class Region {
       throw systemError(cause, operation, file.path);
     }
     // Of several that close at once, the last to ask gets the exclusive lease.
-    if (kindOfName(basename(file.path))) this.#mapping.ownName(file.path, 1);
+    if (goesWithLastUser(file)) this.#mapping.ownName(file.path, 1);
     this.#stayOpen = atExit(() => this.close());
   }
 

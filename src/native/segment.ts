@@ -1,9 +1,9 @@
-import { constants, fstatSync, openSync, statfsSync, unlinkSync } from 'node:fs';
+import { constants, fstatSync, openSync, type Stats, statfsSync, unlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ShmError, systemError } from '../errors.js';
 import { now } from '../timers.js';
 import { addon } from './addon.js';
-import { closeQuietly, removeQuietly } from './descriptors.js';
+import { closeQuietly, lookAt, removeQuietly } from './descriptors.js';
 import { unsafe } from './directory.js';
 import { checkMappable } from './limits.js';
 import { randomBytes } from './random.js';
@@ -206,25 +206,31 @@ function sizeOnceMade(fd: number): number {
 }
 
 /**
- * Opens what must be a plain file, or a FIFO, of this user's that only this user can open.
+ * Opens what must be a plain file of this user's that only this user can open.
  * The caller must close `fd`.
  *
- * @param options.file another way to open it than by its path
+ * @param file another way to open it than by its path
  * @throws {ShmError} `ERR_UNSAFE_FILE`, and the errno names of `open`
  */
 export function openOwnFile(
   operation: string,
   path: string,
   flags: number,
-  { file = path, kind = 'file' }: { file?: string; kind?: 'file' | 'FIFO' } = {},
+  file = path,
 ): { fd: number; size: number } {
+  const check = (stats: Stats) => {
+    const fault = unsafe(stats, 'file', path);
+    if (fault) throw new ShmError('ERR_UNSAFE_FILE', fault, operation, path);
+  };
   let fd: number | undefined;
   try {
-    // Without O_NONBLOCK a FIFO in the file's place would block here.
+    // Opening a FIFO, even for a moment, ends the program that waits at its other end.
+    const before = lookAt(file, (flags & noFollow) === 0);
+    if (before) check(before);
+    // It may be another file by then: without O_NONBLOCK a FIFO would block here.
     fd = openSync(file, flags | (constants.O_NONBLOCK ?? 0));
     const stats = fstatSync(fd);
-    const fault = unsafe(stats, kind, path);
-    if (fault) throw new ShmError('ERR_UNSAFE_FILE', fault, operation, path);
+    check(stats);
     return { fd, size: stats.size };
   } catch (cause) {
     if (fd !== undefined) closeQuietly(fd);

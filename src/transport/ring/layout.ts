@@ -1,4 +1,5 @@
 import { outOfRange } from '../../errors.js';
+import { keptOffset } from '../../native/kept.js';
 
 /*
  * A ring in memory: a header of eight lines, then `capacity` bytes of records.
@@ -58,7 +59,7 @@ export const Field = {
   producerLock: word(0, 3),
   consumerLock: word(0, 4),
   /** 1: the ring is kept in an ordinary file, which stays when its users have gone. */
-  kept: word(0, 5),
+  kept: keptOffset / 4,
   /** Four words each, in a link's first ring: what shows both sides that they map one file. */
   listenerNonce: word(0, 8),
   dialerNonce: word(0, 12),
