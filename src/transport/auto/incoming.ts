@@ -22,6 +22,7 @@ export class Incoming {
   readonly #internals: Internals;
   readonly #scope: ListenerScope;
   readonly #rings: SharedRings;
+  readonly #broken: () => void;
   /** Whether the next message is in the ring. */
   #isInRing = false;
   /** Messages that were read, and wait for their ticks. */
@@ -31,7 +32,9 @@ export class Incoming {
     error => debug('looks from time to time: %s', error.message),
   );
 
-  constructor({ target, internals, scope }: TrafficEnd, rings: SharedRings) {
+  /** @param broken called where the other end has made its ring unreadable: nothing can come any more */
+  constructor({ target, internals, scope }: TrafficEnd, rings: SharedRings, broken: () => void) {
+    this.#broken = broken;
     this.#target = target;
     this.#internals = internals;
     this.#scope = scope;
@@ -45,12 +48,13 @@ export class Incoming {
   }
 
   /** There is something in the ring, or its end, or an error. */
-  inputCame(error?: Error, temporary = false): void {
+  inputCame(error?: NodeJS.ErrnoException, temporary = false): void {
     if (temporary) {
       this.#retry.failed(error!, false);
     } else if (error) {
       // The end of the socket reports a peer that has died.
       debug('reads no more: %s', error.message);
+      if (error.code === 'ERR_CORRUPT' || this.#rings.isBroken) this.#broken();
     } else {
       this.#retry.succeeded();
       this.#deliverInTick();
@@ -76,12 +80,14 @@ export class Incoming {
     if (rings.closed || !this.#isInRing) return;
     // A tick that was asked for before: those that were collected meanwhile come first.
     if (this.#collected > 0) return nextTick(() => this.#deliver());
-    let state: ReadState | undefined;
+    let state: ReadState;
     try {
       state = rings.read(this.#emit, batchBytes);
-    } finally {
+    } catch (error) {
+      if (rings.isBroken) return this.#breakOff(error as Error);
       // A listener threw: the next messages come at once, as those of Node do.
-      if (!state) nextTick(() => this.#deliver());
+      nextTick(() => this.#deliver());
+      throw error;
     }
     if (state === 'back') this.#isInRing = false;
     else if (state === 'more') this.#deliverSoon();
@@ -97,16 +103,18 @@ export class Incoming {
   }
 
   /**
-   * The same at the end, with all that is there: nothing else will come by the socket.
+   * The same at the end, with all that is there: nothing else will come by the socket. A peer that
+   * has only closed its socket could go on filling its ring: what a ring holds is all that is taken.
    *
    * @returns whether there was anything
    */
   collectRest(): boolean {
     let isAny = false;
+    const { taken } = this.#rings;
     for (;;) {
       const { state, count } = this.#read();
       if (count > 0) isAny = true;
-      if (state === 'empty') return isAny;
+      if (state === 'empty' || this.#rings.taken - taken > this.#rings.capacity) return isAny;
     }
   }
 
@@ -122,6 +130,10 @@ export class Incoming {
         nextTick(this.#emitCollected, message);
       });
     } catch (error) {
+      if (rings.isBroken) {
+        this.#breakOff(error as Error);
+        return { state, count };
+      }
       // What has no JSON is refused by its reader; everything else would be a fault of the peer.
       debug('cannot read: %s', (error as Error).message);
       nextTick(() => {
@@ -137,6 +149,11 @@ export class Incoming {
     this.#collected--;
     this.#emit(message);
   };
+
+  #breakOff(error: Error): void {
+    debug('reads no more: %s', error.message);
+    this.#broken();
+  }
 
   /** As Node emits a message that came by the socket. */
   readonly #emit = (message: unknown): void => {

@@ -38,6 +38,7 @@ export interface IpcTarget extends EventEmitter {
   /** What waits for the peer's word that it has got a handle; null where nothing has been sent. */
   readonly _handleQueue: unknown[] | null;
   _send: Send;
+  disconnect(): void;
   _disconnect: () => void;
 }
 

@@ -43,6 +43,7 @@ export class Outgoing {
   readonly #target: IpcTarget;
   readonly #plainSend: Send;
   readonly #control: Control | undefined;
+  readonly #broken: () => void;
   #rings: SharedRings | undefined;
   #usesRing = false;
   #bySocket = 0;
@@ -56,7 +57,9 @@ export class Outgoing {
     error => debug('looks from time to time: %s', error.message),
   );
 
-  constructor({ target, plainSend, control }: TrafficEnd) {
+  /** @param broken called where the other end has made the ring unusable */
+  constructor({ target, plainSend, control }: TrafficEnd, broken: () => void) {
+    this.#broken = broken;
     this.#target = target;
     this.#plainSend = plainSend;
     this.#control = control;
@@ -81,7 +84,15 @@ export class Outgoing {
       return this.#sendBySocket([message, handle, options, callback]);
     }
     if (!this.#usesRing) this.#changeOver();
-    const records = this.isWaiting ? rings.encode(message) : rings.put(message);
+    let records: Uint8Array[] | undefined;
+    try {
+      records = this.isWaiting ? rings.encode(message) : rings.put(message);
+    } catch (error) {
+      if (!rings.isBroken) throw error;
+      this.#broken();
+      if (typeof callback === 'function') nextTick(callback, error);
+      return false;
+    }
     if (records) {
       this.#enqueueRecords(records, callback);
       return this.#waitingBytes < highWaterMark;
@@ -107,12 +118,24 @@ export class Outgoing {
     if (this.#usesRing) {
       this.#usesRing = false;
       this.#bySocket = 0;
-      const { output, backRecord } = this.#rings!;
-      if (this.isWaiting || !output.tryWrite(backRecord)) this.#enqueueRecords([backRecord]);
+      const { backRecord } = this.#rings!;
+      if (this.isWaiting || !this.#tryWrite(backRecord)) this.#enqueueRecords([backRecord]);
     }
     if (!this.isWaiting) return this.#plainSend(...args);
     this.#queue.push({ send: args });
     return this.#waitingBytes < highWaterMark;
+  }
+
+  /** False where there is no room, or never will be. */
+  #tryWrite(record: Uint8Array): boolean {
+    const rings = this.#rings!;
+    try {
+      return rings.output.tryWrite(record);
+    } catch (error) {
+      if (!rings.isBroken) throw error;
+      debug('sends no more: %s', (error as Error).message);
+      return false; // waiting for room reports it
+    }
   }
 
   #enqueueRecords(records: Uint8Array[], callback?: SendCallback): void {
@@ -140,7 +163,11 @@ export class Outgoing {
   /** There is room for what waits, or an error. */
   roomCame(error?: Error, temporary = false): void {
     if (temporary) return this.#retry.failed(error!, false);
-    if (error) return debug('waits in vain: %s', error.message);
+    if (error) {
+      debug('waits in vain: %s', error.message);
+      if (this.#rings?.isBroken) this.#broken();
+      return;
+    }
     this.#retry.succeeded();
     this.#flush();
   }
@@ -150,6 +177,10 @@ export class Outgoing {
     let isOver = false;
     try {
       isOver = this.#writeQueue();
+    } catch (error) {
+      if (!this.#rings?.isBroken) throw error;
+      debug('sends no more: %s', (error as Error).message);
+      return this.#broken();
     } finally {
       // What Node's `_send` threw for an entry goes up; the entries behind it follow.
       if (!isOver && this.#rings && this.isWaiting) nextTick(() => this.#flush());

@@ -39,13 +39,22 @@ export class RingTraffic {
   /** From now on the other end may use the rings. */
   private constructor(end: TrafficEnd, rings: SharedRings) {
     this.#rings = rings;
-    this.#incoming = new Incoming(end, rings);
-    this.#outgoing = new Outgoing(end);
+    const broken = () => this.#breakOff(end);
+    this.#incoming = new Incoming(end, rings, broken);
+    this.#outgoing = new Outgoing(end, broken);
     this.#leaveAtExit = atExit(() => this.#outgoing.flushAtExit());
     rings.listen(
       (error, temporary) => this.#incoming.inputCame(error, temporary),
       (error, temporary) => this.#outgoing.roomCame(error, temporary),
     );
+  }
+
+  /**
+   * The other end broke the rules, and what it sent is lost: the channel ends, as for one that died.
+   */
+  #breakOff({ target }: TrafficEnd): void {
+    this.close();
+    if (target.connected) target.disconnect();
   }
 
   get path(): string {

@@ -1,7 +1,7 @@
 import { Region } from '../../native/region.js';
 import { LinkedRings } from '../link/linked-rings.js';
 import type { Consumer } from '../ring/consumer.js';
-import { ringHeaderBytes } from '../ring/layout.js';
+import { recordHeaderBytes, ringHeaderBytes } from '../ring/layout.js';
 import { halves, type RegionMemory } from '../ring/memory.js';
 import type { Producer } from '../ring/producer.js';
 import { Ring } from '../ring/ring.js';
@@ -44,6 +44,7 @@ export class SharedRings extends LinkedRings<Producer, Consumer> {
   /** Pieces of a message that is not whole yet. */
   #pieces: Buffer[] = [];
   #closed = false;
+  #taken = 0;
 
   /**
    * Makes a region.
@@ -109,6 +110,27 @@ export class SharedRings extends LinkedRings<Producer, Consumer> {
     return this.#closed;
   }
 
+  /** Bytes each direction holds. */
+  get capacity(): number {
+    return capacity;
+  }
+
+  /** Bytes of the records that {@link read} has taken out so far. */
+  get taken(): number {
+    return this.#taken;
+  }
+
+  /** Neither is of use any more: the other end broke the rules, or the memory was cut. */
+  get isBroken(): boolean {
+    if (this.#closed) return false;
+    try {
+      for (const role of this.roles) role.checkUsable('use');
+      return false;
+    } catch {
+      return true;
+    }
+  }
+
   /** How much room is worth a wake-up when a lot waits. */
   get step(): number {
     return capacity / 4;
@@ -169,7 +191,10 @@ export class SharedRings extends LinkedRings<Producer, Consumer> {
     let read = 0;
     let isBack = false;
     this.input.drain((records, start, length) => {
-      read += length;
+      // Empty ones count, too: a peer could go on with them for ever.
+      const bytes = length + recordHeaderBytes;
+      read += bytes;
+      this.#taken += bytes;
       if (length >= extraBytes && records[start] === escape) {
         isBack = records[start + 1] === Extra.back;
         if (!isBack) this.#readPiece(records, start, start + length, handle);

@@ -41,6 +41,8 @@ import {
 export interface AcceptContext extends HandshakeContext {
   /** Called before bytes of the dialer's memory are mapped. @throws where that is too much */
   hold?(bytes: number): void;
+  /** Called where they could not be mapped. */
+  release?(bytes: number): void;
 }
 
 /**
@@ -70,8 +72,13 @@ export async function acceptLink<E extends RingPair>(
     const nonce = newNonce();
     let confirm = false;
     const take = (directory: string, offer: Offer) => {
-      context.hold?.(linkBytes(offer.capacity));
-      shared = takeRegion(kind, directory, offer, nonce, early);
+      const bytes = linkBytes(offer.capacity);
+      context.hold?.(bytes);
+      try {
+        shared = takeRegion(kind, directory, offer, nonce, early);
+      } finally {
+        if (!shared) context.release?.(bytes);
+      }
       // If both sides name the same directory, and this side's bells are in it, the dialer finds
       // them.
       confirm = !early && !(offer.directory === directory && isBellDirectory(directory, options));

@@ -91,8 +91,13 @@ export class Admission {
     return handshake;
   }
 
-  /** Before bytes of a dialer's memory are mapped. */
+  /**
+   * Before bytes of a dialer's memory are mapped.
+   *
+   * @throws its reason, where the handshake has been given up meanwhile
+   */
   hold(handshake: PendingHandshake, bytes: number): void {
+    handshake.controller.signal.throwIfAborted(); // nobody would take the bytes off again
     while (this.#held + bytes > this.#bytes) {
       const holder = this.#oldest(({ bytes }) => bytes > 0);
       if (!holder || holder === handshake) break;
@@ -100,6 +105,13 @@ export class Admission {
     }
     handshake.bytes += bytes;
     this.#held += bytes;
+  }
+
+  /** They could not be mapped: what a stranger only tells of must not crowd out anybody. */
+  release(handshake: PendingHandshake, bytes: number): void {
+    if (!this.#handshakes.has(handshake)) return;
+    handshake.bytes -= bytes;
+    this.#held -= bytes;
   }
 
   /** It is over, in whichever way. */

@@ -136,8 +136,9 @@ export class LinkServer<E extends RingPair> {
       controller.signal,
     );
     const hold = (bytes: number) => this.#admission.hold(handshake, bytes);
+    const release = (bytes: number) => this.#admission.release(handshake, bytes);
     try {
-      const context = { operation, address, signal, hold };
+      const context = { operation, address, signal, hold, release };
       return await acceptLink(socket, this.#kind, this.#options, context);
     } finally {
       clear();

@@ -192,6 +192,23 @@ describe('Strangers at a listener', function () {
     expect(leftLinks()).to.deep.equal([]);
   });
 
+  it('crowd nobody out by memory that they only tell of', async () => {
+    const capacity = 65_536;
+    listener = await listen(socketPath('bounds'), { capacity, handshakes: { bytes: 300_000 } });
+    const nonce = 'ef'.repeat(16);
+    const mouths = [];
+    for (let i = 0; i < 6; i++) {
+      const mouth = await Mouth.to(socketPath('bounds'));
+      mouths.push(mouth);
+      const offer = { name: `link-${`0${i}`.repeat(12)}`, capacity, nonce };
+      mouth.socket.write(encode(1, { content: 'stream', capacity, offer }));
+      // There is no such file: it is asked for another, and says nothing.
+      expect((await mouth.hear())!.kind).to.equal(2);
+    }
+    expect([listener.pending, listener.dropped]).to.deep.equal([6, 0]);
+    for (const { socket } of mouths) socket.destroy();
+  });
+
   it('do not take the place of connections', async () => {
     listener = await listen(socketPath('bounds'), { maxConnections: 2 });
     const drops: DropData[] = [];
