@@ -4,7 +4,7 @@ import type { RequestHandler } from './bus-options.js';
 import { type Envelope, EnvelopeKind, type Failure, failureOf, shortened } from './envelope.js';
 import type { Peer } from './peer.js';
 
-/** Milliseconds that requests wait for a handler, from the first one on. */
+/** Milliseconds that requests wait for a handler, from the first one on once the bus is joined. */
 const handlerPatience = 1000;
 
 /** Bytes of requests that wait for it, as they travelled; those beyond are refused at once. */
@@ -20,11 +20,19 @@ export class Answers<T> {
   /** Over when requests no longer wait for a handler. */
   #patience: Promise<void> | undefined;
   #handlerSet: (() => void) | undefined;
+  readonly #joined: Promise<void>;
+  #markJoined!: () => void;
   #waitingBytes = 0;
 
   /** @param id this peer's own */
   constructor(id: string) {
     this.#id = id;
+    this.#joined = new Promise(resolve => (this.#markJoined = resolve));
+  }
+
+  /** The bus is in its user's hands, who can set a handler. */
+  joined(): void {
+    this.#markJoined();
   }
 
   setHandler(handler: RequestHandler<T>): void {
@@ -57,10 +65,10 @@ export class Answers<T> {
     this.#waitingBytes -= bytes;
   }
 
-  /** A bus that has just been joined may still get its handler. */
+  /** A bus that is being joined, which may take seconds, or just was, may still get its handler. */
   #handlerComes(): Promise<void> {
     this.#patience ??= Promise.race([
-      delay(handlerPatience, { ref: false }),
+      this.#joined.then(() => delay(handlerPatience, { ref: false })),
       new Promise<void>(resolve => (this.#handlerSet = resolve)),
     ]);
     return this.#patience;

@@ -82,6 +82,7 @@ export class Bus<T = unknown> extends MessageEmitter<BusEvents<T>> {
       await bus.close().catch(() => {}); // why joining failed says more
       throw error;
     }
+    bus.#answers.joined();
     return bus;
   }
 

@@ -102,7 +102,7 @@ export class ArenaCore {
   private constructor(region: Region, geometry: layout.ArenaGeometry) {
     this.region = region;
     this.geometry = geometry;
-    this.mark = layout.markOf(new Int32Array(region.buffer));
+    this.mark = layout.markOf(layout.wordsOf(region.buffer));
     open.add(this);
   }
 
@@ -119,7 +119,7 @@ export class ArenaCore {
   static open(path: string): ArenaCore {
     const region = Region.open(path, { operation: 'arena.open' });
     try {
-      return new ArenaCore(region, layout.readGeometry(new Int32Array(region.buffer), path));
+      return new ArenaCore(region, layout.readGeometry(layout.wordsOf(region.buffer), path));
     } catch (error) {
       region.close(true);
       throw error;

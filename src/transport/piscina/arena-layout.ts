@@ -82,6 +82,10 @@ export function writeGeometry(words: Int32Array, geometry: ArenaGeometry): void 
 }
 
 /** Not a whole number, as a user's numbers mostly are. */
+/** The words of a file, whatever its length. */
+export const wordsOf = (buffer: ArrayBufferLike) =>
+  new Int32Array(buffer, 0, Math.floor(buffer.byteLength / 4));
+
 export const markOf = (words: Int32Array) => loadWord(words, 6) + 0.5;
 
 /**

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { ShmError } from '../../errors.js';
 import type { NativeMapping } from '../../native/addon.js';
 import { attachByName, plainBytes, sharedBuffer } from '../../native/views.js';
-import { markOf, readGeometry } from './arena-layout.js';
+import { markOf, readGeometry, wordsOf } from './arena-layout.js';
 
 /** An arena as a pool's thread sees it: memory that the process has mapped already. */
 export interface AttachedArena {
@@ -23,7 +23,7 @@ export function attachArena(path: string): AttachedArena {
   if (known && known.plain.length > 0) return known;
   const mapping = attachByName(path);
   if (!mapping) throw new ShmError('ENOENT', 'it is not open in this process', 'payloadTask', path);
-  const words = new Int32Array(sharedBuffer(mapping));
+  const words = wordsOf(sharedBuffer(mapping));
   const { debug } = readGeometry(words, path);
   const arena = { plain: plainBytes(mapping), words, debug, mark: markOf(words), mapping };
   // Arenas that nobody has open have lost their names. Their memory goes with the last handle.

@@ -94,7 +94,9 @@ export class RegionMemory implements RingMemory {
     this.plain = region.bytes.subarray(offset, offset + bytes);
     this.address = region.path;
     const words = Math.floor(region.bytes.length / 4);
-    this.last = new Int32Array(region.bytes.buffer, Math.max(0, 4 * (words - 1)), 1);
+    // Of a file that was cut to a few bytes there is none.
+    const last = Math.max(0, words - 1);
+    this.last = new Int32Array(region.bytes.buffer, 4 * last, words - last);
   }
 
   /** From now on the last word is what it was found to be. @throws {ShmError} `ERR_TRUNCATED` */

@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import { expect } from 'chai';
 import { Answers } from '../../../src/transport/bus/answers.js';
 import { type Envelope, EnvelopeKind } from '../../../src/transport/bus/envelope.js';
@@ -34,6 +34,17 @@ describe('Requests that come before there is a handler', () => {
     answers.setHandler(value => value);
     await Promise.all(answering);
     expect(ids(EnvelopeKind.reply)).to.deep.equal(Array.from({ length: 15 }, (_, id) => id));
+  });
+
+  it('wait for as long as the bus is being joined: nobody could set one', async () => {
+    const answers = new Answers<string>('self');
+    const answering = answers.answer(peer, 0, 'value');
+    await delay(1500); // more than they wait afterwards
+    expect(posted).to.deep.equal([]);
+    answers.joined();
+    answers.setHandler(value => value);
+    await answering;
+    expect(ids(EnvelopeKind.reply)).to.deep.equal([0]);
   });
 
   it('wait, one of any length, and once that is answered others', async () => {

@@ -18,6 +18,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 import { Channel, Ring } from '../../../src/index.js';
+import { PayloadArena } from '../../../src/transport/piscina/index.js';
 import { maxLength } from '../../../src/native/limits.js';
 import { keptEnds } from '../../../src/transport/ring/header.js';
 import { Magic, ringHeaderBytes, ringTrailerBytes } from '../../../src/transport/ring/layout.js';
@@ -55,6 +56,21 @@ describe('A ring kept in a file', () => {
     Ring.create({ capacity, path: file }).close();
     Ring.open({ path: file, capacity }).close();
     expect(existsSync(file)).to.equal(true);
+  });
+
+  it('cut to a few bytes, or some that are no whole word, is refused by every opener', () => {
+    for (const length of [0, 1, 2, 3, 5, 63, 1023, 1025]) {
+      const file = path(`${length} bytes`);
+      writeFileSync(file, Buffer.alloc(length), { mode: 0o600 });
+      const openers = [
+        () => Ring.open(file),
+        () => Channel.open({ path: file, capacity }),
+        () => PayloadArena.open({ path: file }),
+      ];
+      for (const open of openers) {
+        expect(thrown(open).code, `${length}`).to.be.oneOf(['ERR_CORRUPT', 'EINVAL']);
+      }
+    }
   });
 
   it('a private one is gone with its last user, by path too; renamed it is not ours', () => {
