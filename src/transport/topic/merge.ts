@@ -3,7 +3,9 @@ import type { Subscription } from './subscription.js';
 
 /** What a merged topic gives: a value, and the name of the topic it was published to. */
 export interface Merged<T> {
+  /** As the publisher wrote it. */
   readonly value: T;
+  /** The topic's name. */
   readonly from: string;
 }
 

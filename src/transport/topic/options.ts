@@ -8,6 +8,7 @@ import type { WaitStrategy } from '../ring/wait-strategy.js';
 import { aTopicCapacity, maxNameBytes } from './layout.js';
 import type { From, Gap } from './reader.js';
 
+/** Of both ends of a topic. */
 export interface TopicOptions<T> {
   /**
    * Turns values into bytes and back; the same for the publisher and all readers. Each value is
@@ -18,6 +19,7 @@ export interface TopicOptions<T> {
   directory?: string;
 }
 
+/** Of {@link Topic.create}. */
 export interface TopicCreateOptions<T> extends TopicOptions<T> {
   /**
    * Bytes of records it holds, headers of 16 bytes included: a power of two from 4 KiB to 512 MiB.
@@ -34,6 +36,7 @@ export interface TopicCreateOptions<T> extends TopicOptions<T> {
   readerTimeout?: number;
 }
 
+/** Of {@link Topic.subscribe}. */
 export interface SubscribeOptions {
   /**
    * `'now'`: what is published from here on. `'oldest'`: the oldest record that is still there. A
@@ -55,12 +58,14 @@ export interface SubscribeOptions {
 
 /** How other threads and processes find a topic: plain data. */
 export interface TopicHandle {
+  /** Of the file that holds it. */
   readonly path: string;
 }
 
 /** `closed`: the publisher closed the topic. `died`: it was killed, or its process ended. */
 export type EndReason = 'closed' | 'died';
 
+/** What a {@link Subscription} emits. */
 export interface SubscriptionEvents<T> {
   /** In the order they were published; while nobody listens, they wait in the topic. */
   message: [value: T];

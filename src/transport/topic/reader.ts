@@ -13,6 +13,7 @@ export type From = 'now' | 'oldest' | bigint;
 export interface Gap {
   /** Undefined: a stored position was too old for its records to be counted. */
   readonly records: number | undefined;
+  /** How many bytes they took in the topic, headers included. */
   readonly bytes: number;
 }
 

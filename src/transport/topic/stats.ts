@@ -14,7 +14,9 @@ import {
 import { publisherLock, readerLock, type TopicMemory } from './memory.js';
 import { loadTail } from './positions.js';
 
+/** One reader of a topic. */
 export interface TopicReaderStats {
+  /** Of its process. */
   pid: number;
   /** `dropped`: the publisher has waited for it too long, and does so no longer. */
   whenBehind: 'skip' | 'wait' | 'dropped';
@@ -24,10 +26,13 @@ export interface TopicReaderStats {
   missed: number;
   /** Copies that it threw away, since they were overwritten meanwhile. */
   discarded: number;
+  /** Whether it waits for its bell. */
   sleeping: boolean;
 }
 
+/** A topic at one moment. */
 export interface TopicStats {
+  /** Empty where it has none. */
   name: string;
   /** Bytes of records it holds. */
   capacity: number;
@@ -39,7 +44,14 @@ export interface TopicStats {
   fullCount: number;
   /** How many sleeping readers were rung. */
   wakes: number;
-  publisher: { pid: number; state: 'never' | 'live' | 'closed' | 'died' };
+  /** The one that is there, or was the last. */
+  publisher: {
+    /** Of its process. */
+    pid: number;
+    /** `died`: killed, or its process has ended. */
+    state: 'never' | 'live' | 'closed' | 'died';
+  };
+  /** Those that are subscribed. */
   readers: TopicReaderStats[];
 }
 

@@ -83,6 +83,7 @@ export class Subscription<T = unknown> extends MessageEmitter<SubscriptionEvents
     return this.#end.reason;
   }
 
+  /** Whether `close()` was called, or an error or the end has closed it. */
   get closed(): boolean {
     return this.#slot.closed;
   }
@@ -231,6 +232,7 @@ export class Subscription<T = unknown> extends MessageEmitter<SubscriptionEvents
     nextTurn(() => this.scope.run(() => this.emit('close')));
   }
 
+  /** {@link close}, at the end of `using`. */
   [Symbol.dispose](): void {
     this.close();
   }

@@ -47,7 +47,9 @@ interface TopicParts<T> extends OpenTopic {
  * Topic.open<{ price: number }>('ticks').subscribe().on('message', ({ price }) => console.log(price));
  */
 export class Topic<T = unknown> {
+  /** What {@link Topic.open} finds it by; empty where it has none. */
   readonly name: string;
+  /** Bytes of records it holds, headers of 16 bytes included. */
   readonly capacity: number;
   readonly #parts: TopicParts<T>;
   readonly #writer: TopicWriter<T> | undefined;
@@ -143,6 +145,7 @@ export class Topic<T = unknown> {
     return maxPayload(this.capacity);
   }
 
+  /** Whether `close()` was called. */
   get closed(): boolean {
     return this.#closed;
   }
@@ -293,6 +296,7 @@ export class Topic<T = unknown> {
     this.#parts.memory.close(!inUse);
   }
 
+  /** {@link close}, at the end of `using`. */
   [Symbol.dispose](): void {
     this.close();
   }
