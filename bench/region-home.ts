@@ -16,16 +16,18 @@ export function makeRegionHome(prefix: string, room = 0): string {
     mkdirSync(told, { recursive: true, mode: 0o700 });
     return mkdtempSync(join(told, prefix));
   }
-  if (process.platform === 'win32') return mkdtempSync(join(tmpdir(), prefix));
+  const inTemporary = () => mkdtempSync(join(tmpdir(), prefix));
+  if (process.platform === 'win32') return inTemporary();
   try {
     const { bavail, bsize } = statfsSync('/dev/shm');
-    const mebibytes = Math.floor((bavail * bsize) / 2 ** 20);
-    if (bavail * bsize >= room) return mkdtempSync(join('/dev/shm', prefix));
+    const free = bavail * bsize;
+    if (free >= room) return mkdtempSync(join('/dev/shm', prefix));
+    const mebibytes = Math.floor(free / 2 ** 20);
     console.error(
       `/dev/shm has ${mebibytes} MiB free: regions lie in ${tmpdir()}, which is slower`,
     );
-    return mkdtempSync(join(tmpdir(), prefix));
   } catch {
-    return mkdtempSync(join(tmpdir(), prefix));
+    // There is none, or this user cannot write it.
   }
+  return inTemporary();
 }

@@ -3,6 +3,7 @@ import { stateChanges } from '../../native/addon.js';
 import type { Region } from '../../native/region.js';
 import { loadWord } from './atomics.js';
 import { Field, minCapacity, ringHeaderBytes } from './layout.js';
+import { RegionLocks } from './region-locks.js';
 
 /** The two roles of a ring; each is held by one thread of one process. */
 export type Role = 'producer' | 'consumer';
@@ -77,9 +78,8 @@ export class RegionMemory implements RingMemory {
   readonly address: string;
   readonly patience: number | undefined;
   readonly #region: Region;
-  readonly #locks: Record<Role, number>;
-  // A lock belongs to the open file, which does not see its own locks as taken.
-  readonly #held = new Set<Role>();
+  readonly #locks: RegionLocks;
+  readonly #lockOf: Record<Role, number>;
   readonly #offset: number;
   readonly changes = stateChanges;
   readonly last: Int32Array;
@@ -89,7 +89,8 @@ export class RegionMemory implements RingMemory {
     this.#region = region;
     this.patience = patience;
     this.#offset = offset;
-    this.#locks = roleLocks(offset);
+    this.#locks = new RegionLocks(region);
+    this.#lockOf = roleLocks(offset);
     this.words = new Int32Array(region.buffer, offset, Math.floor(bytes / 4));
     this.plain = region.bytes.subarray(offset, offset + bytes);
     this.address = region.path;
@@ -118,17 +119,15 @@ export class RegionMemory implements RingMemory {
   }
 
   tryLock(role: Role): boolean {
-    if (this.#held.has(role) || !this.#region.tryLock(this.#locks[role])) return false;
-    this.#held.add(role);
-    return true;
+    return this.#locks.tryLock(this.#lockOf[role]);
   }
 
   unlock(role: Role): void {
-    if (this.#held.delete(role)) this.#region.unlock(this.#locks[role]);
+    this.#locks.unlock(this.#lockOf[role]);
   }
 
   isLocked(role: Role): boolean {
-    return this.#held.has(role) || this.#region.isLocked(this.#locks[role]);
+    return this.#locks.isLocked(this.#lockOf[role]);
   }
 
   fault(operation: string): ShmError | undefined {

@@ -3,6 +3,7 @@ import { stateChanges } from '../../native/addon.js';
 import type { Region } from '../../native/region.js';
 import { loadWord } from '../ring/atomics.js';
 import { firstLock } from '../ring/memory.js';
+import { RegionLocks } from '../ring/region-locks.js';
 import { Field, headerBytes, topicMagic } from './layout.js';
 
 /** Byte locks: 0 is the publisher's, those behind it are the readers'. */
@@ -41,11 +42,11 @@ export class RegionTopicMemory implements TopicMemory {
   readonly address: string;
   readonly changes = stateChanges;
   readonly #region: Region;
-  // A lock belongs to the open file, which does not see its own locks as taken.
-  readonly #held = new Set<number>();
+  readonly #locks: RegionLocks;
 
   constructor(region: Region) {
     this.#region = region;
+    this.#locks = new RegionLocks(region);
     this.words = new Int32Array(region.buffer, 0, Math.floor(region.bytes.length / 4));
     this.plain = region.bytes;
     this.address = region.path;
@@ -60,17 +61,15 @@ export class RegionTopicMemory implements TopicMemory {
   }
 
   tryLock(lock: number): boolean {
-    if (this.#held.has(lock) || !this.#region.tryLock(lockOffset(lock))) return false;
-    this.#held.add(lock);
-    return true;
+    return this.#locks.tryLock(lockOffset(lock));
   }
 
   unlock(lock: number): void {
-    if (this.#held.delete(lock)) this.#region.unlock(lockOffset(lock));
+    this.#locks.unlock(lockOffset(lock));
   }
 
   isLocked(lock: number): boolean {
-    return this.#held.has(lock) || this.#region.isLocked(lockOffset(lock));
+    return this.#locks.isLocked(lockOffset(lock));
   }
 
   fault(operation: string): ShmError | undefined {

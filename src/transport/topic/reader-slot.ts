@@ -1,4 +1,3 @@
-import { ShmError } from '../../errors.js';
 import type { Doorbell } from '../../native/doorbell.js';
 import {
   clearBits,
@@ -15,45 +14,40 @@ import type { Sleeper } from '../ring/loop-waiter.js';
 import { PeerBell, writeBell } from '../ring/peer-bell.js';
 import { Field, maxReaders, ReaderMode, Slot, SlotCounter, slotWord } from './layout.js';
 import { floatView, publisherLock, readerLock, type TopicMemory } from './memory.js';
+import { TopicEnd } from './topic-end.js';
 
 /**
  * A reader's place in the topic: its number, its lock, and how it sleeps. The kernel drops the lock
  * however the reader ends, and then the slot is free.
  */
-export class ReaderSlot implements Sleeper, BlockingSleeper {
-  readonly spin: number;
-  readonly memory: TopicMemory;
-  readonly #words: Int32Array;
+export class ReaderSlot extends TopicEnd implements Sleeper, BlockingSleeper {
   readonly #floats: Float64Array;
   readonly #number: number;
   readonly #at: number;
   readonly #waits: boolean;
   #closed = false;
-  #seen = -1;
   #bell: PeerBell | undefined;
 
   /** @throws {ShmError} `ERR_TOO_MANY_READERS` */
   constructor(memory: TopicMemory, spin: number, waits: boolean) {
-    this.memory = memory;
-    this.spin = spin;
+    super(memory, spin);
     this.#waits = waits;
-    this.#words = memory.words;
     this.#floats = floatView(memory);
     this.#number = this.#take();
     this.#at = slotWord(this.#number);
     const at = this.#at;
-    storeWord(this.#words, at + Slot.waiting, Waiting.none);
-    storeWord(this.#words, at + Slot.pid, process.pid);
-    storeWord(this.#words, at + Slot.mode, ReaderMode.skip);
-    clearBits(this.#words, Field.waitedFor + (this.#number >> 5), 1 << (this.#number & 31));
+    storeWord(this.words, at + Slot.waiting, Waiting.none);
+    storeWord(this.words, at + Slot.pid, process.pid);
+    storeWord(this.words, at + Slot.mode, ReaderMode.skip);
+    clearBits(this.words, Field.waitedFor + (this.#number >> 5), 1 << (this.#number & 31));
     for (const counter of Object.values(SlotCounter)) this.#floats[at / 2 + counter] = 0;
-    storeWord(this.#words, at + Slot.state, RoleState.attached);
+    storeWord(this.words, at + Slot.state, RoleState.attached);
   }
 
   /** One that nobody has; then one whose reader was killed. */
   #take(): number {
     const isFree = (slot: number) =>
-      loadWord(this.#words, slotWord(slot) + Slot.state) !== RoleState.attached;
+      loadWord(this.words, slotWord(slot) + Slot.state) !== RoleState.attached;
     for (const wantsFree of [true, false]) {
       for (let slot = 0; slot < maxReaders; slot++) {
         if (isFree(slot) === wantsFree && this.memory.tryLock(readerLock(slot))) return slot;
@@ -70,9 +64,9 @@ export class ReaderSlot implements Sleeper, BlockingSleeper {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    storeWord(this.#words, this.#at + Slot.waiting, Waiting.none);
-    clearBits(this.#words, Field.waitedFor + (this.#number >> 5), 1 << (this.#number & 31));
-    storeWord(this.#words, this.#at + Slot.state, RoleState.ended);
+    storeWord(this.words, this.#at + Slot.waiting, Waiting.none);
+    clearBits(this.words, Field.waitedFor + (this.#number >> 5), 1 << (this.#number & 31));
+    storeWord(this.words, this.#at + Slot.state, RoleState.ended);
     this.#wakePublisher();
     this.#bell?.close();
     this.memory.unlock(readerLock(this.#number));
@@ -84,18 +78,18 @@ export class ReaderSlot implements Sleeper, BlockingSleeper {
    */
   hold(position: number): void {
     if (!this.#waits || this.#closed) return;
-    storePosition(this.#words, this.#at + Slot.head, position | 0);
-    storeWord(this.#words, this.#at + Slot.mode, ReaderMode.wait);
-    setBits(this.#words, Field.waitedFor + (this.#number >> 5), 1 << (this.#number & 31));
-    countUp(this.#words, Field.joins);
+    storePosition(this.words, this.#at + Slot.head, position | 0);
+    storeWord(this.words, this.#at + Slot.mode, ReaderMode.wait);
+    setBits(this.words, Field.waitedFor + (this.#number >> 5), 1 << (this.#number & 31));
+    countUp(this.words, Field.joins);
     this.#wakePublisher(); // which may wait for where this reader was held before
   }
 
   /** SYNC release, where the publisher waits for this reader: it may overwrite what is before. */
   release(position: number): void {
     if (!this.#waits || this.#closed) return;
-    storePosition(this.#words, this.#at + Slot.head, position | 0);
-    if (loadWord(this.#words, this.#at + Slot.mode) === ReaderMode.dropped) this.hold(position);
+    storePosition(this.words, this.#at + Slot.head, position | 0);
+    if (loadWord(this.words, this.#at + Slot.mode) === ReaderMode.dropped) this.hold(position);
     this.#wakePublisher();
   }
 
@@ -105,9 +99,9 @@ export class ReaderSlot implements Sleeper, BlockingSleeper {
   }
 
   #wakePublisher(): void {
-    if (loadWord(this.#words, Field.publisherWaiting) === Waiting.none) return;
-    if (takeWord(this.#words, Field.publisherWaiting) === Waiting.none) return;
-    this.#bell ??= new PeerBell(this.#words, this.memory.plain, Field.publisherBell);
+    if (loadWord(this.words, Field.publisherWaiting) === Waiting.none) return;
+    if (takeWord(this.words, Field.publisherWaiting) === Waiting.none) return;
+    this.#bell ??= new PeerBell(this.words, this.memory.plain, Field.publisherBell);
     this.#bell.ring();
   }
 
@@ -131,14 +125,14 @@ export class ReaderSlot implements Sleeper, BlockingSleeper {
   }
 
   #sleepAs(waiting: number): void {
-    storeWord(this.#words, this.#at + Slot.waiting, waiting);
-    setBits(this.#words, Field.sleeping + (this.#number >> 5), 1 << (this.#number & 31));
-    storeWord(this.#words, Field.sleepers, 1);
+    storeWord(this.words, this.#at + Slot.waiting, waiting);
+    setBits(this.words, Field.sleeping + (this.#number >> 5), 1 << (this.#number & 31));
+    storeWord(this.words, Field.sleepers, 1);
   }
 
   /** The bit stays: the publisher finds then that nobody sleeps there. */
   unpark(): void {
-    storeWord(this.#words, this.#at + Slot.waiting, Waiting.none);
+    storeWord(this.words, this.#at + Slot.waiting, Waiting.none);
   }
 
   sleepSync(ready: () => boolean, milliseconds: number): void {
@@ -152,47 +146,30 @@ export class ReaderSlot implements Sleeper, BlockingSleeper {
 
   /** `closed`: there is none yet, or it left in good order; `died`: it was killed. */
   publisherState(): 'live' | 'closed' | 'died' {
-    if (loadWord(this.#words, Field.state) !== RoleState.attached) return 'closed';
+    if (loadWord(this.words, Field.state) !== RoleState.attached) return 'closed';
     try {
       if (this.memory.isLocked(publisherLock)) return 'live';
     } catch {
       return 'live'; // the kernel does not say (`ENOLCK`): it is asked again
     }
     // It may have left between the two looks; the state is stored before the lock goes.
-    return loadWord(this.#words, Field.state) === RoleState.attached ? 'died' : 'closed';
+    return loadWord(this.words, Field.state) === RoleState.attached ? 'died' : 'closed';
   }
 
   /** The publisher has left in good order; one load. */
   publisherLeft(): boolean {
-    return loadWord(this.#words, Field.state) !== RoleState.attached;
+    return loadWord(this.words, Field.state) !== RoleState.attached;
   }
 
   /** Which publisher it is, or was. */
   get instance(): number {
-    return loadWord(this.#words, Field.instance);
+    return loadWord(this.words, Field.instance);
   }
 
   checkPeer(operation: string): void {
     this.checkMemory(operation);
     if (this.publisherState() !== 'died') return;
-    const detail = `the publisher (process ${loadWord(this.#words, Field.pid)}) died`;
+    const detail = `the publisher (process ${loadWord(this.words, Field.pid)}) died`;
     throw this.error('ERR_PEER_DIED', operation, detail);
-  }
-
-  /**
-   * To be called after the memory was touched and before what was found there is used.
-   *
-   * @throws {ShmError} `ERR_TRUNCATED`, or what the file system says
-   */
-  checkMemory(operation: string): void {
-    const changes = this.memory.changes[0]!;
-    if (changes === this.#seen) return;
-    const fault = this.memory.fault(`topic.${operation}`);
-    if (fault) throw fault;
-    this.#seen = changes;
-  }
-
-  error(code: string, operation: string, detail: string): ShmError {
-    return new ShmError(code, detail, `topic.${operation}`, this.memory.address);
   }
 }

@@ -61,7 +61,7 @@ export function readTopicStats(
   { name, capacity }: TopicConstants,
 ): TopicStats {
   const floats = new Float64Array(words.buffer, words.byteOffset, headerBytes / 8);
-  // Whoever writes there can write anything.
+  // Any process that has the topic open can write there.
   const counter = (index: number) => (Number.isSafeInteger(floats[index]) ? floats[index]! : 0);
   const position = loadTail(words);
   const readers: TopicReaderStats[] = [];

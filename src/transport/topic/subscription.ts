@@ -289,10 +289,8 @@ export class Subscription<T = unknown> extends MessageEmitter<SubscriptionEvents
     }
     if (this.closed) return;
     if (count === messagesPerTurn) return this.#again();
-    if (!this.listening) {
-      this.#flowing = false;
-      return;
-    }
+    this.#flowing = this.listening;
+    if (!this.#flowing) return;
     if (this.#end.isNew()) this.#tellEnd();
     else this.#waiter.start();
   }

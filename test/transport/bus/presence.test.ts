@@ -23,6 +23,7 @@ import {
 import { type Event, now } from './bus-peer.js';
 
 const script = sibling(import.meta.url, './bus-peer.js');
+const index = new URL('../../../src/index.js', import.meta.url).href;
 
 describe('The peers of a bus', function () {
   this.timeout(60_000);
@@ -40,6 +41,17 @@ describe('The peers of a bus', function () {
     const child = start(script, [JSON.stringify({ name, id })]);
     expect(await message(child)).to.equal('joined');
     return child;
+  }
+
+  /** A process that joins, and waits for nothing else: it must end in good order. */
+  async function joinUnreferenced(): Promise<void> {
+    const program = `
+      import { Bus } from ${JSON.stringify(index)};
+      const bus = await Bus.join(${JSON.stringify(name)});
+      bus.unref();
+    `;
+    const { code } = await outcome(startAlone('--input-type=module', ['--eval', program]));
+    expect(code).to.equal(0);
   }
 
   afterEach(async () => {
@@ -147,14 +159,7 @@ describe('The peers of a bus', function () {
     place.reveal();
     try {
       const a = await here('a');
-      const index = new URL('../../../src/index.js', import.meta.url).href;
-      const program = `
-        import { Bus } from ${JSON.stringify(index)};
-        const bus = await Bus.join(${JSON.stringify(name)});
-        bus.unref();
-      `;
-      const { code } = await outcome(startAlone('--input-type=module', ['--eval', program]));
-      expect(code).to.equal(0);
+      await joinUnreferenced();
       await delay(5500); // longer than a handshake may take a listener
       expect(sockets).to.have.length(2); // of `a`, and of the process that has gone
       await a.close();
@@ -187,14 +192,7 @@ describe('The peers of a bus', function () {
           (error: unknown) => (error as NodeJS.ErrnoException).code === 'EAGAIN',
         );
       }
-      const index = new URL('../../../src/index.js', import.meta.url).href;
-      const program = `
-        import { Bus } from ${JSON.stringify(index)};
-        const bus = await Bus.join(${JSON.stringify(name)});
-        bus.unref();
-      `;
-      const { code } = await outcome(startAlone('--input-type=module', ['--eval', program]));
-      expect(code).to.equal(0);
+      await joinUnreferenced();
     } finally {
       place.hide();
       deaf.kill('SIGKILL');
@@ -204,7 +202,6 @@ describe('The peers of a bus', function () {
 
   it('exit unreferenced, though one waits for the id of another that is stopped', async function () {
     if (process.platform === 'win32') skip(this, 'Windows has no SIGSTOP');
-    const index = new URL('../../../src/index.js', import.meta.url).href;
     const program = `
       import { Bus } from ${JSON.stringify(index)};
       const bus = await Bus.join(${JSON.stringify(name)}, { id: 'a' });
@@ -261,7 +258,6 @@ describe('The peers of a bus', function () {
   });
 
   it('may be many: joining twelve others prints no warning', async () => {
-    const index = new URL('../../../src/index.js', import.meta.url).href;
     const program = `
       import { Bus } from ${JSON.stringify(index)};
       const all = [];
